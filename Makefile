@@ -1,0 +1,46 @@
+# make report [PRESET=mini|smoke|photos] [RESULTS=results]   everything, up to RESULTS/report.html
+# make test                                                  lint and the whole test suite
+# make clean                                                 remove the environment and caches, not the results
+PRESET ?= mini
+RESULTS ?= results
+CORES ?= all
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: report test lint clean .venv
+
+# The lock vanishes with the last process of a run, so that a killed run can be taken up at once, and never twice.
+report: .venv
+	@mkdir -p "$(RESULTS)"
+	@flock --nonblock --conflict-exit-code 75 "$(RESULTS)/.lock" \
+		$(BIN)/snakemake all --nolock --cores $(CORES) --config preset=$(PRESET) results="$(RESULTS)"; \
+	status=$$?; \
+	if [ $$status -eq 75 ]; then echo "error: $(RESULTS)/: a run, or a step that outlived one, is still at work here" >&2; fi; \
+	if [ $$status -eq 0 ]; then echo "$(RESULTS)/report.html"; fi; \
+	exit $$status
+
+test: lint
+	$(BIN)/pytest
+
+lint: .venv
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check workflow
+
+# Made again from the start unless its copy of the lock file, written last, is the present one.
+.venv:
+	@cmp -s requirements.lock .venv/made-from.lock || { \
+		command -v $(PYTHON) >/dev/null || \
+			{ echo "error: $(PYTHON) not found; install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 2; }; \
+		$(PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
+			{ echo "error: $(PYTHON): needs to be Python 3.11 with the module venv (Debian: apt install python3.11-venv)" >&2; exit 2; }; \
+		echo "setting up .venv (about 6 GB, some minutes)"; \
+		$(PYTHON) -m venv --clear .venv && \
+		$(BIN)/pip install --quiet --no-deps --requirement requirements.lock && \
+		$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable . && \
+		$(BIN)/pip check && \
+		cp requirements.lock .venv/made-from.lock; \
+	}
+
+# Removes what is made again in minutes; results are yours to delete.
+clean:
+	rm -rf .venv *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,83 @@
+"""Mistakes in params.yaml that no single key shows: values at odds, methods or data that do not exist."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from holofusion.explain import nearest
+from holofusion.files import UserError
+from holofusion.methods.registry import ENTRIES
+from holofusion.settings import Params
+
+ROOT_VARIABLE = "CO3DV2_DATASET_ROOT"
+
+AT_MOST = (
+    # the first may not exceed the second
+    ("sampling.shards", "sampling.scenes"),
+    ("training.rendered", "training.batch"),
+    ("superresolution.images", "training.batch"),
+    ("superresolution.low_size", "dataset.image_size"),
+    ("rendering.image_size", "dataset.image_size"),
+    ("distillation.patch", "dataset.image_size"),
+    ("distillation.sds_noise_min", "distillation.sds_noise_max"),
+)
+
+
+def with_overrides(params: Params, method: str | None) -> dict[str, Any]:
+    """All settings as plain values, with those that the method's own section changes."""
+    content = params.model_dump(mode="json")
+    changes = content.get(method) or {}
+    for section, values in changes.items():
+        content[section] |= {key: value for key, value in (values or {}).items() if value is not None}
+    return content
+
+
+def conflicts(params: Params) -> Iterator[tuple[str, str]]:
+    """(dotted key, message) of every conflict."""
+    for key in ("categories", "seeds", "methods"):
+        values = getattr(params, key)
+        if len(set(values)) < len(values):
+            yield key, "an entry is given twice"
+    for method in params.methods:
+        if method not in ENTRIES:
+            yield "methods", f"unknown method {method!r}; {nearest(method, ENTRIES)}"
+    if params.dataset.root is not None and params.dataset.source != "co3d":
+        yield "dataset.root", "is only read with dataset.source: co3d; remove it or change the source"
+    seen: set[str] = set()
+    for method in (None, *ENTRIES):
+        for key, message in _over_limit(with_overrides(params, method)):
+            if key not in seen:
+                seen.add(key)
+                yield (key if method is None else f"{method}.{key}"), message
+
+
+def _over_limit(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for low, high in AT_MOST:
+        small, large = (content[section][key] for section, key in (low.split("."), high.split(".")))
+        if small > large:
+            yield low, f"{small!r} is not valid; it should be at most {high}, which is {large!r}"
+
+
+def data_root(params: Params) -> Path | None:
+    """The folder of photographs, checked to hold every category; None where the data are made here.
+
+    Raises UserError naming the key or variable that is missing or wrong.
+    """
+    if params.dataset.source != "co3d":
+        return None
+    chosen, source = params.dataset.root, "dataset.root"
+    if chosen is None:
+        chosen, source = os.environ.get(ROOT_VARIABLE), ROOT_VARIABLE
+    if not chosen:
+        raise UserError(f"dataset.root: not set; name a folder in CO3D layout there or in the variable {ROOT_VARIABLE}")
+    root = Path(chosen)
+    if not root.is_dir():
+        raise UserError(f"{source}: {chosen}: no such folder; it should hold one folder per category in CO3D layout")
+    present = sorted(file.parent.name for file in root.glob("*/frame_annotations.jgz"))
+    for category in params.categories:
+        if category not in present:
+            raise UserError(f"categories: {category!r} is not in {root}; it holds {', '.join(present) or 'none'}")
+    return root

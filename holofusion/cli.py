@@ -1,0 +1,295 @@
+"""The command `holofusion`: one verb per rule of the workflow, with the same arguments.
+
+Heavy imports happen inside the verbs, so that `--help` and bad arguments answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from holofusion.checks import data_root
+from holofusion.config import Resolved, load_params, load_step, write_resolved
+from holofusion.files import UserError, read_json
+from holofusion.mirror import mirror_to
+from holofusion.schema import write_generated
+
+if TYPE_CHECKING:
+    import torch
+
+app = typer.Typer(
+    help="HoloFusion: train, sample, distil and score generative models of 3D objects. One verb per step.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _path(text: str, *names: str) -> Any:
+    return Annotated[Path, typer.Option(*names, help=text, show_default=False)]
+
+
+Config = _path("settings of this step, results/config/STEP/NAME.yaml", "--config")
+Data = _path("prepared data, results/data/CATEGORY", "--data")
+ModelFolder = _path("trained run, results/runs/RUN", "--model")
+Out = _path("folder or file to write", "--out")
+Shard = Annotated[int, typer.Option(min=0, help="number of the shard, from 0", show_default=False)]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads, or worker processes")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto: a GPU if there is one")]
+Log = Annotated[Path | None, typer.Option(help="also write messages to this file", show_default=False)]
+
+
+def _open(config: Path, step: str, threads: int, log: Path | None, data: Path | None = None) -> Resolved:
+    """Start the log, read the settings, and limit CPU threads before anything loads torch."""
+    if log is not None:
+        mirror_to(log)
+    resolved = load_step(config)
+    if resolved.step != step:
+        raise UserError(f"{config}: holds settings of the step {resolved.step!r}, this is {step!r}")
+    if data is not None and (category := read_json(data / "data.json")["category"]) != resolved.category:
+        raise UserError(f"{data}: holds {category!r}, {config} is for {resolved.category!r}")
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    return resolved
+
+
+def _device(name: str, threads: int) -> torch.device:
+    import torch
+
+    torch.set_num_threads(threads)
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"--device {name}: not usable here ({str(error).splitlines()[0]})") from None
+    return device
+
+
+@app.command()
+def dataset(config: Config, out: Out, threads: Threads = 1, log: Log = None) -> None:
+    """Make the embedded objects of one category, as a folder in CO3Dv2 layout.
+
+    Example: holofusion dataset --config results/config/dataset/teddybear.yaml --out results/dataset
+    """
+    resolved = _open(config, "dataset", threads, log)
+    from holofusion.data.synthetic import make_dataset
+
+    make_dataset(resolved.settings.synthetic, resolved.category, resolved.seed, out, threads)
+
+
+@app.command()
+def prepare(
+    config: Config,
+    dataset: _path("folder in CO3D layout; holds one folder per category", "--dataset"),
+    out: Out,
+    threads: Threads = 1,
+    log: Log = None,
+) -> None:
+    """Crop, resize and centre the images of one category; split it by object; freeze the evaluation cameras.
+
+    Example: holofusion prepare --config results/config/prepare/teddybear.yaml --dataset results/dataset
+    --out results/data/teddybear
+    """
+    resolved = _open(config, "prepare", threads, log)
+    from holofusion.data.prepare import prepare as run
+
+    run(resolved.settings, resolved.category, resolved.seed, dataset, out, resolved.hash, threads)
+
+
+@app.command()
+def warmup(
+    config: Config, data: Data, out: Out, threads: Threads = 1, device: Device = "auto", log: Log = None
+) -> None:
+    """Train encoder and decoder without noise. Killed and started again, it goes on where it stopped.
+
+    Example: holofusion warmup --config results/config/warmup/teddybear-s0.yaml --data results/data/teddybear
+    --out results/warmup/teddybear-s0 --threads 2
+    """
+    resolved = _open(config, "warmup", threads, log, data)
+    from holofusion.training.runs import run_warmup
+
+    run_warmup(resolved, data, out, _device(device, threads))
+
+
+@app.command()
+def train(
+    config: Config,
+    data: Data,
+    warmup: _path("finished warm-up, results/warmup/CATEGORY-sSEED", "--warmup"),
+    out: Out,
+    threads: Threads = 1,
+    device: Device = "auto",
+    log: Log = None,
+) -> None:
+    """Train the 3D denoiser and super-resolution. Killed and started again, it goes on where it stopped.
+
+    Example: holofusion train --config results/config/train/holofusion-teddybear-s0.yaml --data results/data/teddybear
+    --warmup results/warmup/teddybear-s0 --out results/runs/holofusion-teddybear-s0 --threads 2
+    """
+    resolved = _open(config, "train", threads, log, data)
+    from holofusion.training.runs import run_train
+
+    run_train(resolved, data, warmup, out, _device(device, threads))
+
+
+@app.command()
+def sample(
+    config: Config,
+    data: Data,
+    model: ModelFolder,
+    shard: Shard,
+    out: Out,
+    coarse: Annotated[Path | None, typer.Option(help="this shard's coarse scenes, if the method needs them")] = None,
+    hypotheses: Annotated[Path | None, typer.Option(help="this shard's hypotheses, if the method needs them")] = None,
+    threads: Threads = 1,
+    device: Device = "auto",
+    log: Log = None,
+) -> None:
+    """Make one shard of scenes: from noise, or from coarse scenes and their super-resolved views.
+
+    Example: holofusion sample --config results/config/sample/holodiffusion-teddybear-s0.yaml
+    --data results/data/teddybear --model results/runs/holofusion-teddybear-s0 --shard 0
+    --out results/samples/holodiffusion-teddybear-s0/0
+    """
+    resolved = _open(config, "sample", threads, log, data)
+    from holofusion.methods.sampling import run_sample
+
+    run_sample(resolved, model, coarse, hypotheses, shard, out, _device(device, threads))
+
+
+@app.command()
+def hypotheses(
+    config: Config,
+    data: Data,
+    model: ModelFolder,
+    coarse: _path("this shard's coarse scenes, results/samples/RUN/SHARD", "--coarse"),
+    shard: Shard,
+    out: Out,
+    threads: Threads = 1,
+    device: Device = "auto",
+    log: Log = None,
+) -> None:
+    """Super-resolve views of every coarse scene of one shard, several times each.
+
+    Example: holofusion hypotheses --config results/config/hypotheses/holofusion-teddybear-s0.yaml
+    --data results/data/teddybear --model results/runs/holofusion-teddybear-s0
+    --coarse results/samples/holodiffusion-teddybear-s0/0 --shard 0 --out results/hypotheses/holofusion-teddybear-s0/0
+    """
+    resolved = _open(config, "hypotheses", threads, log, data)
+    from holofusion.methods.sampling import run_hypotheses
+
+    run_hypotheses(resolved, data, model, coarse, shard, out, _device(device, threads))
+
+
+@app.command()
+def render(
+    config: Config,
+    data: Data,
+    samples: _path("one shard of scenes, results/samples/RUN/SHARD", "--samples"),
+    out: Out,
+    threads: Threads = 1,
+    device: Device = "auto",
+    log: Log = None,
+) -> None:
+    """Render the scenes of one shard from the frozen cameras, and turntables of the first ones.
+
+    Example: holofusion render --config results/config/render/holofusion-teddybear-s0.yaml --data results/data/teddybear
+    --samples results/samples/holofusion-teddybear-s0/0 --out results/views/holofusion-teddybear-s0/0
+    """
+    resolved = _open(config, "render", threads, log, data)
+    from holofusion.methods.sampling import run_render
+
+    run_render(resolved, data, samples, out, _device(device, threads))
+
+
+@app.command()
+def evaluate(
+    config: Config,
+    data: Data,
+    views: _path("all rendered shards of one run, results/views/RUN", "--views"),
+    out: Out,
+    threads: Threads = 1,
+    device: Device = "auto",
+    log: Log = None,
+) -> None:
+    """Score the rendered views of one run against real images.
+
+    Example: holofusion evaluate --config results/config/evaluate/holofusion-teddybear-s0.yaml
+    --data results/data/teddybear --views results/views/holofusion-teddybear-s0 --out results/metrics/holofusion-teddybear-s0.json
+    """
+    resolved = _open(config, "evaluate", threads, log, data)
+    from holofusion.evaluation.fidelity import run_evaluate
+
+    run_evaluate(resolved, data, views, out, _device(device, threads))
+
+
+@app.command()
+def floor(config: Config, data: Data, out: Out, threads: Threads = 1, device: Device = "auto", log: Log = None) -> None:
+    """Score real held-out images as if they were generated: the least distance to be hoped for.
+
+    Example: holofusion floor --config results/config/evaluate/real_floor-teddybear.yaml --data results/data/teddybear
+    --out results/metrics/real_floor-teddybear.json
+    """
+    resolved = _open(config, "evaluate", threads, log, data)
+    from holofusion.evaluation.fidelity import run_floor
+
+    run_floor(resolved, data, out, _device(device, threads))
+
+
+@app.command()
+def report(
+    config: Config,
+    results: _path("the results folder", "--results"),
+    out: Out,
+    threads: Threads = 1,
+    log: Log = None,
+) -> None:
+    """Gather everything into one page that opens offline, and tables/metrics.csv and figures/ beside it.
+
+    Example: holofusion report --config results/config/report/report.yaml --results results --out results/report.html
+    """
+    resolved = _open(config, "report", threads, log)
+    from holofusion.report.page import run_report
+
+    run_report(resolved, results, out)
+
+
+@app.command()
+def resolve(
+    params: Annotated[Path, typer.Option(help="the complete settings file")] = Path("params.yaml"),
+    preset: Annotated[str | None, typer.Option(help="overlay config/PRESET.yaml beside it", show_default=False)] = None,
+    results: Annotated[Path, typer.Option(help="results folder")] = Path("results"),
+) -> None:
+    """Check the settings and write the settings file of every step, as the workflow does when it starts.
+
+    Example: holofusion resolve --preset smoke --results results
+    """
+    settings = load_params(params, preset)
+    data_root(settings)
+    write_resolved(settings, results)
+
+
+@app.command()
+def schema(folder: Annotated[Path, typer.Option(help="root of the repository")] = Path(".")) -> None:
+    """Regenerate the JSON schema of params.yaml and config/README.md, after a change to holofusion/settings.py.
+
+    Example: holofusion schema
+    """
+    for path in write_generated(folder):
+        typer.echo(path)
+
+
+def main() -> None:
+    """Entry point: bad input is printed as `error: ...`, one line each, with exit status 2."""
+    try:
+        app()
+    except UserError as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,40 @@
+"""The forward process: how clean signals are noised.
+
+x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise, for t in 0 .. steps - 1 (Ho et al. 2020), with a cosine schedule
+(Nichol and Dhariwal 2021) whose log signal-to-noise ratio may be shifted (Hoogeboom et al. 2023): a signal whose
+neighbours agree, such as a voxel grid, survives more noise and needs the shift.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class NoiseSchedule:
+    """abar (steps,) decreasing from near 1 to near 0. `shift` is added to the log signal-to-noise ratio (negative: more noise)."""
+
+    def __init__(self, steps: int, shift: float = 0.0) -> None:
+        time = (torch.arange(steps, dtype=torch.float64) + 1) / steps
+        log_snr = -2 * torch.log(torch.tan(torch.pi / 2 * time.clamp(max=1 - 1e-4))) + shift
+        self.steps = steps
+        self.abar = torch.sigmoid(log_snr.clamp(-12, 12)).float()
+
+    def signal_and_noise(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """sqrt(abar_t) and sqrt(1 - abar_t), shaped to broadcast over `like` (B, ...)."""
+        abar = self.abar[t.cpu()].to(like.device).reshape(-1, *([1] * (like.ndim - 1)))
+        return abar.sqrt(), (1 - abar).sqrt()
+
+    def add_noise(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """x_t from x_0, standard normal noise of the same shape, and t (B,)."""
+        signal, spread = self.signal_and_noise(t, clean)
+        return signal * clean + spread * noise
+
+    def fraction(self, t: Tensor) -> Tensor:
+        """t as the denoisers see it: in (0, 1]."""
+        return (t.float() + 1) / self.steps
+
+    def strided(self, count: int) -> list[int]:
+        """`count` time steps from the last to the first, evenly spaced; all of them when count is not smaller."""
+        count = min(count, self.steps)
+        return sorted({round(step) for step in torch.linspace(0, self.steps - 1, count).tolist()}, reverse=True)

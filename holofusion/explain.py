@@ -1,0 +1,49 @@
+"""Validation errors in the reader's words: one line per mistake, naming key, value and what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+from pydantic import BaseModel, ValidationError
+
+
+def nearest(word: str, known: Iterable[str], prefix: str = "") -> str:
+    """A hint that ends a message: the known word most like `word`, or all of them when none is alike."""
+    known = sorted(known)
+    close = get_close_matches(word, known, n=1)
+    return f"did you mean '{prefix}{close[0]}'?" if close else f"valid here: {', '.join(known)}"
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, str]]:
+    """(dotted key, message) of every mistake that pydantic found in data meant for `model`."""
+    return [(_dotted(found["loc"]), _message(found, model)) for found in error.errors()]
+
+
+def _dotted(location: Sequence[str | int]) -> str:
+    return ".".join(str(part) for part in location)
+
+
+def _message(found: dict, model: type[BaseModel]) -> str:
+    if found["type"] == "extra_forbidden":
+        return f"unknown key; {_nearest_key(found['loc'], model)}"
+    if found["type"] == "missing":
+        return "missing; every key must be given (config/README.md explains them)"
+    if found["type"] == "model_type":
+        return f"{found['input']!r} is not a section; it should hold `key: value` lines"
+    expected = found["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    return f"{found['input']!r} is not valid; it {expected}"
+
+
+def _nearest_key(location: Sequence[str | int], model: type[BaseModel]) -> str:
+    """The hint for an unknown key: a sibling that looks like it, or the same key in another section."""
+    *parents, key = (str(part) for part in location)
+    section = model
+    for parent in parents:
+        section = section.model_fields[parent].annotation
+    siblings = section.model_fields
+    if not get_close_matches(key, siblings, n=1):
+        for name, field in model.model_fields.items():
+            if name not in parents and key in getattr(field.annotation, "model_fields", {}):
+                return f"did you mean '{name}.{key}'?"
+    return nearest(key, siblings, "".join(f"{parent}." for parent in parents))

@@ -1,0 +1,142 @@
+"""Stage 2: fuse many super-resolved views, several hypotheses each, into one high-resolution radiance field.
+
+Losses (PAPER: top-k patch-remix, and the ablations MSE and SDS). Patch-remix: one random lattice offset per step cuts
+the render and the hypotheses into patches; each patch of the render is compared with the k hypotheses nearest to it.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from holofusion.cameras import Cameras
+from holofusion.methods.scenes import DenseScene, SparseScene, SuperResolvedScene
+from holofusion.rendering.grids import SparseField, SparseGrid, dilate, occupancy_of
+from holofusion.rendering.volume import render_rays
+from holofusion.seeds import generator_for
+from holofusion.training.checkpoint import discard_state, load_state, save_state
+from holofusion.training.precision import autocast
+
+
+def top_k_error(render: Tensor, hypotheses: Tensor, k: int) -> Tensor:
+    """Mean squared error of patches (P, n, 3) to the k nearest of their hypotheses (P, K, n, 3): a scalar.
+
+    The choice is made against the current render and carries no gradient of its own.
+    """
+    errors = (render[:, None] - hypotheses).square().mean((2, 3))
+    return errors.topk(k, dim=1, largest=False).values.mean()
+
+
+def lattice_patches(count: int, size: int, patch: int, candidates: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw `count` patches of a lattice with a random offset: view numbers (P,) and pixel indices (P, patch * patch).
+
+    candidates (V, size, size) bool says which pixels matter: a random one of them names the lattice cell it lies in.
+    Cells cut off by the border are moved inside.
+    """
+    offset = torch.randint(patch, (2,), generator=generator)
+    hits = candidates.flatten().nonzero().squeeze(1)
+    chosen = hits[torch.randint(len(hits), (count,), generator=generator)]
+    view, pixel = chosen // size**2, chosen % size**2
+    corner = torch.stack([pixel // size, pixel % size], -1)
+    corner = (torch.div(corner - offset, patch, rounding_mode="floor") * patch + offset).clamp(0, size - patch)
+    inside = torch.arange(patch)
+    rows, columns = corner[:, 0, None] + inside, corner[:, 1, None] + inside
+    return view, (rows[:, :, None] * size + columns[:, None, :]).flatten(1)
+
+
+def start_from(coarse: DenseScene, resolution: int, settings) -> SparseField:
+    """The high-resolution field that renders what the coarse scene renders: upsampled features, copied decoder."""
+    threshold = settings.rendering.empty_density
+    occupancy = occupancy_of(coarse.field, resolution, threshold, grow=1)
+    # lookups next to an occupied voxel need its neighbours' features too
+    grid = SparseGrid.from_dense(coarse.field.grid.float(), dilate(occupancy, 1), settings.volume.extent)
+    return SparseField(grid, copy.deepcopy(coarse.field.decoder), occupancy)
+
+
+def distil(
+    scene: SuperResolvedScene, cameras: Cameras, bank: Tensor, settings, seed: int, state: Path, stamp: str
+) -> SparseScene:
+    """Fit a high-resolution field to a bank of hypotheses.
+
+    cameras: V of them. bank (V, K, 3, S, S) in [0, 1]: K super-resolved images per camera. settings: sections
+    `distillation`, `volume`, `rendering`, `superresolution`. Goes on from the folder `state` where it holds an
+    unfinished optimisation; raises UserError when that one's stamp differs.
+    """
+    distillation = settings.distillation
+    field = start_from(scene.coarse, distillation.resolution, settings)
+    optimiser = torch.optim.Adam(
+        [
+            {"params": [field.grid.values], "lr": distillation.learning_rate},
+            {"params": field.decoder.parameters(), "lr": distillation.decoder_rate},
+        ],
+        betas=(0.9, 0.99),
+    )
+    step_loss = _score_distillation if distillation.loss == "sds" else _patch_loss
+    prepared = {"cameras": cameras, "bank": bank, "low": scene.render_low(cameras), "network": scene.network}
+    prepared["candidates"] = _candidates(scene, cameras, bank)
+    optimised = nn.ModuleList([field.grid, field.decoder])
+    done, _ = load_state(state, stamp, optimised, optimiser)
+    for step in range(done, distillation.steps):
+        for group, rate in zip(optimiser.param_groups, (distillation.learning_rate, distillation.decoder_rate), strict=True):
+            group["lr"] = rate * min(1.0, 2.0 * (1 - step / distillation.steps))
+        loss = step_loss(field, prepared, settings, generator_for("distil", seed, step))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        if (step + 1) % distillation.checkpoint_every == 0 and step + 1 < distillation.steps:
+            save_state(state, stamp, step + 1, 0.0, optimised, optimiser)
+    discard_state(state)
+    return SparseScene(field, settings)
+
+
+def _candidates(scene: SuperResolvedScene, cameras: Cameras, bank: Tensor) -> Tensor:
+    """Pixels (V, S, S) that show the object in the coarse scene or in any hypothesis."""
+    alpha = scene.coarse.render(cameras, bank.shape[-1]).alpha[:, 0]
+    return (alpha > 0.02) | (bank.amin((1, 2)) < 0.95)
+
+
+def _render(field: SparseField, origins: Tensor, directions: Tensor, settings, generator: torch.Generator) -> Tensor:
+    with autocast(origins.device, settings.volume.precision):
+        rendered = render_rays(
+            field, origins, directions, settings.volume.extent,
+            settings.distillation.coarse_samples, settings.distillation.importance_samples, generator,
+        )  # fmt: skip
+    return rendered.rgb
+
+
+def _patch_loss(field: SparseField, prepared: dict, settings, generator: torch.Generator) -> Tensor:
+    """Patch-remix on random patches; with loss "mse" only the first hypothesis of each view counts."""
+    distillation, bank = settings.distillation, prepared["bank"]
+    size, patch = bank.shape[-1], distillation.patch
+    view, pixels = lattice_patches(distillation.patches, size, patch, prepared["candidates"], generator)
+    origins, directions = prepared["cameras"][view].rays(size, pixels.to(bank.device))
+    render = _render(field, origins.reshape(1, -1, 3), directions.reshape(1, -1, 3), settings, generator)
+    used = 1 if distillation.loss == "mse" else bank.shape[1]
+    flat = bank.flatten(3)[view, :used]
+    index = pixels.to(bank.device)[:, None, None].expand(-1, used, 3, -1)
+    targets = flat.gather(3, index).transpose(2, 3)
+    return top_k_error(render.reshape(len(view), -1, 3), targets, min(distillation.top_k, used))
+
+
+def _score_distillation(field: SparseField, prepared: dict, settings, generator: torch.Generator) -> Tensor:
+    """Score distillation (Poole et al. 2022) with super-resolution as the guide, one whole view per step.
+
+    For a denoiser of the clean image the score difference is (x - x_0) times signal / noise; with the usual weight
+    noise^2 the pixel gradient is signal * noise * (x - x_0), and the prediction x_0 is held fixed.
+    """
+    distillation, network, size = settings.distillation, prepared["network"], prepared["bank"].shape[-1]
+    view = torch.randint(len(prepared["cameras"]), (1,), generator=generator)
+    origins, directions = prepared["cameras"][view].rays(size)
+    render = _render(field, origins, directions, settings, generator)
+    image = render.transpose(1, 2).unflatten(2, (size, size)) * 2 - 1
+    steps = network.schedule.steps
+    low, high = round(distillation.sds_noise_min * steps), round(distillation.sds_noise_max * steps)
+    t = torch.randint(low, high, (1,), generator=generator)
+    with torch.no_grad():
+        noise = torch.randn(image.shape, generator=generator).to(image.device)
+        predicted = network(network.schedule.add_noise(image, noise, t), t, prepared["low"][view]).clamp(-1, 1)
+        signal, spread = network.schedule.signal_and_noise(t, image)
+    return 0.5 * (signal * spread * (image - predicted).square()).mean()

@@ -1,0 +1,134 @@
+"""Stage 1: a diffusion model over voxel features, learned from posed images only (HoloDiffusion, a variant).
+
+Order of training, decided by what works at small scale: a warm-up teaches encoder, pooling head and decoder to carry
+colour and shape through the grid; the grids of all training objects are then standardised, per voxel by the mean and
+per channel by the deviation *between objects*, so that unit noise is matched to what tells objects apart; then the
+denoiser is trained on them, with the bootstrap.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from holofusion.data.views import PreparedCategory
+from holofusion.diffusion.process import NoiseSchedule
+from holofusion.diffusion.samplers import sample
+from holofusion.networks.encoder import VoxelEncoder
+from holofusion.networks.render_mlp import RenderMLP
+from holofusion.networks.unet import UNet
+from holofusion.rendering.grids import DenseField
+from holofusion.rendering.volume import render_rays
+from holofusion.seeds import generator_for
+from holofusion.training.batches import ViewBatch, pick_pixels, take_pixels
+from holofusion.training.precision import autocast
+
+
+class VoxelAutoencoder(nn.Module):
+    """Warm-up: source views -> grid -> renders of other views. No noise, no denoiser."""
+
+    def __init__(self, settings) -> None:
+        super().__init__()
+        self.settings = settings
+        volume = settings.volume
+        self.encoder = VoxelEncoder(settings.encoder.width, volume.features, volume.resolution, volume.extent)
+        self.decoder = RenderMLP(volume.features, volume.decoder_width, volume.density_scale)
+        self.objects_per_batch = settings.warmup.batch
+        self.views_per_object = settings.encoder.source_views + settings.warmup.target_views
+
+    def encode(self, batch: ViewBatch) -> Tensor:
+        """Grids (B, C, n, n, n) from all views of the batch, at the encoder's image size."""
+        small = batch.resized(self.settings.encoder.image_size)
+        with autocast(small.images.device, self.settings.volume.precision):
+            return self.encoder(small.images, small.masks, small.cameras).float()
+
+    def training_step(self, batch: ViewBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Photometric and opacity error on target views, and a small penalty that keeps grids near zero."""
+        warmup, sources = self.settings.warmup, self.settings.encoder.source_views
+        grid = self.encode(batch.views(slice(0, sources)))
+        noisy = grid + warmup.feature_noise * torch.randn(grid.shape, generator=generator).to(grid.device)
+        targets = batch.views(slice(sources, None))
+        rgb, opacity = photometric_error(self.settings, noisy, self.decoder, targets, warmup.rays, generator)
+        decay = grid.square().mean()
+        return {
+            "loss": rgb + warmup.mask_weight * opacity + warmup.feature_decay * decay,
+            "photometric": rgb, "opacity": opacity, "grid_power": decay,
+        }  # fmt: skip
+
+    def parameter_groups(self) -> list[dict]:
+        return [{"params": list(self.parameters()), "lr": self.settings.warmup.learning_rate}]
+
+    @torch.no_grad()
+    def encode_objects(self, data: PreparedCategory, names: list[str], device: torch.device) -> Tensor:
+        """The grid of each named object (len(names), C, n, n, n), pooled over all its prepared views."""
+        grids = []
+        for name in names:
+            images, masks, cameras = data.batch(data.frames[name])
+            one = ViewBatch([name], images[None].to(device), masks[None].to(device), cameras.to(device))
+            grids.append(self.encode(one)[0])
+        return torch.stack(grids)
+
+
+def photometric_error(
+    settings, grid: Tensor, decoder: nn.Module, targets: ViewBatch, rays: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Mean squared error of colour and of opacity on `rays` random pixels of every target view, drawn mostly on the object.
+
+    grid (B, C, n, n, n); targets of the same B objects, compared at `rendering.image_size`.
+    """
+    small = targets.resized(settings.rendering.image_size)
+    objects, views = small.images.shape[:2]
+    masks = small.masks.flatten(0, 1)
+    pixels = pick_pixels(masks, rays, generator)
+    origins, directions = small.cameras.rays(settings.rendering.image_size, pixels)
+    field = DenseField(grid, decoder, settings.volume.extent)
+    with autocast(grid.device, settings.volume.precision):
+        rendered = render_rays(
+            field,
+            origins.reshape(objects, views * rays, 3),
+            directions.reshape(objects, views * rays, 3),
+            settings.volume.extent,
+            settings.rendering.coarse_samples,
+            settings.rendering.importance_samples,
+            generator,
+        )
+    colour = take_pixels(small.images.flatten(0, 1), pixels).reshape(objects, views * rays, 3)
+    opacity = take_pixels(masks, pixels).reshape(objects, views * rays)
+    return (rendered.rgb - colour).square().mean(), (rendered.alpha - opacity).square().mean()
+
+
+class HoloDiffusion(nn.Module):
+    """The denoiser over standardised grids, with the decoder that renders them."""
+
+    def __init__(self, settings) -> None:
+        super().__init__()
+        self.settings = settings
+        volume, denoiser = settings.volume, settings.denoiser
+        self.unet = UNet(3, volume.features, volume.features, denoiser.channels, denoiser.blocks, volume.resolution)
+        self.decoder = RenderMLP(volume.features, volume.decoder_width, volume.density_scale)
+        self.schedule = NoiseSchedule(denoiser.noise_steps, denoiser.schedule_shift)
+        shape = (volume.features, *[volume.resolution] * 3)
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("deviation", torch.ones(volume.features, 1, 1, 1))
+
+    def standardise_by(self, grids: Tensor) -> Tensor:
+        """Set the statistics from the training objects' grids (objects, C, n, n, n); return them standardised."""
+        self.mean.copy_(grids.mean(0))
+        self.deviation.copy_((grids - self.mean).square().mean((0, 2, 3, 4)).sqrt().clamp_min(1e-4).reshape(-1, 1, 1, 1))
+        return (grids - self.mean) / self.deviation
+
+    def restore(self, standardised: Tensor) -> Tensor:
+        """Back from standardised grids to the decoder's features."""
+        return standardised * self.deviation + self.mean
+
+    def denoise(self, noisy: Tensor, t: Tensor) -> Tensor:
+        """Predict the clean standardised grid from x_t (B, C, n, n, n) and t (B,)."""
+        with autocast(noisy.device, self.settings.volume.precision):
+            return self.unet(noisy, self.schedule.fraction(t).to(noisy.device)).float()
+
+    def sample_grid(self, seed: int, steps: int, sampler: str) -> Tensor:
+        """The clean grid (1, C, n, n, n), in decoder features, of one sample seed."""
+        generator = generator_for("coarse", seed)
+        noise = torch.randn((1, *self.mean.shape), generator=generator).to(self.mean.device)
+        ancestral = generator if sampler == "ddpm" else None
+        return self.restore(sample(self.denoise, self.schedule, noise, steps, ancestral))

@@ -1,0 +1,49 @@
+"""The one list of methods: every row of the results table, where its weights come from and how its scenes are made.
+
+Imports nothing heavy: the workflow reads it to know which jobs there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method.
+
+    class_path: `module:class` of what is trained.
+    trained_by: the method whose training gives the weights; rows that differ only in a later step share one.
+    sampled_from: what its scenes are made from: "noise" (with the weights alone), "coarse" (the scenes of the "noise"
+    row of the same training, seed by seed) or "hypotheses" (these, and their super-resolved views).
+    sections: sections of params.yaml that the section named like the method may change.
+    """
+
+    name: str
+    class_path: str
+    trained_by: str
+    sampled_from: str
+    sections: tuple[str, ...] = ()
+
+
+_TRAINED = "holofusion.methods.holofusion:HoloFusion"
+
+ENTRIES: dict[str, Entry] = {
+    entry.name: entry
+    for entry in (
+        Entry("holofusion", _TRAINED, "holofusion", "hypotheses", ("distillation",)),
+        Entry("holofusion_mse", _TRAINED, "holofusion", "hypotheses", ("distillation",)),
+        Entry("holofusion_sds", _TRAINED, "holofusion", "hypotheses", ("distillation",)),
+        Entry("holodiffusion_star", _TRAINED, "holofusion", "coarse"),
+        Entry("holodiffusion", _TRAINED, "holofusion", "noise"),
+        Entry(
+            "holodiffusion_nobootstrap", _TRAINED, "holodiffusion_nobootstrap", "noise", ("training", "superresolution")
+        ),
+    )
+}
+
+
+def coarse_of(name: str) -> str:
+    """The method whose scenes come straight from the weights that method `name` uses."""
+    trained_by = ENTRIES[name].trained_by
+    return next(e.name for e in ENTRIES.values() if e.trained_by == trained_by and e.sampled_from == "noise")

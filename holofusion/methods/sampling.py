@@ -1,0 +1,226 @@
+"""From trained models to scenes, hypothesis banks and rendered views: the pipeline's test-time steps, in shards.
+
+One seed gives one scene, whatever the shard: every scene is made on its own, from generators named by its seed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor
+
+from holofusion.cameras import CONVENTION, Cameras, cameras_from_json, cameras_to_json
+from holofusion.data.views import PreparedCategory
+from holofusion.files import UserError, read_json, replacing, sha256_of, write_json
+from holofusion.logs import Progress
+from holofusion.methods.distillation import distil
+from holofusion.methods.holodiffusion import HoloDiffusion
+from holofusion.methods.registry import ENTRIES
+from holofusion.methods.scenes import DenseScene, SuperResolvedScene, load_scene, save_scene, unprefixed
+from holofusion.methods.superresolution import SuperResolution
+from holofusion.seeds import generator_for
+from holofusion.training.checkpoint import stamp_of
+
+
+def shard_seeds(scenes: int, shards: int, shard: int) -> list[int]:
+    """The sample seeds of one shard: contiguous, all shards together 0 .. scenes - 1."""
+    return list(range(scenes))[shard * scenes // shards : (shard + 1) * scenes // shards]
+
+
+def scene_name(seed: int) -> str:
+    return f"{seed:06d}"
+
+
+def sample_coarse(model: Path, settings, device: torch.device):
+    """A function seed -> DenseScene from a trained model's averaged weights."""
+    method = HoloDiffusion(settings)
+    method.load_state_dict(unprefixed("coarse", load_file(model / "model.safetensors")))
+    method.to(device).eval()
+
+    def make(seed: int) -> DenseScene:
+        return DenseScene(method.sample_grid(seed, settings.sampling.steps, settings.sampling.sampler), method.decoder, settings)
+
+    return make
+
+
+def sample_super_resolved(model: Path, coarse: Path, settings, device: torch.device):
+    """A function seed -> SuperResolvedScene: the coarse scene of that seed with the trained super-resolution."""
+    network = SuperResolution(settings)
+    network.load_state_dict(unprefixed("superresolution", load_file(model / "model.safetensors")))
+    network.to(device).eval()
+
+    def make(seed: int) -> SuperResolvedScene:
+        return SuperResolvedScene(load_scene(coarse / scene_name(seed))[0], network, seed, settings)
+
+    return make
+
+
+def sample_distilled(model: Path, coarse: Path, hypotheses: Path, settings, device: torch.device, partial: Path, stamp: str):
+    """A function seed -> SparseScene: the coarse scene of that seed, fused with its bank of hypotheses.
+
+    An unfinished scene's optimisation is kept in `partial`.
+    """
+    super_resolved = sample_super_resolved(model, coarse, settings, device)
+
+    def make(seed: int):
+        folder = hypotheses / scene_name(seed)
+        bank = torch.from_numpy(np.load(folder / "bank.npy")).permute(0, 1, 4, 2, 3).float() / 255
+        cameras = cameras_from_json(read_json(folder / "cameras.json")["cameras"])
+        state = partial / f"state-{scene_name(seed)}"
+        return distil(super_resolved(seed), cameras.to(device), bank.to(device), settings, seed, state, stamp)
+
+    return make
+
+
+def run_sample(
+    resolved, model: Path, coarse: Path | None, hypotheses: Path | None, shard: int, out: Path, device: torch.device
+) -> None:
+    """Write one shard of scenes, out/<seed>/scene.{safetensors,json}. Folders: the trained run, and this shard's inputs."""
+    settings, source = resolved.settings, ENTRIES[resolved.method].sampled_from
+    inputs = [model / "model.safetensors"]
+    inputs += [path for folder in (coarse, hypotheses) if folder for path in sorted(folder.glob("*/*"))]
+    with finished_parts(out, stamp_of(resolved.hash, sha256_of(*inputs))) as (partial, stamp):
+        if source == "hypotheses":
+            coarse, hypotheses = _needed(coarse, "coarse"), _needed(hypotheses, "hypotheses")
+            make = sample_distilled(model, coarse, hypotheses, settings, device, partial, stamp)
+        elif source == "coarse":
+            make = sample_super_resolved(model, _needed(coarse, "coarse"), settings, device)
+        else:
+            make = sample_coarse(model, settings, device)
+        seeds = shard_seeds(settings.sampling.scenes, settings.sampling.shards, shard)
+        progress = Progress(f"sample {resolved.method}", len(seeds))
+        for seed in seeds:
+            folder = partial / scene_name(seed)
+            if not folder.exists():
+                began = time.monotonic()
+                scene = make(seed)
+                with replacing(folder) as temporary:
+                    temporary.mkdir()
+                    save_scene(scene, temporary, {
+                        "method": resolved.method, "seed": seed, "config_hash": resolved.hash,
+                        "seconds": round(time.monotonic() - began, 2),
+                    })  # fmt: skip
+            progress.advance()
+
+
+@contextmanager
+def finished_parts(out: Path, stamp: str) -> Iterator[tuple[Path, str]]:
+    """Yield a folder beside `out` that outlives a kill, and `stamp`; it becomes `out` when the block succeeds.
+
+    Its name carries the stamp, so only the same job with the same inputs finds its own finished parts in it.
+    """
+    partial = out.parent / f".{out.name}-{stamp[:16]}"
+    partial.mkdir(parents=True, exist_ok=True)
+    yield partial, stamp
+    with replacing(out) as temporary:
+        partial.rename(temporary)
+    for stale in out.parent.glob(f".{out.name}-*"):
+        shutil.rmtree(stale, ignore_errors=True)
+
+
+def _needed(folder: Path | None, option: str) -> Path:
+    if folder is None:
+        raise UserError(f"--{option}: this method is sampled from another step's output; name its shard folder")
+    return folder
+
+
+def run_hypotheses(
+    resolved, data_folder: Path, model: Path, coarse: Path, shard: int, out: Path, device: torch.device
+) -> None:
+    """Super-resolve each coarse scene of a shard from many cameras, several times: out/<seed>/{bank.npy,cameras.json}.
+
+    bank.npy is uint8 (views, count, S, S, 3).
+    """
+    settings, data = resolved.settings, PreparedCategory.load(data_folder)
+    make = sample_super_resolved(model, coarse, settings, device)
+    seeds = shard_seeds(settings.sampling.scenes, settings.sampling.shards, shard)
+    progress = Progress("hypotheses", len(seeds) * settings.hypotheses.views)
+    inputs = [model / "model.safetensors", *sorted(coarse.glob("*/*")), data_folder / "evaluation_cameras.json"]
+    with finished_parts(out, stamp_of(resolved.hash, sha256_of(*inputs))) as (partial, _):
+        for seed in seeds:
+            if (partial / scene_name(seed)).exists():
+                progress.advance(steps=settings.hypotheses.views)
+                continue
+            began = time.monotonic()
+            scene = make(seed)
+            cameras = spread_cameras(data.evaluation_cameras, settings.hypotheses.views, generator_for("cameras", seed))
+            bank = []
+            for index in range(len(cameras)):
+                generator = generator_for("hypotheses", seed, index)
+                camera = cameras[index].to(device)
+                bank.append(to_bytes(scene.hypotheses(camera, data.image_size, settings.hypotheses.count, generator)))
+                progress.advance()
+            with replacing(partial / scene_name(seed)) as folder:
+                folder.mkdir()
+                np.save(folder / "bank.npy", np.stack(bank))
+                write_json(folder / "cameras.json", {
+                    "convention": CONVENTION, "image_size": data.image_size, "config_hash": resolved.hash,
+                    "seconds": round(time.monotonic() - began, 2), "cameras": cameras_to_json(cameras),
+                })  # fmt: skip
+
+
+def spread_cameras(pool: Cameras, count: int, generator: torch.Generator) -> Cameras:
+    """`count` cameras of the pool that go round the object evenly: every eighth of a random draw sorted by azimuth."""
+    drawn = pool[torch.randperm(len(pool), generator=generator)[: 8 * count]]
+    centres = drawn.centers()
+    order = torch.argsort(torch.atan2(centres[:, 0], centres[:, 2]))
+    return drawn[order[torch.linspace(0, len(order) - 1, 2 * count + 1).round().long()[1::2]]]
+
+
+def to_bytes(images: Tensor) -> np.ndarray:
+    """(B, 3, S, S) in [0, 1] -> uint8 (B, S, S, 3)."""
+    return (images.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def run_render(resolved, data_folder: Path, samples: Path, out: Path, device: torch.device) -> None:
+    """Render every scene of a shard from its frozen evaluation cameras, and turntables of the first scenes, as PNG.
+
+    out/<seed>/view_000.png, out/turntable/<seed>/frame_000.png, and out/cameras.json, which lists each file's camera.
+    """
+    settings, data = resolved.settings.render, PreparedCategory.load(data_folder)
+    folders = sorted(path.parent for path in samples.glob("*/scene.json"))
+    if not folders:
+        raise UserError(f"{samples}: no scenes here (expected <seed>/scene.json)")
+    progress = Progress(f"render {resolved.method}", len(folders))
+    scenes, seconds = [], 0.0
+    with replacing(out) as temporary:
+        for folder in folders:
+            scene, facts = load_scene(folder)
+            seed = facts["seed"]
+            began = time.monotonic()
+            pool = data.evaluation_cameras
+            rows = torch.arange(seed * settings.views, (seed + 1) * settings.views) % len(pool)
+            views = _write_views(scene, pool[rows], data.image_size, temporary, f"{scene_name(seed)}/view")
+            seconds += time.monotonic() - began
+            turntable = []
+            if seed < settings.turntable_scenes:
+                frames = data.turntable[torch.linspace(0, len(data.turntable), settings.turntable_frames + 1)[:-1].long()]
+                turntable = _write_views(scene, frames, data.image_size, temporary, f"turntable/{scene_name(seed)}/frame")
+            scenes.append({"seed": seed, "sample_seconds": facts["seconds"], "views": views, "turntable": turntable})
+            progress.advance()
+        write_json(temporary / "cameras.json", {
+            "convention": CONVENTION, "image_size": data.image_size, "run": f"{resolved.method}-{resolved.category}-s{resolved.seed}",
+            "config_hash": resolved.hash, "scenes": scenes,
+            "cost": {"sample_seconds": sum(entry["sample_seconds"] for entry in scenes), "render_seconds": round(seconds, 2),
+                     "scenes": len(scenes)},
+        })  # fmt: skip
+
+
+def _write_views(scene, cameras: Cameras, size: int, root: Path, stem: str) -> list[dict]:
+    (root / stem).parent.mkdir(parents=True, exist_ok=True)
+    entries = []
+    for index, (image, camera) in enumerate(
+        zip(to_bytes(scene.render(cameras, size).rgb), cameras_to_json(cameras), strict=True)
+    ):
+        name = f"{stem}_{index:03d}.png"
+        Image.fromarray(image).save(root / name)
+        entries.append({"file": name, **camera})
+    return entries

@@ -1,0 +1,192 @@
+"""Generated scenes: what `sample` makes and `render` needs, on disk as scene.safetensors + scene.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from holofusion.cameras import Cameras
+from holofusion.files import UserError, read_json, write_json
+from holofusion.methods.superresolution import SuperResolution
+from holofusion.networks.render_mlp import RenderMLP
+from holofusion.rendering.grids import DenseField, SparseField, SparseGrid, occupancy_of
+from holofusion.rendering.volume import render_rays
+from holofusion.seeds import generator_for
+from holofusion.training.precision import autocast
+
+RAYS_AT_ONCE = 8192
+
+
+@dataclass(frozen=True)
+class Views:
+    """Rendered views: rgb (B, 3, S, S) in [0, 1] over white, alpha and depth (B, 1, S, S); depth in world units."""
+
+    rgb: Tensor
+    alpha: Tensor
+    depth: Tensor
+
+
+@torch.no_grad()
+def render_field(field, cameras: Cameras, size: int, settings) -> Views:
+    """Render one field from every camera, without randomness. settings: its `volume` and `rendering` sections."""
+    pieces = []
+    for index in range(len(cameras)):
+        origins, directions = cameras[index].rays(size)
+        with autocast(origins.device, settings.volume.precision):
+            parts = [
+                render_rays(field, *chunk, settings.volume.extent,
+                            settings.rendering.coarse_samples, settings.rendering.importance_samples)
+                for chunk in zip(origins.split(RAYS_AT_ONCE, 1), directions.split(RAYS_AT_ONCE, 1), strict=True)
+            ]  # fmt: skip
+        pieces.append(torch.cat([torch.cat([p.rgb, p.alpha[..., None], p.depth[..., None]], -1) for p in parts], 1))
+    pixels = torch.cat(pieces).transpose(1, 2).unflatten(2, (size, size))
+    return Views(pixels[:, :3], pixels[:, 3:4], pixels[:, 4:5])
+
+
+class DenseScene:
+    """A coarse scene: one low-resolution feature grid (1, C, n, n, n) and its decoder."""
+
+    kind = "dense"
+
+    def __init__(self, grid: Tensor, decoder: nn.Module, settings) -> None:
+        self.settings = settings
+        bare = DenseField(grid, decoder, settings.volume.extent)
+        occupancy = occupancy_of(bare, 4 * grid.shape[-1], settings.rendering.empty_density, grow=1)
+        self.field = DenseField(grid, decoder, settings.volume.extent, occupancy)
+
+    def render(self, cameras: Cameras, size: int) -> Views:
+        return render_field(self.field, cameras, size, self.settings)
+
+    @torch.no_grad()
+    def density(self, points: Tensor) -> Tensor:
+        """Density (N,) per world unit at points (N, 3)."""
+        return self.field(points[None])[0][0]
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"grid": self.field.grid, **prefixed("decoder", self.field.decoder.state_dict())}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor], settings) -> DenseScene:
+        return cls(tensors["grid"], load_decoder(tensors, settings), settings)
+
+
+class SuperResolvedScene:
+    """A coarse scene whose views are sharpened one by one: not one 3D object, but what super-resolution alone gives."""
+
+    kind = "super_resolved"
+
+    def __init__(self, coarse: DenseScene, network: SuperResolution, seed: int, settings) -> None:
+        self.coarse, self.network, self.seed, self.settings = coarse, network.eval(), seed, settings
+
+    def render_low(self, cameras: Cameras) -> Tensor:
+        """Colour and opacity (B, 4, s, s) of the coarse scene at super-resolution's input size."""
+        views = self.coarse.render(cameras, self.settings.superresolution.low_size)
+        return torch.cat([views.rgb, views.alpha], 1)
+
+    def render(self, cameras: Cameras, size: int) -> Views:
+        """Sharpened views. The noise of view i depends on the scene's seed and i alone, not on how views are batched."""
+        coarse = self.coarse.render(cameras, size)
+        sharp = [
+            self.hypotheses(cameras[index], size, 1, generator_for("sharpen", self.seed, index))
+            for index in range(len(cameras))
+        ]
+        return Views(torch.cat(sharp), coarse.alpha, coarse.depth)
+
+    def hypotheses(self, camera: Cameras, size: int, count: int, generator: torch.Generator) -> Tensor:
+        """`count` independent sharpened images (count, 3, size, size) of one camera."""
+        low = self.render_low(camera).expand(count, -1, -1, -1)
+        return self.network.sharpen(low, size, self.settings.superresolution.sample_steps, generator)
+
+    def density(self, points: Tensor) -> Tensor:
+        return self.coarse.density(points)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return self.coarse.tensors() | prefixed("superresolution", self.network.state_dict())
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor], settings, seed: int) -> SuperResolvedScene:
+        network = SuperResolution(settings)
+        network.load_state_dict(unprefixed("superresolution", tensors))
+        return cls(DenseScene.from_tensors(tensors, settings), network, seed, settings)
+
+
+class SparseScene:
+    """A distilled scene: a high-resolution sparse grid with its own decoder."""
+
+    kind = "sparse"
+
+    def __init__(self, field: SparseField, settings) -> None:
+        self.field, self.settings = field, settings
+
+    def render(self, cameras: Cameras, size: int) -> Views:
+        return render_field(self.field, cameras, size, self.settings)
+
+    @torch.no_grad()
+    def density(self, points: Tensor) -> Tensor:
+        """Density (N,) per world unit at points (N, 3)."""
+        found = self.field(points[None])[0][0]
+        return torch.where(self.field.occupied(points), found, torch.zeros_like(found))
+
+    def tensors(self) -> dict[str, Tensor]:
+        grid = self.field.grid
+        return {
+            "rows": grid.index.flatten().nonzero().squeeze(1).int(),
+            "values": grid.values.detach(),
+            "occupancy": self.field.occupancy.to(torch.uint8),
+            **prefixed("decoder", self.field.decoder.state_dict()),
+        }
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor], settings) -> SparseScene:
+        occupancy = tensors["occupancy"].bool()
+        index = torch.zeros(occupancy.numel(), dtype=torch.long)
+        index[tensors["rows"].long()] = torch.arange(1, len(tensors["values"]))
+        grid = SparseGrid(index.reshape(occupancy.shape), tensors["values"], settings.volume.extent)
+        return cls(SparseField(grid, load_decoder(tensors, settings), occupancy), settings)
+
+
+Scene = DenseScene | SuperResolvedScene | SparseScene
+
+
+def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": value for name, value in tensors.items()}
+
+
+def unprefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under `prefix.`, without it."""
+    return {name[len(prefix) + 1 :]: value for name, value in tensors.items() if name.startswith(prefix + ".")}
+
+
+def load_decoder(tensors: dict[str, Tensor], settings) -> RenderMLP:
+    volume = settings.volume
+    decoder = RenderMLP(volume.features, volume.decoder_width, volume.density_scale)
+    decoder.load_state_dict(unprefixed("decoder", tensors))
+    return decoder
+
+
+def save_scene(scene: Scene, folder: Path, facts: dict) -> None:
+    """Write scene.safetensors and scene.json (kind, seed, settings and `facts`) into a folder that exists."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in scene.tensors().items()}
+    save_file(tensors, folder / "scene.safetensors")
+    sections = ("volume", "rendering", "superresolution")
+    plain = {name: vars(getattr(scene.settings, name)) for name in sections if getattr(scene.settings, name, None)}
+    write_json(folder / "scene.json", {"kind": scene.kind, "settings": plain, **facts})
+
+
+def load_scene(folder: Path) -> tuple[Scene, dict]:
+    """A scene and its scene.json. Raises UserError naming the folder when it is not one."""
+    facts = read_json(folder / "scene.json")
+    settings = SimpleNamespace(**{name: SimpleNamespace(**values) for name, values in facts["settings"].items()})
+    tensors = load_file(folder / "scene.safetensors")
+    if facts["kind"] == DenseScene.kind:
+        return DenseScene.from_tensors(tensors, settings), facts
+    if facts["kind"] == SuperResolvedScene.kind:
+        return SuperResolvedScene.from_tensors(tensors, settings, facts["seed"]), facts
+    if facts["kind"] == SparseScene.kind:
+        return SparseScene.from_tensors(tensors, settings), facts
+    raise UserError(f"{folder}/scene.json: unknown kind {facts['kind']!r}")

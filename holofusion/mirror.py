@@ -1,0 +1,61 @@
+"""A second copy of what a step prints: everything on the terminal, plain lines in its log file, tracebacks included."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+STATUS = "\r\033[K"  # begins a status line that the terminal rewrites in place (see logs.Progress)
+
+
+class Mirror(io.TextIOBase):
+    """A text stream that passes everything on to `stream`, and to `log`; of status lines one every `every` seconds,
+    and the last one before anything else is printed.
+    """
+
+    def __init__(self, stream: TextIO, log: TextIO, every: float = 20.0) -> None:
+        self.stream, self.log, self.every = stream, log, every
+        self.noted = time.monotonic()
+        self.status = ""  # the last status line, not yet in the log
+        self.open = False  # whether the log's last line still lacks its end
+
+    def write(self, text: str) -> int:
+        self.stream.write(text)
+        if text.startswith(STATUS):
+            self.status = text.removeprefix(STATUS)
+            if time.monotonic() - self.noted >= self.every:
+                self._note()
+        elif text:
+            self._note()
+            if self.open and not text.startswith("\n"):
+                self.log.write("\n")
+            self.open = False
+            self.log.write(text)
+        return len(text)
+
+    def _note(self) -> None:
+        if self.status:
+            self.log.write(("\n" if self.open else "") + self.status)
+            self.log.flush()
+            self.noted, self.status, self.open = time.monotonic(), "", True
+
+    def flush(self) -> None:
+        self.stream.flush()
+        self.log.flush()
+
+    def isatty(self) -> bool:
+        return self.stream.isatty()
+
+    def fileno(self) -> int:
+        return self.stream.fileno()
+
+
+def mirror_to(path: Path) -> None:
+    """From now on, copy standard output and standard error to the file at `path`, replacing what it held."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    log = open(path, "w", encoding="utf-8", buffering=1)  # noqa: SIM115 - open until the process ends
+    sys.stdout = Mirror(sys.stdout, log)
+    sys.stderr = Mirror(sys.stderr, log)

@@ -1,0 +1,27 @@
+"""The decoder from a voxel feature to density and colour."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class RenderMLP(nn.Module):
+    """Voxel features (..., C) -> density (...,) per world unit and colour (..., 3) in [0, 1].
+
+    Colour ignores the view direction, so a rendered scene is consistent between views by construction. HoloDiffusion's
+    decoder is deeper and takes the direction; its released form is almost linear because of swapped activations.
+    """
+
+    def __init__(self, features: int, width: int, density_scale: float) -> None:
+        super().__init__()
+        self.density_scale = density_scale
+        self.layers = nn.Sequential(
+            nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 4)
+        )
+        nn.init.constant_(self.layers[-1].bias[:1], -3.0)  # start nearly transparent
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        raw = self.layers(features).float()
+        return self.density_scale * F.softplus(raw[..., 0]), torch.sigmoid(raw[..., 1:])

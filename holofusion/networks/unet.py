@@ -1,0 +1,124 @@
+"""One U-Net for both denoisers: over voxel grids (3D) and over images (2D)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def time_features(time: Tensor, width: int) -> Tensor:
+    """Sines and cosines of time (B,), in [0, 1], at `width` / 2 frequencies from 1 to 1000 -> (B, width)."""
+    frequencies = torch.exp(torch.linspace(0, math.log(1000), width // 2, device=time.device))
+    angles = time[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], -1)
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions with group norm; the time embedding scales and shifts the second norm."""
+
+    def __init__(self, conv: type[nn.Module], inputs: int, outputs: int, embedding: int) -> None:
+        super().__init__()
+        self.norm_in = nn.GroupNorm(8, inputs)
+        self.conv_in = conv(inputs, outputs, 3, padding=1)
+        self.modulation = nn.Linear(embedding, 2 * outputs)
+        self.norm_out = nn.GroupNorm(8, outputs, affine=False)
+        self.conv_out = conv(outputs, outputs, 3, padding=1)
+        nn.init.zeros_(self.conv_out.weight)
+        nn.init.zeros_(self.conv_out.bias)
+        self.skip = conv(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        hidden = self.conv_in(F.silu(self.norm_in(x)))
+        scale, shift = self.modulation(embedding).reshape(len(x), -1, *([1] * (x.ndim - 2))).chunk(2, 1)
+        hidden = self.conv_out(F.silu(self.norm_out(hidden) * (1 + scale) + shift))
+        return self.skip(x) + hidden
+
+
+class Attention(nn.Module):
+    """Self-attention over all positions, residual; heads of 32 channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.heads = max(1, channels // 32)
+        self.norm = nn.GroupNorm(8, channels)
+        self.project_in = nn.Linear(channels, 3 * channels)
+        self.project_out = nn.Linear(channels, channels)
+        nn.init.zeros_(self.project_out.weight)
+        nn.init.zeros_(self.project_out.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.norm(x).flatten(2).transpose(1, 2)
+        split = self.project_in(tokens).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(*split.unbind(0)).transpose(1, 2).flatten(2)
+        return x + self.project_out(mixed).transpose(1, 2).reshape(x.shape)
+
+
+class UNet(nn.Module):
+    """Residual U-Net with attention at its coarsest level.
+
+    dimensions 2 or 3; channels per level, each level at half the size of the one before. `size` (3D only) adds a learned
+    feature per position: a grid's statistics depend on where in the cube a voxel lies.
+    """
+
+    def __init__(
+        self, dimensions: int, inputs: int, outputs: int, channels: Sequence[int], blocks: int, size: int | None = None
+    ) -> None:
+        super().__init__()
+        conv = {2: nn.Conv2d, 3: nn.Conv3d}[dimensions]
+        self.pool = {2: F.avg_pool2d, 3: F.avg_pool3d}[dimensions]
+        embedding = 4 * channels[0]
+        self.time_width = channels[0]
+        self.time = nn.Sequential(nn.Linear(channels[0], embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU())
+        self.input = conv(inputs, channels[0], 3, padding=1)
+        self.position = nn.Parameter(torch.zeros(1, channels[0], *[size] * dimensions)) if size else None
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        skips, current = [channels[0]], channels[0]
+        for level, width in enumerate(channels):
+            stage = nn.ModuleList()
+            for _ in range(blocks):
+                stage.append(ResidualBlock(conv, current, width, embedding))
+                current = width
+                skips.append(width)
+            self.down.append(stage)
+            if level < len(channels) - 1:
+                skips.append(width)
+        self.middle = nn.ModuleList(
+            [ResidualBlock(conv, current, current, embedding), ResidualBlock(conv, current, current, embedding)]
+        )
+        self.attention = Attention(current)
+        for width in reversed(channels):
+            stage = nn.ModuleList()
+            for _ in range(blocks + 1):
+                stage.append(ResidualBlock(conv, current + skips.pop(), width, embedding))
+                current = width
+            self.up.append(stage)
+        self.norm = nn.GroupNorm(8, current)
+        self.output = conv(current, outputs, 3, padding=1)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """x (B, inputs, ...), time (B,) in [0, 1] -> (B, outputs, ...) of x's size, which 2^(levels - 1) must divide."""
+        embedding = self.time(time_features(time, self.time_width))
+        x = self.input(x)
+        if self.position is not None:
+            x = x + self.position
+        skips = [x]
+        for level, stage in enumerate(self.down):
+            if level:
+                x = self.pool(x, 2)
+                skips.append(x)
+            for block in stage:
+                x = block(x, embedding)
+                skips.append(x)
+        x = self.middle[1](self.attention(self.middle[0](x, embedding)), embedding)
+        for level, stage in enumerate(self.up):
+            if level:
+                x = F.interpolate(x, scale_factor=2)
+            for block in stage:
+                x = block(torch.cat([x, skips.pop()], 1), embedding)
+        return self.output(F.silu(self.norm(x)))

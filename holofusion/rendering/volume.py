@@ -1,0 +1,118 @@
+"""Emission-absorption rendering of a radiance field inside the cube [-extent, extent]^3.
+
+A field is any callable `field(points) -> (density, colour)` with points (B, N, 3) in world units, density (B, N) >= 0 per
+world unit and colour (B, N, 3) in [0, 1]. It may carry an `occupied(points) -> bool (B, N)` method; samples in empty space
+are then skipped. HoloDiffusion renders the same way: coarse samples, then importance samples, coarse ones kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Field = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """rgb (B, N, 3) over white, alpha (B, N) in [0, 1], depth (B, N): expected distance along the ray, world units."""
+
+    rgb: Tensor
+    alpha: Tensor
+    depth: Tensor
+
+
+def cube_interval(origins: Tensor, directions: Tensor, extent: float) -> tuple[Tensor, Tensor]:
+    """Distances (B, N) at which rays (B, N, 3) enter and leave the cube; equal for rays that miss it."""
+    safe = torch.where(directions.abs() < 1e-9, torch.full_like(directions, 1e-9), directions)
+    first, second = (-extent - origins) / safe, (extent - origins) / safe
+    near = torch.minimum(first, second).amax(-1).clamp_min(0.0)
+    far = torch.maximum(first, second).amin(-1)
+    return near, torch.maximum(near, far)
+
+
+def stratified_depths(near: Tensor, far: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    """One depth per equal bin of [near, far]: uniform in the bin with a generator, its middle without. (B, N, count)."""
+    shape = (*near.shape, count)
+    jitter = torch.full(shape, 0.5) if generator is None else torch.rand(shape, generator=generator)
+    position = (torch.arange(count) + jitter).to(near.device) / count
+    return near[..., None] + (far - near)[..., None] * position
+
+
+def importance_depths(depths: Tensor, weights: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    """Draw `count` depths (B, N, count) from the piecewise-constant density that `weights` (B, N, n) put on bins around `depths`."""
+    middle = 0.5 * (depths[..., 1:] + depths[..., :-1])
+    edges = torch.cat([depths[..., :1], middle, depths[..., -1:]], -1)
+    cumulative = torch.cumsum(weights + 1e-4, -1)
+    cumulative = torch.cat([torch.zeros_like(cumulative[..., :1]), cumulative], -1) / cumulative[..., -1:]
+    shape = (*depths.shape[:-1], count)
+    jitter = torch.full(shape, 0.5) if generator is None else torch.rand(shape, generator=generator)
+    target = ((torch.arange(count) + jitter) / count).to(depths.device)
+    upper = torch.searchsorted(cumulative.contiguous(), target.contiguous(), right=True).clamp(1, edges.shape[-1] - 1)
+    low_c, high_c = cumulative.gather(-1, upper - 1), cumulative.gather(-1, upper)
+    low_e, high_e = edges.gather(-1, upper - 1), edges.gather(-1, upper)
+    return low_e + (high_e - low_e) * (target - low_c) / (high_c - low_c).clamp_min(1e-8)
+
+
+def absorption_weights(opacity: Tensor) -> Tensor:
+    """Weight of each sample: its opacity times the transmittance in front of it. opacity (..., n) in [0, 1] -> (..., n)."""
+    transmittance = torch.cumprod(1.0 - opacity + 1e-10, -1)
+    before = torch.cat([torch.ones_like(transmittance[..., :1]), transmittance[..., :-1]], -1)
+    return opacity * before
+
+
+def composite(density: Tensor, colour: Tensor, depths: Tensor, far: Tensor) -> Rendered:
+    """March sorted samples over white. density, depths (B, N, n); colour (B, N, n, 3); far (B, N)."""
+    following = torch.cat([depths[..., 1:], far[..., None]], -1)
+    weights = absorption_weights(1.0 - torch.exp(-density * (following - depths).clamp_min(0.0)))
+    alpha = weights.sum(-1)
+    rgb = (weights[..., None] * colour).sum(-2) + (1.0 - alpha)[..., None]
+    return Rendered(rgb, alpha, (weights * depths).sum(-1) / alpha.clamp_min(1e-6))
+
+
+def _query(field: Field, origins: Tensor, directions: Tensor, depths: Tensor) -> tuple[Tensor, Tensor]:
+    """Density (B, N, n) and colour (B, N, n, 3) at the depths; empty space is not evaluated."""
+    batch, rays, count = depths.shape
+    points = (origins[:, :, None] + depths[..., None] * directions[:, :, None]).reshape(batch, rays * count, 3)
+    occupied = getattr(field, "occupied", None)
+    if occupied is None:
+        density, colour = field(points)
+    else:
+        keep = occupied(points).flatten().nonzero().squeeze(1)
+        some_density, some_colour = field(points.reshape(1, -1, 3)[:, keep])
+        density = some_density.new_zeros(batch * rays * count).index_copy(0, keep, some_density[0])
+        colour = some_colour.new_zeros(batch * rays * count, 3).index_copy(0, keep, some_colour[0])
+    return density.reshape(batch, rays, count), colour.reshape(batch, rays, count, 3)
+
+
+def render_rays(
+    field: Field,
+    origins: Tensor,
+    directions: Tensor,
+    extent: float,
+    coarse_samples: int,
+    importance_samples: int,
+    generator: torch.Generator | None = None,
+) -> Rendered:
+    """Render rays (B, N, 3), unit directions, through the cube. Without a generator the samples are the bins' middles.
+
+    The coarse samples' weights steer the importance samples; all samples take part in the final march. Both are
+    evaluated once, with gradients; the choice of depths carries none.
+    """
+    near, far = cube_interval(origins, directions, extent)
+    depths = stratified_depths(near, far, coarse_samples, generator)
+    density, colour = _query(field, origins, directions, depths)
+    if importance_samples:
+        with torch.no_grad():
+            following = torch.cat([depths[..., 1:], far[..., None]], -1)
+            weights = absorption_weights(1.0 - torch.exp(-density * (following - depths).clamp_min(0.0)))
+            extra = importance_depths(depths, weights, importance_samples, generator)
+            depths, order = torch.cat([depths, extra], -1).sort(-1)
+            fresh = extra.contiguous()
+        extra_density, extra_colour = _query(field, origins, directions, fresh)
+        density = torch.cat([density, extra_density], -1).gather(-1, order)
+        colour = torch.cat([colour, extra_colour], -2).gather(-2, order[..., None].expand(*order.shape, 3))
+    return composite(density, colour, depths, far)

@@ -1,0 +1,182 @@
+"""What a results folder holds, read once: metrics (checked against their settings), views, models, logs, benchmarks."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from holofusion.config import load_step
+from holofusion.files import UserError, read_json
+from holofusion.methods.registry import ENTRIES
+from holofusion.report.paper import label_of
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The rendered views of one sample: files in the order of their cameras, and camera entries alongside."""
+
+    seed: int
+    views: list[Path]
+    cameras: list[dict[str, Any]]
+    turntable: list[Path]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One method on one category and seed, with whatever its steps have left behind; None or empty where absent."""
+
+    method: str
+    category: str
+    seed: int
+    results: Path
+    metrics: dict[str, Any] | None
+    scenes: dict[int, Scene]
+    costs: list[dict[str, Any]]
+    model: dict[str, Any] | None
+    warmup: dict[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.method}-{self.category}-s{self.seed}"
+
+    @property
+    def label(self) -> str:
+        return label_of(self.method)
+
+    @property
+    def training_run(self) -> str:
+        """Name of the run whose weights this one uses: its own, or the method's it shares them with."""
+        return f"{trained_by(self.method)}-{self.category}-s{self.seed}"
+
+    @property
+    def warmup_run(self) -> str:
+        return f"{self.category}-s{self.seed}"
+
+
+@dataclass(frozen=True)
+class Results:
+    """All runs in the order methods are listed, the floor of every category, and what was expected but not found."""
+
+    folder: Path
+    runs: list[Run]
+    floors: dict[str, dict[str, Any]]
+    missing: list[str] = field(default_factory=list)
+
+    def of(self, category: str, seed: int) -> list[Run]:
+        return [run for run in self.runs if (run.category, run.seed) == (category, seed)]
+
+
+def trained_by(method: str) -> str:
+    """The method whose training `method` shows; often itself."""
+    return ENTRIES[method].trained_by
+
+
+def read_results(folder: Path, methods: list[str], categories: list[str], seeds: list[int]) -> Results:
+    """Collect everything below `folder`. Raises UserError if a metrics file was made with other settings than now in force."""
+    results = Results(folder, [], {})
+    for category in categories:
+        floor = _metrics(folder, f"real_floor-{category}", results.missing)
+        if floor is not None:
+            results.floors[category] = floor
+        for seed in seeds:
+            results.runs.extend(_run(folder, method, category, seed, results.missing) for method in methods)
+    return results
+
+
+def _run(folder: Path, method: str, category: str, seed: int, missing: list[str]) -> Run:
+    name = f"{method}-{category}-s{seed}"
+    scenes, costs = _views(folder / "views" / name)
+    if not scenes:
+        missing.append(f"{name}: no rendered views")
+    elif not any(scene.turntable for scene in scenes.values()):
+        missing.append(f"{name}: no turntable")
+    training = f"{trained_by(method)}-{category}-s{seed}"
+    model = _optional_json(folder / "runs" / training / "model.json")
+    if model is None:
+        missing.append(f"{name}: no trained model")
+    return Run(
+        method=method,
+        category=category,
+        seed=seed,
+        results=folder,
+        metrics=_metrics(folder, name, missing),
+        scenes=scenes,
+        costs=costs,
+        model=model,
+        warmup=_optional_json(folder / "warmup" / f"{category}-s{seed}" / "model.json"),
+    )
+
+
+def _metrics(folder: Path, name: str, missing: list[str]) -> dict[str, Any] | None:
+    """The metrics of `name`, or None with a note. Raises UserError if its settings are gone or have another hash."""
+    path = folder / "metrics" / f"{name}.json"
+    if not path.is_file():
+        missing.append(f"{name}: not scored")
+        return None
+    metrics = read_json(path)
+    settings = folder / "config" / "evaluate" / f"{name}.yaml"
+    expected = load_step(settings).hash
+    if metrics["config_hash"] != expected:
+        raise UserError(
+            f"{path}: made with settings {metrics['config_hash']}, {settings} has {expected}; run evaluate again"
+        )
+    return metrics
+
+
+def _views(folder: Path) -> tuple[dict[int, Scene], list[dict[str, Any]]]:
+    scenes: dict[int, Scene] = {}
+    costs = []
+    for listing in sorted(folder.glob("*/cameras.json")):
+        content = read_json(listing)
+        costs.append(content.get("cost", {}))
+        for entry in content["scenes"]:
+            scenes[entry["seed"]] = Scene(
+                seed=entry["seed"],
+                views=[listing.parent / view["file"] for view in entry["views"]],
+                cameras=entry["views"],
+                turntable=[listing.parent / view["file"] for view in entry.get("turntable", [])],
+            )
+    return dict(sorted(scenes.items())), costs
+
+
+def _optional_json(path: Path) -> dict[str, Any] | None:
+    return read_json(path) if path.is_file() else None
+
+
+def read_log(path: Path) -> dict[str, list[float]]:
+    """Columns of a `log.jsonl`: step, seconds and every loss by name; empty where the file is absent.
+
+    A key absent from a line is NaN there. A last line cut short by a kill is left out.
+    """
+    if not path.is_file():
+        return {}
+    lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+    keys = list(dict.fromkeys(key for line in lines for key in line))
+    return {key: [float(line.get(key, "nan")) for line in lines] for key in keys}
+
+
+def benchmarks(folder: Path, rule: str, name: str) -> list[dict[str, float]]:
+    """Rows of Snakemake's benchmark files of a rule: of those called `name` or `name` and a shard; of all if it is "".
+
+    Keys as Snakemake writes them: s (wall seconds), max_rss (MB), ...; values it could not measure are left out.
+    """
+    found = []
+    for path in sorted((folder / "benchmarks" / rule).rglob("*.tsv")):
+        relative = str(path.relative_to(folder / "benchmarks" / rule).with_suffix(""))
+        if not name or relative == name or (relative.startswith(name) and relative[len(name)] in "-_./"):
+            with open(path, newline="") as file:
+                found += [_numbers(row) for row in csv.DictReader(file, delimiter="\t")]
+    return found
+
+
+def _numbers(row: dict[str, str]) -> dict[str, float]:
+    values = {}
+    for key, text in row.items():
+        try:
+            values[key] = float(text)
+        except (TypeError, ValueError):
+            continue
+    return values

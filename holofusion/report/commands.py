@@ -1,0 +1,54 @@
+"""The commands behind a row: the same verbs, in the same order, as the workflow's rules."""
+
+from __future__ import annotations
+
+from holofusion.methods.registry import ENTRIES, coarse_of
+from holofusion.report.collect import Run
+
+
+def commands(run: Run) -> list[str]:
+    """Shell lines that repeat `run` by hand from its settings files, with results/ in the working folder.
+
+    One line per step; of the steps that run in shards the first is shown, as `--shard 0`.
+    """
+    category, name, training = run.category, run.name, run.training_run
+    data, warmup = f"results/data/{category}", f"results/warmup/{run.warmup_run}"
+    model = f"results/runs/{training}"
+    source = ENTRIES[run.method].sampled_from
+    coarse_run = f"{coarse_of(run.method)}-{category}-s{run.seed}"
+    last = len(run.costs) - 1
+    note = f"   # and so on to --shard {last}" if last > 0 else ""
+    note_views = f"   # and so on to {last}" if last > 0 else ""
+
+    def settings(step: str, of: str) -> str:
+        return f"holofusion {step} --config results/config/{step}/{of}.yaml"
+
+    embedded = (run.results / "config" / "dataset" / f"{category}.yaml").is_file()
+    lines = [f"{settings('dataset', category)} --out results/dataset"] if embedded else []
+    photographs = "results/dataset" if embedded else "$CO3DV2_DATASET_ROOT"
+    lines += [
+        f"{settings('prepare', category)} --dataset {photographs} --out {data}",
+        f"{settings('warmup', run.warmup_run)} --data {data} --out {warmup}",
+        f"{settings('train', training)} --data {data} --warmup {warmup} --out {model}",
+    ]
+    inputs = f"--data {data} --model {model}"
+    if source in ("coarse", "hypotheses"):
+        coarse = f"results/samples/{coarse_run}/0"
+        lines.append(f"{settings('sample', coarse_run)} {inputs} --shard 0 --out {coarse}{note}")
+        inputs += f" --coarse {coarse}"
+    if source == "hypotheses":
+        bank = f"results/hypotheses/{training}/0"
+        lines.append(f"{settings('hypotheses', training)} {inputs} --shard 0 --out {bank}{note}")
+        inputs += f" --hypotheses {bank}"
+    samples, views = f"results/samples/{name}/0", f"results/views/{name}/0"
+    lines += [
+        f"{settings('sample', name)} {inputs} --shard 0 --out {samples}{note}",
+        f"{settings('render', name)} --data {data} --samples {samples} --out {views}{note_views}",
+        f"{settings('evaluate', name)} --data {data} --views results/views/{name} --out results/metrics/{name}.json",
+    ]
+    return lines
+
+
+def target(run: Run, preset: str) -> str:
+    """The one line that has the workflow make this row and whatever it needs."""
+    return f"snakemake --cores all results/metrics/{run.name}.json --config preset={preset}"

@@ -1,0 +1,87 @@
+"""What every row cost: parameters, steps and seconds, from the files the steps wrote themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from holofusion.files import read_json
+from holofusion.methods.registry import ENTRIES, coarse_of
+from holofusion.report.collect import Results, Run, benchmarks
+from holofusion.report.paper import label_of
+
+RULES = ("dataset", "prepare", "warmup", "train", "sample", "hypotheses", "render", "evaluate", "floor")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of one run. Seconds of wall clock; per-scene figures are means; None where nothing says."""
+
+    label: str
+    parameters: int | None
+    trained_with: str | None
+    steps: int | None
+    warmup_seconds: float | None
+    train_seconds: float | None
+    coarse_seconds: float | None
+    hypotheses_seconds: float | None
+    own_seconds: float | None
+    render_seconds: float | None
+    peak_megabytes: float | None
+    device: str | None
+
+    @property
+    def scene_seconds(self) -> float | None:
+        """Seconds for one scene from noise, shared steps included; None if one of them is unknown."""
+        parts = [self.coarse_seconds, self.hypotheses_seconds, self.own_seconds]
+        return None if None in parts else sum(parts)
+
+
+def _per_scene(run: Run | None, key: str) -> float | None:
+    costs = [cost for cost in run.costs if key in cost] if run else []
+    scenes = sum(cost["scenes"] for cost in costs)
+    return sum(cost[key] for cost in costs) / scenes if scenes else None
+
+
+def _hypotheses(run: Run) -> float | None:
+    files = (run.results / "hypotheses" / run.training_run).rglob("cameras.json")
+    seconds = [content["seconds"] for content in map(read_json, sorted(files)) if "seconds" in content]
+    return sum(seconds) / len(seconds) if seconds else None
+
+
+def cost_of(run: Run, runs: list[Run]) -> Cost:
+    """The cost of `run`; `runs` are those of the same category and seed, which it may share steps with."""
+    entry = ENTRIES[run.method]
+    source = entry.sampled_from
+    by_method = {other.method: other for other in runs}
+    model, warmup = run.model or {}, run.warmup or {}
+    shared = entry.trained_by if entry.trained_by != run.method else None
+    coarse = by_method.get(coarse_of(run.method))
+    peaks = [row["max_rss"] for rule in ("train", "sample", "render") for row in _rows(run, rule) if "max_rss" in row]
+    return Cost(
+        label=run.label,
+        parameters=sum(model["parameters"].values()) if model.get("parameters") else None,
+        trained_with=label_of(shared) if shared else None,
+        steps=model.get("steps"),
+        warmup_seconds=warmup.get("seconds"),
+        train_seconds=model.get("seconds"),
+        coarse_seconds=_per_scene(coarse, "sample_seconds") if source in ("coarse", "hypotheses") else 0.0,
+        hypotheses_seconds=_hypotheses(run) if source == "hypotheses" else 0.0,
+        own_seconds=_per_scene(run, "sample_seconds"),
+        render_seconds=_per_scene(run, "render_seconds"),
+        peak_megabytes=max(peaks, default=None),
+        device=model.get("device"),
+    )
+
+
+def _rows(run: Run, rule: str) -> list[dict[str, float]]:
+    return benchmarks(run.results, rule, run.training_run if rule == "train" else run.name)
+
+
+def step_seconds(results: Results) -> dict[str, tuple[int, float]]:
+    """Jobs and summed wall seconds of every step of the pipeline, from all benchmark files; empty without any."""
+    totals = {}
+    for rule in RULES:
+        rows = [row["s"] for row in benchmarks(results.folder, rule, "") if "s" in row]
+        if rows:
+            totals[rule] = (len(rows), sum(rows))
+    return totals

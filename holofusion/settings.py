@@ -1,0 +1,273 @@
+"""Every key of params.yaml: its type, range and meaning. One class per section; values live in params.yaml alone.
+
+To add a key: one line here, one line in params.yaml, then `holofusion schema`.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class Section(BaseModel):
+    """A section of params.yaml. Unknown keys are refused; every key must be given; no type is converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+
+
+class Threads(Section):
+    """CPU threads of one job of each rule. With fewer cores (`--cores`), fewer are used."""
+
+    dataset: Count = Field(description="worker processes that make the embedded objects")
+    prepare: Count = Field(description="worker processes that crop and resize")
+    warmup: Count = Field(description="torch threads")
+    train: Count = Field(description="torch threads")
+    hypotheses: Count = Field(description="torch threads of one shard; shards run side by side")
+    sample: Count = Field(description="torch threads of one shard; shards run side by side")
+    render: Count = Field(description="torch threads of one shard; shards run side by side")
+    evaluate: Count = Field(description="torch threads; runs are scored side by side")
+    report: Count = Field(description="torch threads")
+
+
+class Dataset(Section):
+    """Where images come from, and how they are prepared."""
+
+    source: Literal["synthetic", "co3d"] = Field(description="synthetic: embedded objects; co3d: photographs")
+    root: str | None = Field(description="folder in CO3D layout; null: $CO3DV2_DATASET_ROOT (only with source co3d)")
+    subset: str = Field(description="CO3D set list that divides sequences into train, val and test", min_length=1)
+    image_size: int = Field(description="side of the prepared square images, px; even", ge=16, le=1024, multiple_of=2)
+    mask_threshold: float = Field(description="mask values above it are object", gt=0, lt=1)
+    context: float = Field(description="rim added around the mask's box, share of its side", ge=0, le=1)
+    margin: float = Field(description="free rim of the voxel cube around the object, share", ge=0, lt=0.5)
+    max_frames: Count = Field(description="photographs used per sequence, evenly spaced")
+    held_out: Count = Field(description="objects held out where the set list holds out none")
+    evaluation_cameras: Count = Field(description="frozen real cameras from which every method is rendered")
+
+
+class Synthetic(Section):
+    """The embedded objects."""
+
+    objects: int = Field(description="objects per category; one in eight is held out", ge=3)
+    views: int = Field(description="images per object", ge=5)
+    size: int = Field(description="side of the raw images, px", ge=16, le=1024)
+
+
+class Volume(Section):
+    """The voxel grid of features that is diffused, and its decoder."""
+
+    resolution: int = Field(description="voxels per side of the coarse grid; a multiple of 4", ge=4, multiple_of=4)
+    features: Count = Field(description="features per voxel")
+    extent: Positive = Field(description="the grid spans [-extent, extent] in normalised world units")
+    decoder_width: Count = Field(description="hidden units of the MLP from features to density and colour")
+    density_scale: Positive = Field(description="factor before the softplus that gives density")
+    precision: Literal["bf16", "fp32"] = Field(description="arithmetic of the heavy layers; weights stay fp32")
+
+
+class Rendering(Section):
+    """Emission-absorption rendering of the coarse grid."""
+
+    image_size: int = Field(description="side of the images compared in training, px", ge=8, le=1024)
+    coarse_samples: Count = Field(description="evenly spaced points per ray")
+    importance_samples: int = Field(description="further points per ray, where the first met density", ge=0)
+    empty_density: Positive = Field(description="cells below this density are skipped in finished scenes")
+
+
+class Encoder(Section):
+    """The image encoder behind the unprojection; used in training only."""
+
+    width: Count = Field(description="channels of its first layer")
+    image_size: int = Field(description="side of its input images, px", ge=16, le=512)
+    source_views: int = Field(description="views pooled into one grid", ge=2)
+
+
+class Warmup(Section):
+    """Encoder and decoder alone, without noise, so that colour and shape enter the grid."""
+
+    steps: Count = Field(description="training steps")
+    batch: Count = Field(description="objects per step")
+    learning_rate: Positive = Field(description="Adam's step size")
+    rays: Count = Field(description="rays per target view")
+    target_views: Count = Field(description="views rendered per object")
+    mask_weight: Weight = Field(description="weight of the opacity error")
+    feature_noise: Weight = Field(description="noise added to the grid, so that the decoder tolerates small errors")
+    feature_decay: Weight = Field(description="weight of the penalty on large features")
+    ema: float = Field(description="decay of the running average of the weights, per step", ge=0, lt=1)
+    checkpoint_every: Count = Field(description="steps between saved states")
+
+
+class Denoiser(Section):
+    """The 3D U-Net over voxel grids, and its noise."""
+
+    channels: list[Count] = Field(description="channels per level, finest first", min_length=1)
+    blocks: Count = Field(description="residual blocks per level")
+    noise_steps: int = Field(description="steps of the noise process", ge=2)
+    schedule_shift: float = Field(
+        description="added to the log signal-to-noise ratio (negative: noisier)", ge=-12, le=12
+    )
+
+
+class Training(Section):
+    """Joint training of the 3D denoiser and the super-resolution."""
+
+    steps: Count = Field(description="training steps")
+    batch: Count = Field(description="objects per step")
+    learning_rate: Positive = Field(description="Adam's step size for the 3D denoiser")
+    decoder_rate: Weight = Field(description="the decoder's step size, share of learning_rate")
+    ema: float = Field(description="decay of the running average of the weights, per step", ge=0, lt=1)
+    bootstrap: Share = Field(description="share of the batch whose prediction is noised and denoised again")
+    grid_weight: Weight = Field(description="weight of the error against the pooled grid")
+    grid_until: Share = Field(description="share of the run after which the grid error no longer counts")
+    photometric_weight: Weight = Field(description="weight of the rendered error")
+    mask_weight: Weight = Field(description="weight of the opacity error within the rendered error")
+    rendered: Count = Field(description="objects of the batch that are rendered")
+    rays: Count = Field(description="rays per target view")
+    target_views: Count = Field(description="views rendered per object")
+    checkpoint_every: Count = Field(description="steps between saved states")
+
+
+class SuperResolution(Section):
+    """The 2D denoiser that sharpens one view."""
+
+    images: int = Field(description="images per training step; 0: train without super-resolution", ge=0)
+    low_size: int = Field(description="side of the low-resolution render it starts from, px", ge=8, le=512)
+    channels: list[Count] = Field(description="channels per level, finest first", min_length=1)
+    blocks: Count = Field(description="residual blocks per level")
+    learning_rate: Positive = Field(description="Adam's step size")
+    weight: Weight = Field(description="weight of its error in the joint loss")
+    noise_steps: int = Field(description="steps of the noise process", ge=2)
+    schedule_shift: float = Field(
+        description="added to the log signal-to-noise ratio (negative: noisier)", ge=-12, le=12
+    )
+    render_noise_max: Share = Field(description="most noise of the grids it is trained on, share of the process")
+    sample_steps: Count = Field(description="denoising steps per sharpened view")
+
+
+class Sampling(Section):
+    """Coarse scenes from noise."""
+
+    scenes: Count = Field(description="scenes per run; scene k comes from seed k")
+    shards: Count = Field(description="jobs the scenes are divided among; a scene does not depend on its shard")
+    steps: Count = Field(description="denoising steps; at most denoiser.noise_steps are taken")
+    sampler: Literal["ddpm", "ddim"] = Field(description="ddpm: noise at every step; ddim: none")
+
+
+class Hypotheses(Section):
+    """Super-resolved views from which a scene is distilled."""
+
+    views: Count = Field(description="cameras per scene")
+    count: Count = Field(description="hypotheses per camera (K of the paper: 5)")
+
+
+class Distillation(Section):
+    """Stage 2: one high-resolution radiance field from many super-resolved views."""
+
+    loss: Literal["patch_remix", "mse", "sds"] = Field(
+        description="patch_remix is the paper's, the others are its ablations"
+    )
+    top_k: Count = Field(description="nearest hypotheses each patch is compared with; at most hypotheses.count")
+    patch: int = Field(description="side of a patch, px", ge=2)
+    patches: Count = Field(description="patches per step")
+    resolution: int = Field(description="voxels per side of the high-resolution grid", ge=8)
+    steps: Count = Field(description="optimisation steps per scene")
+    learning_rate: Positive = Field(description="Adam's step size for the grid")
+    decoder_rate: Weight = Field(description="Adam's step size for its decoder")
+    coarse_samples: Count = Field(description="evenly spaced points per ray")
+    importance_samples: int = Field(description="further points per ray, where the first met density", ge=0)
+    sds_noise_min: Share = Field(description="least noise of score distillation, share of the process")
+    sds_noise_max: Share = Field(description="most noise of score distillation, share of the process")
+
+
+class Render(Section):
+    """Pictures of finished scenes."""
+
+    views: Count = Field(description="scored views per scene, from the frozen cameras")
+    turntable_scenes: int = Field(description="scenes, from seed 0 on, that also get a turntable", ge=0)
+    turntable_frames: Count = Field(description="pictures of one full turn")
+
+
+class Evaluation(Section):
+    """Distances between generated and real images."""
+
+    feature_network: Literal["efficientnet_lite0", "efficientnet_lite2", "inception"] = Field(
+        description="part of the metric's name; only inception earns the names fid and kid"
+    )
+    inception_weights: str | None = Field(description="weights file for feature_network inception; never downloaded")
+    kernel_subset_size: int = Field(description="images per subset of the kernel distance", ge=2)
+    kernel_subsets: Count = Field(description="subsets the kernel distance is averaged over")
+    bootstrap: int = Field(description="resamples behind each confidence interval", ge=10)
+    reference_frames: Count = Field(description="real images per object, at most")
+
+
+class Report(Section):
+    """The page."""
+
+    sample_columns: Count = Field(description="scenes shown side by side")
+
+
+Model = TypeVar("Model", bound=type[BaseModel])
+
+
+def partial(section: Model, name: str) -> Model:
+    """The same keys, types and ranges, none of them required; keys left out are None."""
+    fields = {}
+    for key, field in section.model_fields.items():
+        optional = copy(field)
+        optional.default = None
+        fields[key] = (field.annotation, optional)
+    return create_model(name, __base__=Section, __doc__=section.__doc__, **fields)
+
+
+class DistillationOverrides(Section):
+    """What a row distilled from shared scenes changes."""
+
+    distillation: partial(Distillation, "DistillationChanges") = Field(None, description="keys of distillation")
+
+
+class TrainingOverrides(Section):
+    """What a row with a training of its own changes."""
+
+    training: partial(Training, "TrainingChanges") = Field(None, description="keys of training")
+    superresolution: partial(SuperResolution, "SuperResolutionChanges") = Field(
+        None, description="keys of superresolution"
+    )
+
+
+class Params(Section):
+    """params.yaml: every setting of the pipeline."""
+
+    preset: Name = Field(description="name of the preset; an overlay config/<preset>.yaml sets its own")
+    categories: list[Name] = Field(description="object categories; one model each", min_length=1)
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(description="training seeds; one run each", min_length=1)
+    methods: list[Name] = Field(description="rows of the table", min_length=1)
+    threads: Threads
+    dataset: Dataset
+    synthetic: Synthetic
+    volume: Volume
+    rendering: Rendering
+    encoder: Encoder
+    warmup: Warmup
+    denoiser: Denoiser
+    training: Training
+    superresolution: SuperResolution
+    sampling: Sampling
+    hypotheses: Hypotheses
+    distillation: Distillation
+    holofusion: DistillationOverrides = Field(description="what this row changes")
+    holofusion_mse: DistillationOverrides = Field(description="what this row changes")
+    holofusion_sds: DistillationOverrides = Field(description="what this row changes")
+    holodiffusion_nobootstrap: TrainingOverrides = Field(description="what this row changes")
+    render: Render
+    evaluation: Evaluation
+    report: Report
+
+
+Settings = partial(Params, "Settings")
+"""Some sections of Params, those that one step reads; the others are None."""

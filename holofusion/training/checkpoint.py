@@ -1,0 +1,86 @@
+"""Saved training state: enough to go on exactly where a killed run stopped. No pickle.
+
+`state/` lies beside the declared outputs, undeclared to the workflow, so that neither a failed job nor a rerun deletes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from holofusion.files import UserError, read_json, replacing, write_json
+
+
+class Average:
+    """Exponential moving average of a module's parameters; the decay ramps up so that early weights fade quickly."""
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.weights = {name: value.detach().clone() for name, value in module.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, module: nn.Module, step: int) -> None:
+        keep = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(self.weights.values()), [value.detach() for value in module.parameters()], 1 - keep)
+
+
+def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = optimiser.state_dict()["state"]
+    return {f"optimiser.{index}.{key}": value for index, entry in state.items() for key, value in entry.items()}
+
+
+def stamp_of(*hashes: str) -> str:
+    """One hash of a job's config hash and of its inputs' hashes: state is only ever resumed by the same job."""
+    return hashlib.sha256("/".join(hashes).encode()).hexdigest()
+
+
+def save_state(folder: Path, stamp: str, step: int, seconds: float, module: nn.Module,
+               optimiser: torch.optim.Optimizer, average: Average | None = None) -> None:  # fmt: skip
+    """Write weights, average, optimiser and step into `folder`, replacing the previous state in one rename."""
+    tensors = {f"module.{name}": value.detach() for name, value in module.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{name}": value for name, value in average.weights.items()}
+    tensors |= _optimiser_tensors(optimiser)
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        save_file({name: value.contiguous().clone() for name, value in tensors.items()}, temporary / "state.safetensors")
+        write_json(temporary / "state.json", {"stamp": stamp, "step": step, "seconds": seconds})
+
+
+def load_state(folder: Path, stamp: str, module: nn.Module, optimiser: torch.optim.Optimizer,
+               average: Average | None = None) -> tuple[int, float]:  # fmt: skip
+    """Restore what `save_state` wrote; return the number of finished steps and seconds, (0, 0.0) when there is no state.
+
+    Raises UserError when the state was made with another config or other inputs.
+    """
+    if not (folder / "state.json").exists():
+        return 0, 0.0
+    saved = read_json(folder / "state.json")
+    if saved["stamp"] != stamp:
+        raise UserError(
+            f"{folder}: unfinished state of another config or other inputs ({saved['stamp'][:12]}, now {stamp[:12]}); "
+            "restore the settings, or delete this folder to start anew"
+        )
+    device = next(module.parameters()).device
+    tensors = load_file(folder / "state.safetensors", device=str(device))
+    module.load_state_dict({name: tensors[f"module.{name}"] for name in module.state_dict()})
+    for name in average.weights if average is not None else ():
+        average.weights[name].copy_(tensors[f"average.{name}"])
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimiser."):
+            _, index, key = name.split(".")
+            # Adam counts its steps in a tensor on the CPU
+            state.setdefault(int(index), {})[key] = value.cpu() if key == "step" else value
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    return saved["step"], saved["seconds"]
+
+
+def discard_state(folder: Path) -> None:
+    """Remove the state of a finished run."""
+    shutil.rmtree(folder, ignore_errors=True)

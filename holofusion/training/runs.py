@@ -1,0 +1,54 @@
+"""The two training steps of the pipeline, from files to files: the warm-up, and a method's training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from holofusion.data.views import PreparedCategory
+from holofusion.files import UserError, sha256_of
+from holofusion.methods.holodiffusion import VoxelAutoencoder
+from holofusion.methods.holofusion import HoloFusion
+from holofusion.seeds import generator_for
+from holofusion.training.checkpoint import stamp_of
+from holofusion.training.loop import averaged_tensors, fit, save_model
+
+
+def build(factory, settings, device: torch.device, *seed_parts: object) -> torch.nn.Module:
+    """A module with weights drawn from a seed of its own; the global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator_for(*seed_parts, "weights").initial_seed())
+        return factory(settings).to(device)
+
+
+def run_warmup(resolved, data_folder: Path, out: Path, device: torch.device) -> None:
+    """Train encoder, pooling head and decoder without noise; save them and the pooled grids of all training objects."""
+    settings, data = resolved.settings, PreparedCategory.load(data_folder)
+    method = build(VoxelAutoencoder, settings, device, resolved.seed, "warmup")
+    warmup = settings.warmup
+    stamp = stamp_of(resolved.hash, data.config_hash)
+    average, seconds = fit(method, data, resolved.seed, stamp, out, warmup.steps, warmup.ema, warmup.checkpoint_every, "warmup")
+    method.load_state_dict(averaged_tensors(method, average))
+    tensors = {**method.state_dict(), "grids": method.encode_objects(data, data.train, device)}
+    save_model(out, tensors, resolved, warmup.steps, seconds, method)
+
+
+def run_train(resolved, data_folder: Path, warmup_folder: Path, out: Path, device: torch.device) -> None:
+    """Train the 3D denoiser, with super-resolution where the settings ask for it, on the warm-up's grids."""
+    settings, data = resolved.settings, PreparedCategory.load(data_folder)
+    warmup = load_file(warmup_folder / "model.safetensors", device=str(device))
+    if len(warmup["grids"]) != len(data.train):
+        raise UserError(
+            f"{warmup_folder}: holds grids of {len(warmup['grids'])} objects, {data_folder} has {len(data.train)}; "
+            "rerun the warm-up on this data"
+        )
+    method = build(HoloFusion, settings, device, resolved.seed, "train")
+    prefix = "decoder."
+    decoder = {name.removeprefix(prefix): value for name, value in warmup.items() if name.startswith(prefix)}
+    method.prepare(data.train, warmup["grids"], decoder)
+    training = settings.training
+    stamp = stamp_of(resolved.hash, data.config_hash, sha256_of(warmup_folder / "model.safetensors"))
+    average, seconds = fit(method, data, resolved.seed, stamp, out, training.steps, training.ema, training.checkpoint_every, "train")
+    save_model(out, averaged_tensors(method, average), resolved, training.steps, seconds, method)

@@ -1,0 +1,154 @@
+"""Patch-remix against its limiting cases, and a whole distillation on a scene whose answer is known."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from holofusion.cameras import turntable
+from holofusion.methods.distillation import distil, lattice_patches, top_k_error
+from holofusion.methods.scenes import DenseScene, SuperResolvedScene
+from holofusion.methods.superresolution import SuperResolution
+from holofusion.networks.render_mlp import RenderMLP
+from holofusion.rendering.grids import voxel_centres
+
+
+def patches(patch: int, image: torch.Tensor) -> torch.Tensor:
+    """(K, 3, S, S) -> (P, K, patch * patch, 3) on the lattice without offset."""
+    cut = image.unfold(2, patch, patch).unfold(3, patch, patch)
+    return cut.permute(2, 3, 0, 4, 5, 1).flatten(0, 1).flatten(2, 3)
+
+
+@pytest.fixture
+def images() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(1, 3, 16, 16, generator=generator), torch.rand(5, 3, 16, 16, generator=generator)
+
+
+def test_one_hypothesis_is_plain_mse(images):
+    render, bank = images
+    loss = top_k_error(patches(4, render)[:, 0], patches(4, bank[:1]), 1)
+    assert loss.item() == pytest.approx((render - bank[:1]).square().mean().item(), rel=1e-6)
+
+
+def test_one_patch_over_the_image_is_the_best_view(images):
+    render, bank = images
+    loss = top_k_error(patches(16, render)[:, 0], patches(16, bank), 1)
+    assert loss.item() == pytest.approx(min((render - one).square().mean().item() for one in bank), rel=1e-6)
+
+
+def test_all_hypotheses_is_the_mean_error(images):
+    render, bank = images
+    loss = top_k_error(patches(4, render)[:, 0], patches(4, bank), 5)
+    assert loss.item() == pytest.approx((render - bank).square().mean().item(), rel=1e-6)
+
+
+def test_best_patches_are_chosen_one_by_one():
+    """A render made of halves of two hypotheses costs nothing patch by patch, and something view by view."""
+    bank = torch.stack([torch.zeros(3, 8, 8), torch.ones(3, 8, 8)])
+    render = torch.cat([torch.zeros(1, 3, 8, 4), torch.ones(1, 3, 8, 4)], 3)
+    assert top_k_error(patches(4, render)[:, 0], patches(4, bank), 1) == 0
+    assert top_k_error(patches(8, render)[:, 0], patches(8, bank), 1) == pytest.approx(0.5)
+
+
+def test_gradient_points_to_the_chosen_hypothesis_only():
+    render = torch.tensor([[[0.4, 0.4, 0.4]]], requires_grad=True)
+    hypotheses = torch.tensor([[[[0.0, 0.0, 0.0]], [[1.0, 1.0, 1.0]]]])
+    top_k_error(render, hypotheses, 1).backward()
+    assert torch.allclose(render.grad, torch.full((1, 1, 3), 2 * 0.4 / 3))
+
+
+def test_lattice_has_one_offset_per_step_and_stays_inside():
+    candidates = torch.zeros(3, 20, 20, dtype=torch.bool)
+    candidates[1, 6:14, 6:14] = True
+    offsets = set()
+    for seed in range(20):
+        view, pixels = lattice_patches(32, 20, 4, candidates, torch.Generator().manual_seed(seed))
+        assert view.unique().tolist() == [1]
+        rows, columns = pixels // 20, pixels % 20
+        assert pixels.min() >= 0 and rows.max() < 20
+        assert torch.equal(rows.amax(1) - rows.amin(1), torch.full((32,), 3))
+        corners = torch.stack([rows.amin(1) % 4, columns.amin(1) % 4], 1).unique(dim=0)
+        assert len(corners) == 1  # every patch of a step lies on the same lattice
+        offsets.add(tuple(corners[0].tolist()))
+    assert len(offsets) > 5
+
+
+def tiny_settings(**changes):
+    distillation = dict(loss="patch_remix", top_k=1, patch=4, patches=48, resolution=24, steps=60, learning_rate=0.1,
+                        decoder_rate=1e-3, coarse_samples=24, importance_samples=8, sds_noise_min=0.02, sds_noise_max=0.98,
+                        checkpoint_every=25)  # fmt: skip
+    return SimpleNamespace(
+        volume=SimpleNamespace(resolution=8, features=4, extent=1.0, decoder_width=16, density_scale=20.0, precision="fp32"),
+        rendering=SimpleNamespace(image_size=16, coarse_samples=24, importance_samples=8, empty_density=0.5),
+        superresolution=SimpleNamespace(images=1, low_size=16, channels=[8, 16], blocks=1, noise_steps=10, sample_steps=2,
+                                        schedule_shift=0.0),
+        distillation=SimpleNamespace(**{**distillation, **changes}),
+    )  # fmt: skip
+
+
+class BallDecoder(RenderMLP):
+    """Features (density, red, green, blue) shown as they are."""
+
+    def forward(self, features):
+        return 20 * features[..., 0].clamp_min(0), features[..., 1:].clamp(0, 1)
+
+
+def ball_scene(settings) -> SuperResolvedScene:
+    centres = voxel_centres(8, 1.0)
+    inside = (centres.norm(dim=1) < 0.7).float()
+    grid = torch.stack([inside, *(0.5 * inside,) * 3]).reshape(1, 4, 8, 8, 8)
+    coarse = DenseScene(grid, BallDecoder(4, 16, 20.0), settings)
+    return SuperResolvedScene(coarse, SuperResolution(settings), 0, settings)
+
+
+def recoloured_bank(scene, cameras, colours) -> torch.Tensor:
+    """Per view the coarse render with its grey replaced by each of the colours: (V, K, 3, 24, 24)."""
+    views = scene.coarse.render(cameras, 24)
+    return torch.stack([1 - views.alpha + views.alpha * torch.tensor(c).reshape(1, 3, 1, 1) for c in colours], 1)
+
+
+@pytest.mark.parametrize("loss", ["patch_remix", "mse"])
+def test_distillation_takes_on_the_colour_of_the_hypotheses(loss, tmp_path):
+    settings = tiny_settings(loss=loss)
+    scene, cameras = ball_scene(settings), turntable(8, 20.0, 5.0, 2.5)
+    bank = recoloured_bank(scene, cameras, [(0.9, 0.2, 0.1)])
+    result = distil(scene, cameras, bank, settings, 0, tmp_path / "state", "stamp")
+    before = (scene.coarse.render(cameras, 24).rgb - bank[:, 0]).square().mean()
+    after = (result.render(cameras, 24).rgb - bank[:, 0]).square().mean()
+    assert after < 0.1 * before
+    assert not (tmp_path / "state").exists()
+
+
+def test_patch_remix_commits_where_the_mean_hesitates(tmp_path):
+    """Half the hypotheses are red, half blue: top-1 must end near one of them, the mean of all in between."""
+    cameras = turntable(8, 20.0, 5.0, 2.5)
+    colours = [(0.9, 0.1, 0.1), (0.1, 0.1, 0.9)] * 2
+    distances = {}
+    for k in (1, 4):
+        settings = tiny_settings(top_k=k)
+        scene = ball_scene(settings)
+        bank = recoloured_bank(scene, cameras, colours)
+        rgb = distil(scene, cameras, bank, settings, 0, tmp_path / "state", "stamp").render(cameras, 24).rgb
+        distances[k] = (rgb[:, None] - bank).square().mean((2, 3, 4)).amin(1).mean().item()
+    assert distances[1] < 0.25 * distances[4]
+
+
+def test_killed_distillation_goes_on_to_the_same_result(tmp_path, monkeypatch):
+    settings = tiny_settings()
+    scene, cameras = ball_scene(settings), turntable(8, 20.0, 5.0, 2.5)
+    bank = recoloured_bank(scene, cameras, [(0.9, 0.2, 0.1), (0.2, 0.9, 0.1)])
+    whole = distil(scene, cameras, bank, settings, 0, tmp_path / "a", "stamp").tensors()
+    steps = iter(range(1000))
+
+    def dies_at_37(*arguments):
+        if next(steps) == 37:
+            raise KeyboardInterrupt
+        return top_k_error(*arguments)
+
+    monkeypatch.setattr("holofusion.methods.distillation.top_k_error", dies_at_37)
+    with pytest.raises(KeyboardInterrupt):
+        distil(scene, cameras, bank, settings, 0, tmp_path / "b", "stamp")
+    monkeypatch.undo()
+    resumed = distil(scene, cameras, bank, settings, 0, tmp_path / "b", "stamp").tensors()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)

@@ -1,0 +1,139 @@
+"""The command `holofusion`: help for every verb, one line for bad input, and a log that holds what the terminal shows."""
+
+from __future__ import annotations
+
+import io
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from holofusion.cli import app
+from holofusion.config import load_params, write_resolved
+from holofusion.methods.registry import ENTRIES
+from holofusion.mirror import STATUS, Mirror
+from holofusion.report.collect import Run
+from holofusion.report.commands import commands
+
+Command = Callable[..., CompletedProcess[str]]
+GROUP = typer.main.get_command(app)
+VERBS = sorted(GROUP.commands)
+
+
+@pytest.fixture
+def resolved(project: Path) -> Path:
+    """Settings files of the smoke preset."""
+    write_resolved(load_params(project / "params.yaml", "smoke"), project / "results")
+    return project / "results" / "config"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_shows_an_example_that_is_valid(verb: str) -> None:
+    result = CliRunner().invoke(app, [verb, "--help"])
+    assert result.exit_code == 0
+    # help text is wrapped, also inside words with hyphens: read the example from the source
+    example = GROUP.commands[verb].callback.__doc__.split("Example: ")[1]
+    program, named, *arguments = shlex.split(example)
+    assert (program, named) == ("holofusion", verb)
+    GROUP.commands[verb].make_context(verb, arguments)
+
+
+@pytest.mark.parametrize("method", ENTRIES)
+def test_commands_shown_in_the_report_are_valid(method: str) -> None:
+    run = Run(method, "teddybear", 0, Path("results"), None, {}, [{}, {}], None, None)
+    for line in commands(run):
+        program, verb, *arguments = shlex.split(line, comments=True)
+        assert program == "holofusion"
+        GROUP.commands[verb].make_context(verb, arguments)
+
+
+def test_help_is_quick_because_it_loads_no_torch(holofusion: Command) -> None:
+    result = holofusion("--help")
+    assert result.returncode == 0 and all(verb in result.stdout for verb in VERBS)
+
+
+def failure(result: CompletedProcess[str]) -> str:
+    """The one line printed by a command that refused its input."""
+    assert result.returncode == 2, result.stderr
+    assert len(result.stderr.splitlines()) == 1 and "Traceback" not in result.stderr
+    return result.stderr.strip()
+
+
+def test_missing_settings_file(holofusion: Command, tmp_path: Path) -> None:
+    result = holofusion("floor", "--config", tmp_path / "a.yaml", "--data", tmp_path, "--out", tmp_path / "b.json")
+    assert failure(result) == f"error: {tmp_path / 'a.yaml'}: no such file"
+
+
+def test_settings_of_another_step(holofusion: Command, resolved: Path, tmp_path: Path) -> None:
+    config = resolved / "dataset" / "teddybear.yaml"
+    result = holofusion("prepare", "--config", config, "--dataset", tmp_path, "--out", tmp_path / "out")
+    assert failure(result) == f"error: {config}: holds settings of the step 'dataset', this is 'prepare'"
+
+
+def test_data_of_another_category(holofusion: Command, resolved: Path, tmp_path: Path) -> None:
+    (tmp_path / "data.json").write_text('{"category": "donut"}')
+    config = resolved / "evaluate" / "real_floor-teddybear.yaml"
+    result = holofusion("floor", "--config", config, "--data", tmp_path, "--out", tmp_path / "out.json")
+    assert failure(result) == f"error: {tmp_path}: holds 'donut', {config} is for 'teddybear'"
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_unusable_device(holofusion: Command, resolved: Path, tmp_path: Path) -> None:
+    (tmp_path / "data.json").write_text('{"category": "teddybear"}')
+    config = resolved / "warmup" / "teddybear-s0.yaml"
+    arguments = ("--config", config, "--data", tmp_path, "--out", tmp_path / "out", "--device", "abacus")
+    assert failure(holofusion("warmup", *arguments)).startswith("error: --device abacus: not usable here (")
+
+
+def test_bad_params_give_one_line_each(holofusion: Command, project: Path) -> None:
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("  learning_rate: 5e-3", "  lerning_rate: 5e-3"))
+    result = holofusion("resolve", cwd=project)
+    assert result.returncode == 2
+    assert result.stderr.splitlines() == [
+        "error: params.yaml: warmup.learning_rate: missing; every key must be given (config/README.md explains them)",
+        "error: params.yaml: warmup.lerning_rate: unknown key; did you mean 'warmup.learning_rate'?",
+    ]
+    assert not (project / "results").exists()
+
+
+def test_log_holds_messages_and_errors(holofusion: Command, resolved: Path, tmp_path: Path) -> None:
+    config, log = resolved / "prepare" / "teddybear.yaml", tmp_path / "logs" / "prepare.log"
+    arguments = ("--config", config, "--dataset", tmp_path / "absent", "--out", tmp_path / "out", "--log", log)
+    result = holofusion("prepare", *arguments)
+    assert result.returncode == 2
+    assert log.read_text() == result.stderr != ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_tracebacks_reach_the_log(holofusion: Command, resolved: Path, tmp_path: Path) -> None:
+    config, log = resolved / "floor.yaml", tmp_path / "floor.log"
+    config.mkdir()  # reading a folder is no foreseen mistake
+    result = holofusion("floor", "--config", config, "--data", tmp_path, "--out", tmp_path / "out", "--log", log)
+    assert result.returncode == 1
+    assert "Traceback" in log.read_text() and "IsADirectoryError" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("every", "logged"),
+    [(3600, "train 3/3\nsaved\n"), (0, "train 1/3\ntrain 2/3\ntrain 3/3\nsaved\n")],
+)
+def test_status_lines_become_plain_lines_in_the_log(every: float, logged: str) -> None:
+    terminal, log = io.StringIO(), io.StringIO()
+    mirror = Mirror(terminal, log, every)
+    for step in range(1, 4):
+        print(f"{STATUS}train {step}/3", end="\n" if step == 3 else "", file=mirror, flush=True)
+    print("saved", file=mirror)
+    assert terminal.getvalue() == f"{STATUS}train 1/3{STATUS}train 2/3{STATUS}train 3/3\nsaved\n"
+    assert log.getvalue() == logged
+
+
+def test_a_message_after_an_unfinished_status_line_gets_its_own_line() -> None:
+    log = io.StringIO()
+    print(f"{STATUS}train 1/3", end="", file=(mirror := Mirror(io.StringIO(), log)))
+    print("killed", file=mirror)
+    assert log.getvalue() == "train 1/3\nkilled\n"

@@ -1,0 +1,185 @@
+"""The workflow, run for real with a stand-in for the command: which jobs there are, and which an edit brings back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from holofusion.methods.registry import ENTRIES
+
+HERE = Path(__file__).parent
+Snakemake = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def snakemake(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Snakemake:
+    """A function that runs Snakemake in a folder, with tests/workflow/stub.sh as `holofusion`."""
+    commands = tmp_path_factory.mktemp("bin")
+    shutil.copy(HERE / "stub.sh", commands / "holofusion")
+
+    def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "workflow" / "Snakefile")]
+        environment = {key: value for key, value in os.environ.items() if key != "CO3DV2_DATASET_ROOT"}
+        environment |= {"PATH": f"{commands}:{os.environ['PATH']}", "PYTHONPATH": str(repository), **variables}
+        return subprocess.run(
+            [*command, "--cores", "2", *arguments],
+            cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+
+    return run
+
+
+def settings_in(repository: Path, folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    shutil.copy(repository / "params.yaml", folder)
+    shutil.copytree(repository / "config", folder / "config")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(repository: Path, snakemake: Snakemake, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the smoke preset ran to the end."""
+    folder = settings_in(repository, tmp_path_factory.mktemp("finished") / "project")
+    result = snakemake(folder, "--config", "preset=smoke")
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+@pytest.fixture
+def project(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished folder, file times included."""
+    shutil.copytree(finished, tmp_path / "project")
+    return tmp_path / "project"
+
+
+def jobs(result: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    """Job counts by rule of a dry run, without the target `all`; empty when there is nothing to do."""
+    assert result.returncode == 0, result.stderr
+    if "Nothing to be done" in result.stdout + result.stderr:
+        return {}
+    lines = result.stdout.split("Job stats:")[1].split("total")[0].splitlines()
+    counts = dict(line.split() for line in lines if line.strip() and not line.startswith(("job ", "---")))
+    return {rule: int(count) for rule, count in counts.items() if rule != "all"}
+
+
+def edit(project: Path, old: str, new: str) -> None:
+    text = (project / "params.yaml").read_text()
+    assert text.count(old) == 1
+    (project / "params.yaml").write_text(text.replace(old, new))
+
+
+def test_jobs_of_a_fresh_run(repository: Path, snakemake: Snakemake, tmp_path: Path) -> None:
+    folder = settings_in(repository, tmp_path / "fresh")
+    rows, shards = len(ENTRIES), 2
+    assert jobs(snakemake(folder, "-n")) == {
+        "dataset": 1, "prepare": 1, "floor": 1, "warmup": 1, "train_run": 2, "sample_shard": rows * shards,
+        "hypotheses": shards, "render": rows * shards, "evaluate_run": rows, "report": 1,
+    }  # fmt: skip
+
+
+def test_a_row_brings_the_steps_it_shares_with_others(repository: Path, snakemake: Snakemake, tmp_path: Path) -> None:
+    folder = settings_in(repository, tmp_path / "one")
+    text = (folder / "params.yaml").read_text()
+    for method in set(ENTRIES) - {"holofusion"}:
+        text = text.replace(f"  - {method}\n", "")
+    (folder / "params.yaml").write_text(text)
+    assert jobs(snakemake(folder, "-n", "--config", "preset=smoke")) == {
+        "dataset": 1, "prepare": 1, "floor": 1, "warmup": 1, "train_run": 1, "sample_shard": 2,
+        "hypotheses": 1, "render": 1, "evaluate_run": 1, "report": 1,
+    }  # fmt: skip
+
+
+def test_photographs_are_not_made(repository: Path, snakemake: Snakemake, tmp_path: Path) -> None:
+    folder, photos = settings_in(repository, tmp_path / "project"), tmp_path / "photos"
+    (photos / "apple").mkdir(parents=True)
+    (photos / "apple" / "frame_annotations.jgz").touch()
+    planned = snakemake(folder, "-n", "-p", "data", "--config", "preset=photos", CO3DV2_DATASET_ROOT=str(photos))
+    assert jobs(planned) == {"prepare": 1, "data": 1}
+    assert f"--dataset {photos} --out results/data/apple" in planned.stdout
+
+
+@pytest.mark.parametrize("target", ["data", "train", "sample", "evaluate", "report"])
+def test_targets(project: Path, snakemake: Snakemake, target: str) -> None:
+    assert set(jobs(snakemake(project, "-n", target, "--config", "preset=smoke"))) <= {target}
+
+
+def test_a_finished_run_stays_finished(project: Path, snakemake: Snakemake) -> None:
+    edit(project, "# Every setting", "# Each setting")
+    assert jobs(snakemake(project, "-n", "--config", "preset=smoke")) == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("{loss: mse}", "{loss: mse, top_k: 2}", {"sample_shard": 1, "render": 1, "evaluate_run": 1, "report": 1}),
+        ("  sampler: ddpm", "  sampler: ddim", {"sample_shard": 6, "hypotheses": 1, "render": 6, "evaluate_run": 6, "report": 1}),
+        ("  inception_weights: null", "  inception_weights: file", {"floor": 1, "evaluate_run": 6, "report": 1}),
+        ("{bootstrap: 0.0}", "{bootstrap: 0.1}", {"train_run": 1, "sample_shard": 1, "render": 1, "evaluate_run": 1, "report": 1}),
+    ],
+)  # fmt: skip
+def test_an_edit_brings_back_what_reads_it(
+    project: Path, snakemake: Snakemake, old: str, new: str, expected: dict[str, int]
+) -> None:
+    edit(project, old, new)
+    planned = snakemake(project, "-n", "--config", "preset=smoke")
+    assert jobs(planned) == expected
+    (project / "calls.txt").unlink()
+    assert snakemake(project, "--config", "preset=smoke").returncode == 0
+    if "mse" in old:
+        calls = (project / "calls.txt").read_text().splitlines()
+        assert [call.split()[0] for call in calls] == ["sample", "render", "evaluate", "report"]
+        assert all("holofusion_mse-teddybear-s0" in call for call in calls[:3])
+    assert jobs(snakemake(project, "-n", "--config", "preset=smoke")) == {}
+
+
+def test_mistakes_stop_before_any_job(project: Path, snakemake: Snakemake) -> None:
+    edit(project, "  ema: 0.995", "  ema: 0.995\n  lerning_rate: 1.0")
+    result = snakemake(project, "--config", "preset=smoke")
+    assert result.returncode == 2
+    errors = [line for line in result.stderr.splitlines() if not line.startswith("Using workflow specific profile")]
+    assert errors == ["error: params.yaml: training.lerning_rate: unknown key; did you mean 'training.learning_rate'?"]
+
+
+def test_results_of_another_preset_are_refused(project: Path, snakemake: Snakemake) -> None:
+    (project / "results" / "preset.json").write_text('{"preset": "mini"}\n')
+    result = snakemake(project, "--config", "preset=smoke")
+    assert result.returncode == 2
+    assert "error: results/ holds a 'mini' run; move it away, or pass RESULTS=other-folder" in result.stderr
+    planned = snakemake(project, "-n", "--config", "preset=smoke", "results=other")
+    assert jobs(planned)["report"] == 1
+
+
+def test_training_state_outlives_a_failure(repository: Path, snakemake: Snakemake, tmp_path: Path) -> None:
+    folder = settings_in(repository, tmp_path / "failing")
+    result = snakemake(folder, "train", "--config", "preset=smoke", STUB_FAIL="warmup")
+    assert result.returncode == 1
+    state = folder / "results" / "warmup" / "teddybear-s0" / "state" / "kept"
+    assert state.exists() and not (state.parent.parent / "model.safetensors").exists()
+    assert (folder / "results" / "logs" / "warmup" / "teddybear-s0.log").read_text() == "warmup\n"
+    assert snakemake(folder, "train", "--config", "preset=smoke").returncode == 0
+    assert state.exists() and (state.parent.parent / "model.safetensors").exists()
+
+
+def test_leftover_shards_are_not_scored(project: Path, snakemake: Snakemake) -> None:
+    leftover = project / "results" / "views" / "holofusion-teddybear-s0" / "1"
+    leftover.mkdir()
+    edit(project, "  sample_columns: 8", "  sample_columns: 9")
+    (project / "config" / "smoke.yaml").write_text(
+        (project / "config" / "smoke.yaml").read_text().replace("report: {sample_columns: 2}", "")
+    )
+    assert jobs(snakemake(project, "-n", "--config", "preset=smoke")) == {"report": 1}
+    assert leftover.exists(), "a dry run changes nothing"
+    assert snakemake(project, "--config", "preset=smoke").returncode == 0
+    assert not leftover.exists()
+
+
+def test_formatting(repository: Path) -> None:
+    snakefmt = Path(sys.executable).parent / "snakefmt"
+    result = subprocess.run([snakefmt, "--check", repository / "workflow"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,51 @@
+# What there is to make, from the settings and the list of methods. A run is <method>-<category>-s<seed>.
+from holofusion.config import discard_shards
+from holofusion.methods.registry import ENTRIES, coarse_of
+
+
+wildcard_constraints:
+    method="[a-z][a-z0-9_]*",
+    category="[a-z][a-z0-9_]*",
+    seed=r"\d+",
+    shard=r"\d+",
+
+
+GPU = int(
+    config.get("gpu", 0)
+)  # GPUs that each job of the steps with networks asks for
+SHARDS = range(PARAMS.sampling.shards)
+ROWS = {"method": PARAMS.methods, "category": PARAMS.categories, "seed": PARAMS.seeds}
+TRAINED = {"method": sorted({ENTRIES[method].trained_by for method in PARAMS.methods})}
+
+
+onstart:
+    discard_shards(RESULTS, len(SHARDS))
+
+
+def trained_run(wildcards):
+    """Folder of the weights that a run uses."""
+    method = ENTRIES[wildcards.method].trained_by
+    return f"<results>/runs/{method}-{wildcards.category}-s{wildcards.seed}"
+
+
+def weights(wildcards):
+    return f"{trained_run(wildcards)}/model.safetensors"
+
+
+def coarse_scenes(wildcards):
+    """The shard's scenes made from noise by the weights that a run uses."""
+    method = coarse_of(wildcards.method)
+    return f"<results>/samples/{method}-{wildcards.category}-s{wildcards.seed}/{wildcards.shard}"
+
+
+def sources(wildcards):
+    """What a shard of scenes is made from, beside the weights: inputs of the rule `sample`, named like its options."""
+    source, found = ENTRIES[wildcards.method].sampled_from, {}
+    if source in ("coarse", "hypotheses"):
+        found["coarse"] = coarse_scenes(wildcards)
+    if source == "hypotheses":
+        method = ENTRIES[wildcards.method].trained_by
+        found["hypotheses"] = (
+            f"<results>/hypotheses/{method}-{wildcards.category}-s{wildcards.seed}/{wildcards.shard}"
+        )
+    return found

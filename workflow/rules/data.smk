@@ -1,0 +1,45 @@
+# Embedded objects (made only where no photographs are given), and preparation.
+rule dataset:
+    input:
+        config="<results>/config/dataset/{category}.yaml",
+    output:
+        directory("<results>/dataset/{category}"),
+    log:
+        "<results>/logs/dataset/{category}.log",
+    benchmark:
+        "<results>/benchmarks/dataset/{category}.tsv"
+    threads: PARAMS.threads.dataset
+    resources:
+        mem_mb=4000,
+        runtime=30,
+        gpu=0,
+    params:
+        root=lambda wildcards, output: str(Path(output[0]).parent),
+    shell:
+        "holofusion dataset --config {input.config} --out {params.root} --threads {threads} --log {log}"
+
+
+rule prepare:
+    input:
+        config="<results>/config/prepare/{category}.yaml",
+        dataset=[] if PHOTOGRAPHS else "<results>/dataset/{category}",
+    output:
+        directory("<results>/data/{category}"),
+    log:
+        "<results>/logs/prepare/{category}.log",
+    benchmark:
+        "<results>/benchmarks/prepare/{category}.tsv"
+    threads: PARAMS.threads.prepare
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=0,
+    params:
+        root=lambda wildcards, input: str(PHOTOGRAPHS or Path(input.dataset).parent),
+    shell:
+        "holofusion prepare --config {input.config} --dataset {params.root:q} --out {output} --threads {threads} --log {log}"
+
+
+rule data:
+    input:
+        expand("<results>/data/{category}", category=PARAMS.categories),

@@ -1,0 +1,80 @@
+# Scenes, their super-resolved views, and pictures, in shards. Scenes are made from noise, or from those of another row.
+rule sample_shard:
+    input:
+        unpack(sources),
+        config="<results>/config/sample/{method}-{category}-s{seed}.yaml",
+        data="<results>/data/{category}",
+        weights=weights,
+    output:
+        directory("<results>/samples/{method}-{category}-s{seed}/{shard}"),
+    log:
+        "<results>/logs/sample/{method}-{category}-s{seed}/{shard}.log",
+    benchmark:
+        "<results>/benchmarks/sample/{method}-{category}-s{seed}/{shard}.tsv"
+    threads: PARAMS.threads.sample
+    resources:
+        mem_mb=6000,
+        runtime=720,
+        gpu=GPU,
+    params:
+        model=lambda wildcards, input: str(Path(input.weights).parent),
+        sources=lambda wildcards, input: " ".join(
+            f"--{name} {input[name]}"
+            for name in ("coarse", "hypotheses")
+            if name in input.keys()
+        ),
+    shell:
+        "holofusion sample --config {input.config} --data {input.data} --model {params.model} {params.sources}"
+        " --shard {wildcards.shard} --out {output} --threads {threads} --log {log}"
+
+
+rule hypotheses:
+    input:
+        config="<results>/config/hypotheses/{method}-{category}-s{seed}.yaml",
+        data="<results>/data/{category}",
+        weights=weights,
+        coarse=coarse_scenes,
+    output:
+        directory("<results>/hypotheses/{method}-{category}-s{seed}/{shard}"),
+    log:
+        "<results>/logs/hypotheses/{method}-{category}-s{seed}/{shard}.log",
+    benchmark:
+        "<results>/benchmarks/hypotheses/{method}-{category}-s{seed}/{shard}.tsv"
+    threads: PARAMS.threads.hypotheses
+    resources:
+        mem_mb=6000,
+        runtime=240,
+        gpu=GPU,
+    params:
+        model=lambda wildcards, input: str(Path(input.weights).parent),
+    shell:
+        "holofusion hypotheses --config {input.config} --data {input.data} --model {params.model} --coarse {input.coarse}"
+        " --shard {wildcards.shard} --out {output} --threads {threads} --log {log}"
+
+
+rule render:
+    input:
+        config="<results>/config/render/{method}-{category}-s{seed}.yaml",
+        data="<results>/data/{category}",
+        samples="<results>/samples/{method}-{category}-s{seed}/{shard}",
+    output:
+        directory("<results>/views/{method}-{category}-s{seed}/{shard}"),
+    log:
+        "<results>/logs/render/{method}-{category}-s{seed}/{shard}.log",
+    benchmark:
+        "<results>/benchmarks/render/{method}-{category}-s{seed}/{shard}.tsv"
+    threads: PARAMS.threads.render
+    resources:
+        mem_mb=6000,
+        runtime=240,
+        gpu=GPU,
+    shell:
+        "holofusion render --config {input.config} --data {input.data} --samples {input.samples}"
+        " --out {output} --threads {threads} --log {log}"
+
+
+rule sample:
+    input:
+        expand(
+            "<results>/views/{method}-{category}-s{seed}/{shard}", **ROWS, shard=SHARDS
+        ),

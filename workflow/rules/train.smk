@@ -1,0 +1,60 @@
+# Training. Declared outputs are deleted before a job starts and after it fails; so only the finished weights are declared.
+# The saved state and log.jsonl lie beside them, undeclared: a killed training goes on from there.
+rule warmup:
+    input:
+        config="<results>/config/warmup/{category}-s{seed}.yaml",
+        data="<results>/data/{category}",
+    output:
+        multiext(
+            "<results>/warmup/{category}-s{seed}/", "model.safetensors", "model.json"
+        ),
+    log:
+        "<results>/logs/warmup/{category}-s{seed}.log",
+    benchmark:
+        "<results>/benchmarks/warmup/{category}-s{seed}.tsv"
+    threads: PARAMS.threads.warmup
+    resources:
+        mem_mb=8000,
+        runtime=240,
+        gpu=GPU,
+    params:
+        out=lambda wildcards, output: str(Path(output[0]).parent),
+    shell:
+        "holofusion warmup --config {input.config} --data {input.data} --out {params.out}"
+        " --threads {threads} --log {log}"
+
+
+rule train_run:
+    input:
+        config="<results>/config/train/{method}-{category}-s{seed}.yaml",
+        data="<results>/data/{category}",
+        warmup="<results>/warmup/{category}-s{seed}/model.safetensors",
+    output:
+        multiext(
+            "<results>/runs/{method}-{category}-s{seed}/",
+            "model.safetensors",
+            "model.json",
+        ),
+    log:
+        "<results>/logs/train/{method}-{category}-s{seed}.log",
+    benchmark:
+        "<results>/benchmarks/train/{method}-{category}-s{seed}.tsv"
+    threads: PARAMS.threads.train
+    resources:
+        mem_mb=8000,
+        runtime=1440,
+        gpu=GPU,
+    params:
+        warmup=lambda wildcards, input: str(Path(input.warmup).parent),
+        out=lambda wildcards, output: str(Path(output[0]).parent),
+    shell:
+        "holofusion train --config {input.config} --data {input.data} --warmup {params.warmup} --out {params.out}"
+        " --threads {threads} --log {log}"
+
+
+rule train:
+    input:
+        expand(
+            "<results>/runs/{method}-{category}-s{seed}/model.safetensors",
+            **(ROWS | TRAINED),
+        ),
