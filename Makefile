@@ -35,7 +35,7 @@ lint: .venv
 			{ echo "error: $(PYTHON): needs to be Python 3.11 with the module venv (Debian: apt install python3.11-venv)" >&2; exit 2; }; \
 		echo "setting up .venv (about 6 GB, some minutes)"; \
 		$(PYTHON) -m venv --clear .venv && \
-		$(BIN)/pip install --quiet --no-deps --requirement requirements.lock && \
+		$(BIN)/pip install --no-deps --requirement requirements.lock && \
 		$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable . && \
 		$(BIN)/pip check && \
 		cp requirements.lock .venv/made-from.lock; \

@@ -146,6 +146,7 @@ class SuperResolution(Section):
     schedule_shift: float = Field(
         description="added to the log signal-to-noise ratio (negative: noisier)", ge=-12, le=12
     )
+    detail: Positive = Field(description="deviation of what the upsampled render lacks; images span [-1, 1]")
     render_noise_max: Share = Field(description="most noise of the grids it is trained on, share of the process")
     sample_steps: Count = Field(description="denoising steps per sharpened view")
 
@@ -183,6 +184,7 @@ class Distillation(Section):
     importance_samples: int = Field(description="further points per ray, where the first met density", ge=0)
     sds_noise_min: Share = Field(description="least noise of score distillation, share of the process")
     sds_noise_max: Share = Field(description="most noise of score distillation, share of the process")
+    checkpoint_every: Count = Field(description="steps between saved states")
 
 
 class Render(Section):

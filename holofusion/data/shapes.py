@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from skimage.measure import label
 from torch import Tensor
 
 Field = Callable[[Tensor], Tensor]  # points (3, n) -> distances (n,)
@@ -243,7 +244,18 @@ def distance_grid(parts: Sequence[Part], cells: int, fuzz: Callable[[Tensor], Te
     band = (exact.abs() < 3 * fine.cell) & (amount > 0)
     exact[band] -= amount[band] * fuzz(nodes[:, near[band]])
     flat[near] = exact
-    return Grid(flat.reshape(fine.values.shape), fine.origin, fine.cell)
+    return Grid(_one_piece(flat.reshape(fine.values.shape)), fine.origin, fine.cell)
+
+
+def _one_piece(values: Tensor) -> Tensor:
+    """Fill pockets closed off from outside, and drop specks: one outside, one inside."""
+    flat = values.flatten()
+    for sign in (1, -1):
+        labels = torch.from_numpy(label((sign * values[0, 0] > 0).numpy(), connectivity=1)).flatten()
+        keep = torch.bincount(labels)[1:].argmax() + 1
+        stray = (labels != 0) & (labels != keep)
+        flat[stray] = -flat[stray]
+    return flat.reshape(values.shape)
 
 
 def _empty(low: Tensor, high: Tensor, cell: float, pad: int = 3) -> Grid:

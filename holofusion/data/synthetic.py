@@ -12,7 +12,7 @@ import json
 import math
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,7 +75,9 @@ def make_dataset(settings: SyntheticSettings, category: str, seed: int, root: Pa
     if category not in BUILDERS:
         raise UserError(f"categories: {category!r} has no procedural objects; choose from {', '.join(BUILDERS)}")
     chosen = numpy_generator_for(seed, "synthetic", category, "split").permutation(settings.objects)
-    count = min(max(1, round(settings.objects / HELD_OUT_SHARE)), settings.objects - 1)  # one at least stays to train on
+    count = min(
+        max(1, round(settings.objects / HELD_OUT_SHARE)), settings.objects - 1
+    )  # one at least stays to train on
     held_out = set(chosen[:count].tolist())
     root = Path(root)
     with replacing(root / category) as folder:
@@ -191,11 +193,13 @@ def _frame(task: Task, view: int, name: str, cover: np.ndarray, R: Tensor, T: Te
     }
 
 
-def _write_mesh(path: Path, model: Model, place: Any) -> None:
+def _write_mesh(path: Path, model: Model, place: Callable[[Tensor], Tensor]) -> None:
+    """PLY of the surface, its points (3, n) moved by `place`."""
     grid = model.distance
-    vertices, faces, _, _ = marching_cubes(grid.values[0, 0].numpy(), 0.0, step_size=1)
+    vertices, faces, _, _ = marching_cubes(grid.values[0, 0].numpy(), 0.0)
     points = torch.from_numpy(np.ascontiguousarray(vertices[:, ::-1].T)) * grid.cell + grid.origin
     colors = (shade(model, points) * 255).round().to(torch.uint8).T.numpy()
+    faces = faces[:, ::-1]  # the grid's axes are z, y, x: swapping them turns the faces inside out
     mesh = trimesh.Trimesh(place(points).T.numpy(), faces, vertex_colors=colors, process=False)
     path.write_bytes(trimesh.exchange.ply.export_ply(mesh))
 

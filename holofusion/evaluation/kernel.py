@@ -34,7 +34,7 @@ def _within(features: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.nda
     return sums, np.outer(sizes, sizes) - np.diag(sizes), sizes
 
 
-def _mean_within(sums: np.ndarray, pairs: np.ndarray, counts: np.ndarray) -> float:
+def redrawn_mean(sums: np.ndarray, pairs: np.ndarray, counts: np.ndarray) -> float:
     """Mean kernel value of a redrawn set; `counts` (U,) says how often each unit was drawn.
 
     Two draws of one unit are never compared with each other: the same image would meet itself and pull the
@@ -83,7 +83,7 @@ def interval(
         if left.max() == units[0] or right.max() == units[1]:
             continue  # one unit drawn every time: nothing to compare it with
         between = left @ cross @ right / ((left @ real_sizes) * (right @ generated_sizes))
-        within = _mean_within(real_sums, real_pairs, left) + _mean_within(generated_sums, generated_pairs, right)
+        within = redrawn_mean(real_sums, real_pairs, left) + redrawn_mean(generated_sums, generated_pairs, right)
         drawn.append(within - 2 * between)
     low, high = np.quantile(np.array(drawn) - np.mean(drawn), [0.025, 0.975])
     return float(value + low), float(value + high)

@@ -129,9 +129,11 @@ def _score_distillation(field: SparseField, prepared: dict, settings, generator:
     """
     distillation, network, size = settings.distillation, prepared["network"], prepared["bank"].shape[-1]
     view = torch.randint(len(prepared["cameras"]), (1,), generator=generator)
-    origins, directions = prepared["cameras"][view].rays(size)
+    pixels = prepared["candidates"][view].flatten().nonzero().squeeze(1)
+    origins, directions = prepared["cameras"][view].rays(size, pixels)
     render = _render(field, origins, directions, settings, generator)
-    image = render.transpose(1, 2).unflatten(2, (size, size)) * 2 - 1
+    white = torch.ones(1, size * size, 3, device=render.device)
+    image = white.index_copy(1, pixels, render).transpose(1, 2).unflatten(2, (size, size)) * 2 - 1
     steps = network.schedule.steps
     low, high = round(distillation.sds_noise_min * steps), round(distillation.sds_noise_max * steps)
     t = torch.randint(low, high, (1,), generator=generator)

@@ -82,7 +82,8 @@ class HoloFusion(nn.Module):
         )
         losses = {"grid": grid_error, "photometric": rgb, "opacity": opacity}
         photometric = training.photometric_weight * (rgb + training.mask_weight * opacity)
-        losses["loss"] = self.grid_weight(step) * grid_error + photometric
+        anchored = step < training.grid_until * training.steps
+        losses["loss"] = training.grid_weight * anchored * grid_error + photometric
         if self.superresolution:
             last = slice(len(clean) - self.settings.superresolution.images, len(clean))
             views = batch.objects(last).views(slice(0, 1))
@@ -90,12 +91,6 @@ class HoloFusion(nn.Module):
             losses["superresolution"] = self.superresolution.training_step(views.images[:, 0], low, generator)
             losses["loss"] = losses["loss"] + self.settings.superresolution.weight * losses["superresolution"]
         return losses
-
-    def grid_weight(self, step: int) -> float:
-        """Full weight at first, then falling linearly to nothing at `grid_until` of the run."""
-        training = self.settings.training
-        progress = step / training.steps / max(training.grid_until, 1e-6)
-        return training.grid_weight * min(1.0, max(0.0, 2.0 * (1.0 - progress)))
 
     def render_low(self, grids: Tensor, views: ViewBatch, generator: torch.Generator | None) -> Tensor:
         """One low-resolution view per object: grids (B, C, n, n, n) -> colour and opacity (B, 4, s, s), with gradients."""

@@ -15,7 +15,7 @@ from holofusion.files import UserError, read_json, write_json
 from holofusion.methods.superresolution import SuperResolution
 from holofusion.networks.render_mlp import RenderMLP
 from holofusion.rendering.grids import DenseField, SparseField, SparseGrid, occupancy_of
-from holofusion.rendering.volume import render_rays
+from holofusion.rendering.volume import cube_interval, render_rays, stratified_depths
 from holofusion.seeds import generator_for
 from holofusion.training.precision import autocast
 
@@ -34,18 +34,26 @@ class Views:
 @torch.no_grad()
 def render_field(field, cameras: Cameras, size: int, settings) -> Views:
     """Render one field from every camera, without randomness. settings: its `volume` and `rendering` sections."""
-    pieces = []
+    extent, rendering = settings.volume.extent, settings.rendering
+    pixels = torch.zeros(len(cameras), size * size, 5, device=cameras.R.device)
+    pixels[..., :3] = 1.0
     for index in range(len(cameras)):
         origins, directions = cameras[index].rays(size)
-        with autocast(origins.device, settings.volume.precision):
-            parts = [
-                render_rays(field, *chunk, settings.volume.extent,
-                            settings.rendering.coarse_samples, settings.rendering.importance_samples)
-                for chunk in zip(origins.split(RAYS_AT_ONCE, 1), directions.split(RAYS_AT_ONCE, 1), strict=True)
-            ]  # fmt: skip
-        pieces.append(torch.cat([torch.cat([p.rgb, p.alpha[..., None], p.depth[..., None]], -1) for p in parts], 1))
-    pixels = torch.cat(pieces).transpose(1, 2).unflatten(2, (size, size))
+        hit = hits_anything(field, origins, directions, extent, 2 * rendering.coarse_samples)
+        for rays in hit.split(RAYS_AT_ONCE):
+            with autocast(origins.device, settings.volume.precision):
+                part = render_rays(field, origins[:, rays], directions[:, rays], extent,
+                                   rendering.coarse_samples, rendering.importance_samples)  # fmt: skip
+            pixels[index, rays] = torch.cat([part.rgb, part.alpha[..., None], part.depth[..., None]], -1)[0].float()
+    pixels = pixels.transpose(1, 2).unflatten(2, (size, size))
     return Views(pixels[:, :3], pixels[:, 3:4], pixels[:, 4:5])
+
+
+def hits_anything(field, origins: Tensor, directions: Tensor, extent: float, samples: int) -> Tensor:
+    """Indices of the rays (1, N, 3) that meet occupied space at any of `samples` evenly spaced points."""
+    depths = stratified_depths(*cube_interval(origins, directions, extent), samples, None)
+    points = origins[:, :, None] + depths[..., None] * directions[:, :, None]
+    return field.occupied(points)[0].any(-1).nonzero().squeeze(1)
 
 
 class DenseScene:

@@ -14,7 +14,9 @@ from holofusion.networks.unet import UNet
 class SuperResolution(nn.Module):
     """Predicts the clean image from a noisy one and the low-resolution render (colour and opacity), joined channel-wise.
 
-    The U-Net works on 2 x 2 pixel blocks folded into channels and adds detail to the upsampled render.
+    The network estimates the detail that the upsampled render lacks. Its input and output are scaled so that both have
+    unit deviation at every noise level (preconditioning of Karras et al. 2022, for detail of deviation `detail`): an
+    untrained network is already the best linear denoiser. The U-Net works on 2 x 2 pixel blocks folded into channels.
     """
 
     def __init__(self, settings) -> None:
@@ -24,12 +26,21 @@ class SuperResolution(nn.Module):
         self.schedule = NoiseSchedule(self.settings.noise_steps, self.settings.schedule_shift)
 
     def forward(self, noisy: Tensor, t: Tensor, low: Tensor) -> Tensor:
-        """noisy (B, 3, S, S) in [-1, 1] plus noise, t (B,), low (B, 4, s, s): colour in [0, 1] and opacity -> clean (B, 3, S, S) in [-1, 1]."""
+        """noisy (B, 3, S, S): images in [-1, 1] noised at t (B,); low (B, 4, s, s): colour in [0, 1] and opacity.
+
+        Returns the clean images (B, 3, S, S) in [-1, 1].
+        """
         size = noisy.shape[-1]
         condition = F.interpolate(low * 2 - 1, size=(size, size), mode="bilinear", align_corners=False)
-        folded = F.pixel_unshuffle(torch.cat([noisy, condition], 1), 2).contiguous(memory_format=torch.channels_last)
-        detail = self.unet(folded, self.schedule.fraction(t).to(noisy.device))
-        return condition[:, :3] + F.pixel_shuffle(detail.contiguous(), 2)
+        signal, spread = self.schedule.signal_and_noise(t, noisy)
+        deviation = ((signal * self.settings.detail) ** 2 + spread**2).sqrt()
+        detail = noisy - signal * condition[:, :3]
+        joined = torch.cat([detail / deviation, condition], 1)
+        folded = F.pixel_unshuffle(joined, 2).contiguous(memory_format=torch.channels_last)
+        estimate = F.pixel_shuffle(self.unet(folded, self.schedule.fraction(t).to(noisy.device)).contiguous(), 2)
+        kept = signal * self.settings.detail**2 / deviation**2
+        added = spread * self.settings.detail / deviation
+        return condition[:, :3] + kept * detail + added * estimate
 
     def training_step(self, images: Tensor, low: Tensor, generator: torch.Generator) -> Tensor:
         """Photometric error (a scalar) of the prediction for images (B, 3, S, S) in [0, 1]; gradients reach `low`."""

@@ -20,8 +20,9 @@ class RenderMLP(nn.Module):
         self.layers = nn.Sequential(
             nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 4)
         )
+        self.skip = nn.Linear(features, 4, bias=False)  # colour finds its way through the grid much sooner with it
         nn.init.constant_(self.layers[-1].bias[:1], -3.0)  # start nearly transparent
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        raw = self.layers(features).float()
+        raw = (self.layers(features) + self.skip(features)).float()
         return self.density_scale * F.softplus(raw[..., 0]), torch.sigmoid(raw[..., 1:])

@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from holofusion.data.prepare import prepare
+from holofusion.data.views import PreparedCategory
+
 
 @dataclass
 class Ball:
@@ -128,11 +131,29 @@ def make_settings(**changes: object) -> SimpleNamespace:
     return SimpleNamespace(dataset=SimpleNamespace(**values | changes))
 
 
+def three(**changes: object) -> dict[str, Ball]:
+    """Three objects of different size, four sequences: `b` was photographed twice."""
+    radii = {"a": 0.8, "b__1": 0.7, "b__2": 0.75, "c": 0.65}
+    return {name: Ball(radius=radius, **changes) for name, radius in radii.items()}
+
+
+def run(root: Path, out: Path, settings: SimpleNamespace, workers: int = 1) -> PreparedCategory:
+    """Prepare the balls under `root` and open the result."""
+    prepare(settings, "ball", 0, root, out, "hash", workers)
+    return PreparedCategory.load(out)
+
+
 @pytest.fixture(scope="session")
 def balls() -> SimpleNamespace:
-    """The tools of this file: Ball, write, settings, read_jgz, write_jgz."""
+    """The tools of this file."""
     return SimpleNamespace(
-        Ball=Ball, write=write_balls, settings=make_settings, read_jgz=read_jgz, write_jgz=write_jgz, look_at=look_at
+        Ball=Ball,
+        three=three,
+        write=write_balls,
+        settings=make_settings,
+        run=run,
+        look_at=look_at,
+        write_jgz=write_jgz,
     )
 
 

@@ -58,7 +58,7 @@ def pixels_of(frame: dict, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def test_mask_is_the_projection_of_the_true_mesh(root: Path, category: str) -> None:
     for frame in frames_of(root, category):
         mesh = trimesh.load(root / category / frame["sequence_name"] / "mesh.ply", process=False)
-        assert mesh.is_watertight and mesh.volume > 0
+        assert mesh.is_watertight and mesh.volume > 0 and mesh.body_count == 1
         pixels, depth = pixels_of(frame, mesh.vertices)
         assert (depth > 0).all() and pixels.min() > 0 and pixels.max() < SIZE  # never cut off
         mask = np.asarray(Image.open(root / frame["mask"]["path"]))
@@ -216,9 +216,11 @@ def test_grid_agrees_with_the_exact_union(category: str) -> None:
     points = grid.nodes()[:, ::7]
     exact, _ = nearest(parts, points)
     brute = torch.stack([part.solid.distance(points) for part in parts]).amin(0)
-    near = brute.abs() < 2 * grid.cell
-    assert torch.allclose(exact, brute, atol=1e-5)  # culling by bounding spheres loses nothing
-    assert torch.allclose(grid.sample(points)[0][near], brute[near], atol=1e-4)
+    # looking only at near bounding spheres changes no inside, and no distance but towards the truth from below
+    assert ((exact < 0) == (brute < 0)).all() and (exact > brute - 1e-5).all()
+    near = exact.abs() < 2 * grid.cell
+    same = torch.isclose(grid.sample(points)[0][near], exact[near], atol=1e-4)
+    assert same.float().mean() > 0.999  # all but closed pockets, which are filled
 
 
 def test_picture_of_a_sphere_is_a_disc() -> None:

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from efficientnet_lite_pytorch import EfficientNet
+from torch_fidelity import feature_extractor_inceptionv3 as inception
 from torch_fidelity.metrics import calculate_metrics
 
 from holofusion.evaluation import features
 from holofusion.evaluation.fidelity import frechet_distance, kernel_distance
-from holofusion.files import UserError
+from holofusion.files import UserError, sha256_of
 
 CPU = torch.device("cpu")
 
@@ -88,6 +89,22 @@ def test_inception_only_with_its_own_file(tmp_path: Path) -> None:
     (tmp_path / "other.pth").write_bytes(b"something else")
     with pytest.raises(UserError, match="sha256"):
         features.load_network("inception", tmp_path / "other.pth", CPU)
+
+
+def test_inception_file_is_read_from_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:  # random weights of the right shapes, without the download
+        patch.setattr(inception, "load_state_dict_from_url", lambda *_, **__: {})
+        patch.setattr(inception.FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
+        state = inception.FeatureExtractorInceptionV3("inception-v3-compat", ["2048"]).state_dict()
+    path = tmp_path / "inception.pth"
+    torch.save(state, path)
+    monkeypatch.setattr(features, "INCEPTION_SHA256_START", sha256_of(path)[:8])
+    network = features.load_network("inception", path, CPU)
+    assert features.extract(network, iter(np.zeros((1, 32, 32, 3), np.uint8)), 1, "test").shape == (1, 2048)
+    torch.save({"code": Path("tensors only, please")}, path)
+    monkeypatch.setattr(features, "INCEPTION_SHA256_START", sha256_of(path)[:8])
+    with pytest.raises(UserError, match="not a plain weights file"):
+        features.load_network("inception", path, CPU)
 
 
 def test_unknown_network_and_metric_names() -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from holofusion.evaluation.fidelity import kernel_distance
-from holofusion.evaluation.kernel import interval, kernel_sums, unbiased_mmd2
+from holofusion.evaluation.kernel import interval, kernel_sums, redrawn_mean, unbiased_mmd2
 
 
 def features(count: int, seed: int, shift: float = 0.0) -> np.ndarray:
@@ -26,6 +26,17 @@ def test_equals_torch_fidelity_on_the_whole_set() -> None:
     real, generated = features(40, 0), features(40, 1, 0.3)
     theirs = kernel_distance(torch.from_numpy(real), torch.from_numpy(generated), subset_size=40, subsets=1)
     assert unbiased_mmd2(real, generated) == pytest.approx(theirs, rel=1e-9)
+
+
+def test_two_draws_of_one_object_are_not_compared() -> None:
+    sums, pairs = np.random.default_rng(0).random((3, 3)), np.array([[2, 6, 4], [6, 6, 6], [4, 6, 2]])
+    drawn = [0, 0, 2]  # object 0 twice, object 1 not at all
+    total = count = 0.0
+    for i, first in enumerate(drawn):
+        for j, second in enumerate(drawn):
+            if i == j or first != second:
+                total, count = total + sums[first, second], count + pairs[first, second]
+    assert redrawn_mean(sums, pairs, np.array([2.0, 0, 1])) == pytest.approx(total / count)
 
 
 def test_interval_holds_the_value_and_narrows_with_more_units() -> None:

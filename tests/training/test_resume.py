@@ -1,0 +1,93 @@
+"""Killed with SIGKILL at a random moment and started again, training ends with the very same bytes."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from holofusion.config import load_params, write_resolved
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+STEPS = 40
+
+
+def start(*arguments: object, **options) -> subprocess.Popen:
+    command = [sys.executable, "-c", "from holofusion.cli import main; main()", *map(str, arguments), "--threads", "1"]
+    return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, text=True,
+                            stderr=subprocess.PIPE, **options)  # fmt: skip
+
+
+def run(*arguments: object) -> str:
+    process = start(*arguments)
+    _, messages = process.communicate(timeout=120)
+    assert process.returncode == 0, messages
+    return messages
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    """Smoke-sized data and settings, with enough steps to be killed in between."""
+    project = tmp_path_factory.mktemp("resume")
+    (project / "config").mkdir()
+    (project / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
+    overlay = yaml.safe_load((REPOSITORY / "config/smoke.yaml").read_text())
+    for section in ("warmup", "training"):
+        overlay[section] |= {"steps": STEPS, "checkpoint_every": 3}
+    (project / "config/smoke.yaml").write_text(yaml.safe_dump(overlay))
+    results = project / "results"
+    write_resolved(load_params(project / "params.yaml", "smoke"), results)
+    run("dataset", "--config", results / "config/dataset/teddybear.yaml", "--out", results / "dataset")
+    run("prepare", "--config", results / "config/prepare/teddybear.yaml", "--dataset", results / "dataset",
+        "--out", results / "data/teddybear")  # fmt: skip
+    return results
+
+
+def kill_once_under_way(state: Path, *arguments: object) -> int:
+    """Start a step, kill it at a random moment after its first saved state; return the step of the state it left."""
+    process = start(*arguments)
+    while not (state / "state.json").exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.002)
+    time.sleep(random.random() * 0.3)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert process.returncode == -signal.SIGKILL, "it ended before it could be killed; give the test more steps"
+    return json.loads((state / "state.json").read_text())["step"]
+
+
+@pytest.mark.parametrize("step", ["warmup", "train"])
+def test_killed_and_rerun_gives_the_same_bytes(results, step):
+    name = {"warmup": "teddybear-s0", "train": "holofusion-teddybear-s0"}[step]
+    common = [step, "--config", results / f"config/{step}/{name}.yaml", "--data", results / "data/teddybear"]
+    if step == "train":
+        common += ["--warmup", results / "whole-warmup"]
+    whole, killed = results / f"whole-{step}", results / f"killed-{step}"
+    run(*common, "--out", whole)
+    left = kill_once_under_way(killed / "state", *common, "--out", killed)
+    assert 0 < left < STEPS
+    assert not (killed / "model.safetensors").exists()
+    assert "going on from step" in run(*common, "--out", killed)
+    assert (whole / "model.safetensors").read_bytes() == (killed / "model.safetensors").read_bytes()
+    steps = [json.loads(line)["step"] for line in (killed / "log.jsonl").read_text().splitlines()]
+    assert steps == sorted(set(steps)) and steps[-1] == STEPS
+    assert not (killed / "state").exists()
+
+
+def test_state_of_another_config_is_refused(results):
+    config = results / "config/warmup/teddybear-s0.yaml"
+    common = ["warmup", "--config", config, "--data", results / "data/teddybear", "--out", results / "other"]
+    kill_once_under_way(results / "other/state", *common)
+    state = results / "other/state/state.json"
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"stamp": "0" * 64}))
+    process = start(*common)
+    _, messages = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert messages.strip().splitlines()[-1].startswith("error: ") and "delete this folder" in messages
+    assert state.exists() and not (results / "other/model.safetensors").exists()
