@@ -18,7 +18,7 @@ AT_MOST = (
     # the first may not exceed the second
     ("sampling.shards", "sampling.scenes"),
     ("training.rendered", "training.batch"),
-    ("superresolution.images", "training.batch"),
+    ("superresolution.objects", "training.batch"),
     ("superresolution.low_size", "dataset.image_size"),
     ("rendering.image_size", "dataset.image_size"),
     ("distillation.patch", "dataset.image_size"),

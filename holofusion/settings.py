@@ -136,7 +136,7 @@ class Training(Section):
 class SuperResolution(Section):
     """The 2D denoiser that sharpens one view."""
 
-    images: int = Field(description="images per training step; 0: train without super-resolution", ge=0)
+    objects: int = Field(description="objects of the batch it is trained on, all target views of each; 0: none", ge=0)
     low_size: int = Field(description="side of the low-resolution render it starts from, px", ge=8, le=512)
     channels: list[Count] = Field(description="channels per level, finest first", min_length=1)
     blocks: Count = Field(description="residual blocks per level")
@@ -149,6 +149,7 @@ class SuperResolution(Section):
     detail: Positive = Field(description="deviation of what the upsampled render lacks; images span [-1, 1]")
     render_noise_max: Share = Field(description="most noise of the grids it is trained on, share of the process")
     sample_steps: Count = Field(description="denoising steps per sharpened view")
+    sampler: Literal["ddpm", "ddim"] = Field(description="ddpm: noise at every step; ddim: none after the first")
 
 
 class Sampling(Section):

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+
+from holofusion.config import load_params
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -44,6 +47,29 @@ def copy_settings(folder: Path) -> Path:
     shutil.copy(REPOSITORY / "params.yaml", folder)
     shutil.copytree(REPOSITORY / "config", folder / "config")
     return folder
+
+
+@pytest.fixture(scope="session")
+def edit() -> Callable[..., None]:
+    """A function that sets dotted keys in the params.yaml of a folder (or another file), whatever their values were."""
+
+    def change(project: Path, file: str = "params.yaml", drop: str | None = None, **values: object) -> None:
+        path = project / file
+        content = yaml.safe_load(path.read_text())
+        if file == "params.yaml":
+            content = load_params(path).model_dump(exclude_unset=True)
+        for key, value in values.items():
+            *parents, last = key.split(".")
+            section = content
+            for parent in parents:
+                section = section.setdefault(parent, {})
+            section[last] = value
+        if drop is not None:
+            section, last = drop.split(".")
+            del content[section][last]
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    return change
 
 
 @pytest.fixture(scope="session")

@@ -89,9 +89,8 @@ def test_unusable_device(holofusion: Command, resolved: Path, tmp_path: Path) ->
     assert failure(holofusion("warmup", *arguments)).startswith("error: --device abacus: not usable here (")
 
 
-def test_bad_params_give_one_line_each(holofusion: Command, project: Path) -> None:
-    text = (project / "params.yaml").read_text()
-    (project / "params.yaml").write_text(text.replace("  learning_rate: 5e-3", "  lerning_rate: 5e-3"))
+def test_bad_params_give_one_line_each(holofusion: Command, project: Path, edit: Callable[..., None]) -> None:
+    edit(project, drop="warmup.learning_rate", **{"warmup.lerning_rate": 1.0})
     result = holofusion("resolve", cwd=project)
     assert result.returncode == 2
     assert result.stderr.splitlines() == [

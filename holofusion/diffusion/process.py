@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 class NoiseSchedule:
-    """abar (steps,) decreasing from near 1 to near 0. `shift` is added to the log signal-to-noise ratio (negative: more noise)."""
+    """abar (steps,), falling from near 1 to near 0. `shift` is added to the log signal-to-noise ratio; negative: more noise."""
 
     def __init__(self, steps: int, shift: float = 0.0) -> None:
         time = (torch.arange(steps, dtype=torch.float64) + 1) / steps

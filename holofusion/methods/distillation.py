@@ -95,7 +95,7 @@ def distil(
 def _candidates(scene: SuperResolvedScene, cameras: Cameras, bank: Tensor) -> Tensor:
     """Pixels (V, S, S) that show the object in the coarse scene or in any hypothesis."""
     alpha = scene.coarse.render(cameras, bank.shape[-1]).alpha[:, 0]
-    return (alpha > 0.02) | (bank.amin((1, 2)) < 0.95)
+    return ((alpha > 0.02) | (bank.amin((1, 2)) < 0.95)).cpu()
 
 
 def _render(field: SparseField, origins: Tensor, directions: Tensor, settings, generator: torch.Generator) -> Tensor:
@@ -129,7 +129,7 @@ def _score_distillation(field: SparseField, prepared: dict, settings, generator:
     """
     distillation, network, size = settings.distillation, prepared["network"], prepared["bank"].shape[-1]
     view = torch.randint(len(prepared["cameras"]), (1,), generator=generator)
-    pixels = prepared["candidates"][view].flatten().nonzero().squeeze(1)
+    pixels = prepared["candidates"][view].flatten().nonzero().squeeze(1).to(prepared["bank"].device)
     origins, directions = prepared["cameras"][view].rays(size, pixels)
     render = _render(field, origins, directions, settings, generator)
     white = torch.ones(1, size * size, 3, device=render.device)

@@ -17,13 +17,13 @@ from holofusion.training.precision import autocast
 
 
 class HoloFusion(nn.Module):
-    """The 3D denoiser D_theta and, if `superresolution.images` > 0, the 2D denoiser D_beta, in one training step."""
+    """The 3D denoiser D_theta and, if `superresolution.objects` > 0, the 2D denoiser D_beta, in one training step."""
 
     def __init__(self, settings) -> None:
         super().__init__()
         self.settings = settings
         self.coarse = HoloDiffusion(settings)
-        self.superresolution = SuperResolution(settings) if settings.superresolution.images else None
+        self.superresolution = SuperResolution(settings) if settings.superresolution.objects else None
         self.objects_per_batch = settings.training.batch
         self.views_per_object = settings.training.target_views
         self.grids: dict[str, Tensor] = {}
@@ -45,36 +45,37 @@ class HoloFusion(nn.Module):
             )
         return groups
 
-    def predict_clean(self, clean: Tensor, generator: torch.Generator) -> tuple[Tensor, int]:
-        """x_0 predictions for a batch of clean standardised grids, noised at random t.
+    def predict_clean(self, clean: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """x_0 predictions for clean standardised grids (B, C, n, n, n), noised at random t, and their mean squared error.
 
         The first objects of the batch (share `training.bootstrap`) take the bootstrap: the prediction is noised at a new
-        t and denoised again, without stopping gradients, so that the denoiser also sees grids of its own making. The
-        last `superresolution.images` objects get little noise: their renders are what the sampler ends with, and
-        what super-resolution has to expect. Returns predictions and the number of bootstrapped objects.
+        t and denoised again, without stopping gradients, so that the denoiser also sees grids of its own making. Both
+        passes count in the error; the last prediction is returned. The last `superresolution.objects` get little noise:
+        their renders resemble what the sampler ends with, which is what super-resolution has to expect.
         """
-        steps = self.coarse.schedule.steps
-        t = torch.randint(steps, (len(clean),), generator=generator)
+        schedule = self.coarse.schedule
+        t = torch.randint(schedule.steps, (len(clean),), generator=generator)
         if self.superresolution:
-            count = self.settings.superresolution.images
-            limit = max(1, round(self.settings.superresolution.render_noise_max * steps))
+            count = self.settings.superresolution.objects
+            limit = max(1, round(self.settings.superresolution.render_noise_max * schedule.steps))
             t[-count:] = torch.randint(limit, (count,), generator=generator)
         noise = torch.randn(clean.shape, generator=generator).to(clean.device)
-        predicted = self.coarse.denoise(self.coarse.schedule.add_noise(clean, noise, t), t)
+        predicted = self.coarse.denoise(schedule.add_noise(clean, noise, t), t)
+        errors = (predicted - clean).square().flatten(1).mean(1)
         bootstrapped = round(self.settings.training.bootstrap * len(clean))
         if bootstrapped:
-            again = torch.randint(steps, (bootstrapped,), generator=generator)
+            t = torch.randint(schedule.steps, (bootstrapped,), generator=generator)
             noise = torch.randn(clean[:bootstrapped].shape, generator=generator).to(clean.device)
-            noisy = self.coarse.schedule.add_noise(predicted[:bootstrapped], noise, again)
-            predicted = torch.cat([self.coarse.denoise(noisy, again), predicted[bootstrapped:]])
-        return predicted, bootstrapped
+            again = self.coarse.denoise(schedule.add_noise(predicted[:bootstrapped], noise, t), t)
+            errors = torch.cat([errors, (again - clean[:bootstrapped]).square().flatten(1).mean(1)])
+            predicted = torch.cat([again, predicted[bootstrapped:]])
+        return predicted, errors.mean()
 
     def training_step(self, batch: ViewBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Photometric errors of the low-resolution render and of the super-resolved image, and the grid error while it lasts."""
         training = self.settings.training
         clean = torch.stack([self.grids[name] for name in batch.names])
-        predicted, _ = self.predict_clean(clean, generator)
-        grid_error = (predicted - clean).square().mean()
+        predicted, grid_error = self.predict_clean(clean, generator)
         first = slice(0, training.rendered)
         grids = self.coarse.restore(predicted)
         rgb, opacity = photometric_error(
@@ -85,15 +86,15 @@ class HoloFusion(nn.Module):
         anchored = step < training.grid_until * training.steps
         losses["loss"] = training.grid_weight * anchored * grid_error + photometric
         if self.superresolution:
-            last = slice(len(clean) - self.settings.superresolution.images, len(clean))
-            views = batch.objects(last).views(slice(0, 1))
-            low = self.render_low(grids[last], views, generator)
-            losses["superresolution"] = self.superresolution.training_step(views.images[:, 0], low, generator)
+            last = slice(len(clean) - self.settings.superresolution.objects, len(clean))
+            views = batch.objects(last)
+            low = self.render_low(grids[last].repeat_interleave(views.images.shape[1], 0), views, generator)
+            losses["superresolution"] = self.superresolution.training_step(views.images.flatten(0, 1), low, generator)
             losses["loss"] = losses["loss"] + self.settings.superresolution.weight * losses["superresolution"]
         return losses
 
     def render_low(self, grids: Tensor, views: ViewBatch, generator: torch.Generator | None) -> Tensor:
-        """One low-resolution view per object: grids (B, C, n, n, n) -> colour and opacity (B, 4, s, s), with gradients."""
+        """A low-resolution view of each grid (B, C, n, n, n) by its camera: colour and opacity (B, 4, s, s), with gradients."""
         return render_image(self.settings, DenseField(grids, self.coarse.decoder, self.settings.volume.extent), views.cameras,
                             self.settings.superresolution.low_size, generator)  # fmt: skip
 

@@ -58,7 +58,7 @@ def sample_super_resolved(model: Path, coarse: Path, settings, device: torch.dev
     network.to(device).eval()
 
     def make(seed: int) -> SuperResolvedScene:
-        return SuperResolvedScene(load_scene(coarse / scene_name(seed))[0], network, seed, settings)
+        return SuperResolvedScene(load_scene(coarse / scene_name(seed), device)[0], network, seed, settings)
 
     return make
 
@@ -193,22 +193,23 @@ def run_render(resolved, data_folder: Path, samples: Path, out: Path, device: to
     scenes, seconds = [], 0.0
     with replacing(out) as temporary:
         for folder in folders:
-            scene, facts = load_scene(folder)
+            scene, facts = load_scene(folder, device)
             seed = facts["seed"]
             began = time.monotonic()
             pool = data.evaluation_cameras
             rows = torch.arange(seed * settings.views, (seed + 1) * settings.views) % len(pool)
-            views = _write_views(scene, pool[rows], data.image_size, temporary, f"{scene_name(seed)}/view")
+            views = _write_views(scene, pool[rows].to(device), data.image_size, temporary, f"{scene_name(seed)}/view")
             seconds += time.monotonic() - began
             turntable = []
             if seed < settings.turntable_scenes:
                 frames = data.turntable[torch.linspace(0, len(data.turntable), settings.turntable_frames + 1)[:-1].long()]
-                turntable = _write_views(scene, frames, data.image_size, temporary, f"turntable/{scene_name(seed)}/frame")
+                stem = f"turntable/{scene_name(seed)}/frame"
+                turntable = _write_views(scene, frames.to(device), data.image_size, temporary, stem)
             scenes.append({"seed": seed, "sample_seconds": facts["seconds"], "views": views, "turntable": turntable})
             progress.advance()
         write_json(temporary / "cameras.json", {
-            "convention": CONVENTION, "image_size": data.image_size, "run": f"{resolved.method}-{resolved.category}-s{resolved.seed}",
-            "config_hash": resolved.hash, "scenes": scenes,
+            "run": f"{resolved.method}-{resolved.category}-s{resolved.seed}",
+            "convention": CONVENTION, "image_size": data.image_size, "config_hash": resolved.hash, "scenes": scenes,
             "cost": {"sample_seconds": sum(entry["sample_seconds"] for entry in scenes), "render_seconds": round(seconds, 2),
                      "scenes": len(scenes)},
         })  # fmt: skip

@@ -120,7 +120,7 @@ class SuperResolvedScene:
     def from_tensors(cls, tensors: dict[str, Tensor], settings, seed: int) -> SuperResolvedScene:
         network = SuperResolution(settings)
         network.load_state_dict(unprefixed("superresolution", tensors))
-        return cls(DenseScene.from_tensors(tensors, settings), network, seed, settings)
+        return cls(DenseScene.from_tensors(tensors, settings), network.to(tensors["grid"].device), seed, settings)
 
 
 class SparseScene:
@@ -152,8 +152,8 @@ class SparseScene:
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor], settings) -> SparseScene:
         occupancy = tensors["occupancy"].bool()
-        index = torch.zeros(occupancy.numel(), dtype=torch.long)
-        index[tensors["rows"].long()] = torch.arange(1, len(tensors["values"]))
+        index = torch.zeros(occupancy.numel(), dtype=torch.long, device=occupancy.device)
+        index[tensors["rows"].long()] = torch.arange(1, len(tensors["values"]), device=occupancy.device)
         grid = SparseGrid(index.reshape(occupancy.shape), tensors["values"], settings.volume.extent)
         return cls(SparseField(grid, load_decoder(tensors, settings), occupancy), settings)
 
@@ -173,8 +173,9 @@ def unprefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def load_decoder(tensors: dict[str, Tensor], settings) -> RenderMLP:
     volume = settings.volume
     decoder = RenderMLP(volume.features, volume.decoder_width, volume.density_scale)
-    decoder.load_state_dict(unprefixed("decoder", tensors))
-    return decoder
+    weights = unprefixed("decoder", tensors)
+    decoder.load_state_dict(weights)
+    return decoder.to(next(iter(weights.values())).device)
 
 
 def save_scene(scene: Scene, folder: Path, facts: dict) -> None:
@@ -186,11 +187,11 @@ def save_scene(scene: Scene, folder: Path, facts: dict) -> None:
     write_json(folder / "scene.json", {"kind": scene.kind, "settings": plain, **facts})
 
 
-def load_scene(folder: Path) -> tuple[Scene, dict]:
-    """A scene and its scene.json. Raises UserError naming the folder when it is not one."""
+def load_scene(folder: Path, device: torch.device) -> tuple[Scene, dict]:
+    """A scene, on the device, and its scene.json. Raises UserError naming the folder when it is not one."""
     facts = read_json(folder / "scene.json")
     settings = SimpleNamespace(**{name: SimpleNamespace(**values) for name, values in facts["settings"].items()})
-    tensors = load_file(folder / "scene.safetensors")
+    tensors = load_file(folder / "scene.safetensors", device=str(device))
     if facts["kind"] == DenseScene.kind:
         return DenseScene.from_tensors(tensors, settings), facts
     if facts["kind"] == SuperResolvedScene.kind:

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from holofusion.diffusion.process import NoiseSchedule
 from holofusion.diffusion.samplers import sample
 from holofusion.networks.unet import UNet
+from holofusion.training.precision import autocast
 
 
 class SuperResolution(nn.Module):
@@ -22,7 +23,9 @@ class SuperResolution(nn.Module):
     def __init__(self, settings) -> None:
         super().__init__()
         self.settings = settings.superresolution
+        self.precision = settings.volume.precision
         self.unet = UNet(2, 4 * 7, 4 * 3, self.settings.channels, self.settings.blocks)
+        self.unet.to(memory_format=torch.channels_last)
         self.schedule = NoiseSchedule(self.settings.noise_steps, self.settings.schedule_shift)
 
     def forward(self, noisy: Tensor, t: Tensor, low: Tensor) -> Tensor:
@@ -32,26 +35,42 @@ class SuperResolution(nn.Module):
         """
         size = noisy.shape[-1]
         condition = F.interpolate(low * 2 - 1, size=(size, size), mode="bilinear", align_corners=False)
+        # detail can only be where the render, grown by one of its pixels, shows the object
+        support = F.max_pool2d(low[:, 3:], 3, stride=1, padding=1).gt(0.02).to(low.dtype)
+        support = F.interpolate(support, size=(size, size), mode="nearest")
         signal, spread = self.schedule.signal_and_noise(t, noisy)
-        deviation = ((signal * self.settings.detail) ** 2 + spread**2).sqrt()
+        deviation, added = self._scales(signal, spread)
         detail = noisy - signal * condition[:, :3]
         joined = torch.cat([detail / deviation, condition], 1)
         folded = F.pixel_unshuffle(joined, 2).contiguous(memory_format=torch.channels_last)
-        estimate = F.pixel_shuffle(self.unet(folded, self.schedule.fraction(t).to(noisy.device)).contiguous(), 2)
+        with autocast(noisy.device, self.precision):
+            found = self.unet(folded, self.schedule.fraction(t).to(noisy.device))
+        estimate = F.pixel_shuffle(found.float().contiguous(), 2)
         kept = signal * self.settings.detail**2 / deviation**2
-        added = spread * self.settings.detail / deviation
-        return condition[:, :3] + kept * detail + added * estimate
+        return condition[:, :3] + support * (kept * detail + added * estimate)
+
+    def _scales(self, signal: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+        """Deviation of noised detail, and of what the best linear denoiser misses of it."""
+        deviation = ((signal * self.settings.detail) ** 2 + spread**2).sqrt()
+        return deviation, spread * self.settings.detail / deviation
 
     def training_step(self, images: Tensor, low: Tensor, generator: torch.Generator) -> Tensor:
-        """Photometric error (a scalar) of the prediction for images (B, 3, S, S) in [0, 1]; gradients reach `low`."""
+        """Photometric error (a scalar) of the prediction for images (B, 3, S, S) in [0, 1]; gradients reach `low`.
+
+        Weighted so that every noise level counts alike (Karras et al. 2022); an unscaled error would all but ignore
+        the low levels, at which grain is removed.
+        """
         clean = images * 2 - 1
         t = torch.randint(self.schedule.steps, (len(images),), generator=generator)
         noise = torch.randn(images.shape, generator=generator).to(images.device)
-        return (self(self.schedule.add_noise(clean, noise, t), t, low) - clean).square().mean()
+        predicted = self(self.schedule.add_noise(clean, noise, t), t, low)
+        _, added = self._scales(*self.schedule.signal_and_noise(t, clean))
+        return ((predicted - clean) / added * self.settings.detail).square().mean()
 
     @torch.no_grad()
     def sharpen(self, low: Tensor, size: int, steps: int, generator: torch.Generator) -> Tensor:
         """One super-resolved image (B, 3, size, size) in [0, 1] per low-resolution render (B, 4, s, s)."""
         noise = torch.randn((len(low), 3, size, size), generator=generator).to(low.device)
-        clean = sample(lambda x, t: self(x, t, low).clamp(-1, 1), self.schedule, noise, steps, generator)
+        ancestral = generator if self.settings.sampler == "ddpm" else None
+        clean = sample(lambda x, t: self(x, t, low).clamp(-1, 1), self.schedule, noise, steps, ancestral)
         return (clean + 1) / 2

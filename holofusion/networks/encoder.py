@@ -19,7 +19,7 @@ def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 class ViewEncoder(nn.Module):
-    """Images with mask (N, 4, S, S) -> features (N, width + 4, S, S): context from a quarter of the size, detail from the pixels."""
+    """Images with mask (N, 4, S, S) -> features (N, width + 4, S, S): context and detail."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

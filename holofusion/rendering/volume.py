@@ -43,7 +43,7 @@ def stratified_depths(near: Tensor, far: Tensor, count: int, generator: torch.Ge
 
 
 def importance_depths(depths: Tensor, weights: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
-    """Draw `count` depths (B, N, count) from the piecewise-constant density that `weights` (B, N, n) put on bins around `depths`."""
+    """Draw `count` depths (B, N, count) from the step function that `weights` (B, N, n) put on bins around `depths`."""
     middle = 0.5 * (depths[..., 1:] + depths[..., :-1])
     edges = torch.cat([depths[..., :1], middle, depths[..., -1:]], -1)
     cumulative = torch.cumsum(weights + 1e-4, -1)

@@ -42,7 +42,8 @@ def fit(
 ) -> tuple[Average, float]:
     """Run `method.training_step` up to `steps`, resuming from out/state; return averaged weights and seconds spent.
 
-    `stamp` names the job: config and inputs. Step n's batch and noise come from the seed and n alone, so a resumed run repeats an uninterrupted one bit for bit.
+    `stamp` names the job: config and inputs. Step n's batch and noise come from the seed and n alone, so a resumed run
+    repeats an uninterrupted one bit for bit.
     Every logged step is one JSON line of out/log.jsonl. Raises UserError when the loss is not finite.
     """
     device = next(method.parameters()).device

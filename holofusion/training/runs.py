@@ -50,5 +50,7 @@ def run_train(resolved, data_folder: Path, warmup_folder: Path, out: Path, devic
     method.prepare(data.train, warmup["grids"], decoder)
     training = settings.training
     stamp = stamp_of(resolved.hash, data.config_hash, sha256_of(warmup_folder / "model.safetensors"))
-    average, seconds = fit(method, data, resolved.seed, stamp, out, training.steps, training.ema, training.checkpoint_every, "train")
+    average, seconds = fit(
+        method, data, resolved.seed, stamp, out, training.steps, training.ema, training.checkpoint_every, "train"
+    )
     save_model(out, averaged_tensors(method, average), resolved, training.steps, seconds, method)

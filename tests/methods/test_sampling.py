@@ -73,8 +73,8 @@ def test_a_killed_shard_keeps_its_finished_scenes(tmp_path, resolved, model, mon
 def test_saved_scenes_render_as_they_were(tmp_path, resolved, model):
     run_sample(resolved, model, None, None, 0, tmp_path / "out", torch.device("cpu"))
     cameras = turntable(2, 10.0, 5.0, 2.0)
-    scene, facts = load_scene(tmp_path / "out/000003")
-    again, _ = load_scene(tmp_path / "out/000003")
+    scene, facts = load_scene(tmp_path / "out/000003", torch.device("cpu"))
+    again, _ = load_scene(tmp_path / "out/000003", torch.device("cpu"))
     assert facts["seed"] == 3
     assert torch.equal(scene.render(cameras, 16).rgb, again.render(cameras, 16).rgb)
     assert scene.density(torch.zeros(1, 3)).shape == (1,)

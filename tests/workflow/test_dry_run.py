@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from holofusion.methods.registry import ENTRIES
+from holofusion.config import load_params
 
 HERE = Path(__file__).parent
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
+Edit = Callable[..., None]
 
 
 @pytest.fixture(scope="session")
@@ -68,27 +69,21 @@ def jobs(result: subprocess.CompletedProcess[str]) -> dict[str, int]:
     return {rule: int(count) for rule, count in counts.items() if rule != "all"}
 
 
-def edit(project: Path, old: str, new: str) -> None:
-    text = (project / "params.yaml").read_text()
-    assert text.count(old) == 1
-    (project / "params.yaml").write_text(text.replace(old, new))
-
-
 def test_jobs_of_a_fresh_run(repository: Path, snakemake: Snakemake, tmp_path: Path) -> None:
     folder = settings_in(repository, tmp_path / "fresh")
-    rows, shards = len(ENTRIES), 2
+    params = load_params(folder / "params.yaml")
+    rows, shards = len(params.methods), params.sampling.shards
     assert jobs(snakemake(folder, "-n")) == {
         "dataset": 1, "prepare": 1, "floor": 1, "warmup": 1, "train_run": 2, "sample_shard": rows * shards,
         "hypotheses": shards, "render": rows * shards, "evaluate_run": rows, "report": 1,
     }  # fmt: skip
 
 
-def test_a_row_brings_the_steps_it_shares_with_others(repository: Path, snakemake: Snakemake, tmp_path: Path) -> None:
+def test_a_row_brings_the_steps_it_shares_with_others(
+    repository: Path, snakemake: Snakemake, tmp_path: Path, edit: Edit
+) -> None:
     folder = settings_in(repository, tmp_path / "one")
-    text = (folder / "params.yaml").read_text()
-    for method in set(ENTRIES) - {"holofusion"}:
-        text = text.replace(f"  - {method}\n", "")
-    (folder / "params.yaml").write_text(text)
+    edit(folder, methods=["holofusion"])
     assert jobs(snakemake(folder, "-n", "--config", "preset=smoke")) == {
         "dataset": 1, "prepare": 1, "floor": 1, "warmup": 1, "train_run": 1, "sample_shard": 2,
         "hypotheses": 1, "render": 1, "evaluate_run": 1, "report": 1,
@@ -110,36 +105,53 @@ def test_targets(project: Path, snakemake: Snakemake, target: str) -> None:
 
 
 def test_a_finished_run_stays_finished(project: Path, snakemake: Snakemake) -> None:
-    edit(project, "# Every setting", "# Each setting")
+    with open(project / "params.yaml", "a") as file:
+        file.write("# a comment\n")
     assert jobs(snakemake(project, "-n", "--config", "preset=smoke")) == {}
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "expected"),
+    ("key", "value", "expected"),
     [
-        ("{loss: mse}", "{loss: mse, top_k: 2}", {"sample_shard": 1, "render": 1, "evaluate_run": 1, "report": 1}),
-        ("  sampler: ddpm", "  sampler: ddim", {"sample_shard": 6, "hypotheses": 1, "render": 6, "evaluate_run": 6, "report": 1}),
-        ("  inception_weights: null", "  inception_weights: file", {"floor": 1, "evaluate_run": 6, "report": 1}),
-        ("{bootstrap: 0.0}", "{bootstrap: 0.1}", {"train_run": 1, "sample_shard": 1, "render": 1, "evaluate_run": 1, "report": 1}),
+        ("holofusion_mse.distillation.top_k", 91, {"sample_shard": 1, "render": 1, "evaluate_run": 1, "report": 1}),
+        (
+            "volume.density_scale",
+            91.0,
+            {
+                "warmup": 1,
+                "train_run": 2,
+                "sample_shard": 6,
+                "hypotheses": 1,
+                "render": 6,
+                "evaluate_run": 6,
+                "report": 1,
+            },
+        ),
+        ("evaluation.inception_weights", "file", {"floor": 1, "evaluate_run": 6, "report": 1}),
+        (
+            "holodiffusion_nobootstrap.training.ema",
+            0.91,
+            {"train_run": 1, "sample_shard": 1, "render": 1, "evaluate_run": 1, "report": 1},
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_edit_brings_back_what_reads_it(
-    project: Path, snakemake: Snakemake, old: str, new: str, expected: dict[str, int]
+    project: Path, snakemake: Snakemake, edit: Edit, key: str, value: object, expected: dict[str, int]
 ) -> None:
-    edit(project, old, new)
+    edit(project, **{key: value})
     planned = snakemake(project, "-n", "--config", "preset=smoke")
     assert jobs(planned) == expected
     (project / "calls.txt").unlink()
     assert snakemake(project, "--config", "preset=smoke").returncode == 0
-    if "mse" in old:
+    if key.startswith("holofusion_mse"):
         calls = (project / "calls.txt").read_text().splitlines()
         assert [call.split()[0] for call in calls] == ["sample", "render", "evaluate", "report"]
         assert all("holofusion_mse-teddybear-s0" in call for call in calls[:3])
     assert jobs(snakemake(project, "-n", "--config", "preset=smoke")) == {}
 
 
-def test_mistakes_stop_before_any_job(project: Path, snakemake: Snakemake) -> None:
-    edit(project, "  ema: 0.995", "  ema: 0.995\n  lerning_rate: 1.0")
+def test_mistakes_stop_before_any_job(project: Path, snakemake: Snakemake, edit: Edit) -> None:
+    edit(project, **{"training.lerning_rate": 1.0})
     result = snakemake(project, "--config", "preset=smoke")
     assert result.returncode == 2
     errors = [line for line in result.stderr.splitlines() if not line.startswith("Using workflow specific profile")]
@@ -166,13 +178,10 @@ def test_training_state_outlives_a_failure(repository: Path, snakemake: Snakemak
     assert state.exists() and (state.parent.parent / "model.safetensors").exists()
 
 
-def test_leftover_shards_are_not_scored(project: Path, snakemake: Snakemake) -> None:
+def test_leftover_shards_are_not_scored(project: Path, snakemake: Snakemake, edit: Edit) -> None:
     leftover = project / "results" / "views" / "holofusion-teddybear-s0" / "1"
     leftover.mkdir()
-    edit(project, "  sample_columns: 8", "  sample_columns: 9")
-    (project / "config" / "smoke.yaml").write_text(
-        (project / "config" / "smoke.yaml").read_text().replace("report: {sample_columns: 2}", "")
-    )
+    edit(project, "config/smoke.yaml", **{"report.sample_columns": 91})
     assert jobs(snakemake(project, "-n", "--config", "preset=smoke")) == {"report": 1}
     assert leftover.exists(), "a dry run changes nothing"
     assert snakemake(project, "--config", "preset=smoke").returncode == 0

@@ -1,0 +1,122 @@
+"""The joint training step: what is noised, what is supervised, and where gradients go."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from holofusion.cameras import turntable
+from holofusion.methods.holodiffusion import HoloDiffusion
+from holofusion.methods.holofusion import HoloFusion
+from holofusion.methods.superresolution import SuperResolution
+from holofusion.training.batches import ViewBatch, pick_pixels, take_pixels
+from holofusion.training.runs import build
+
+
+def settings(**training):
+    return SimpleNamespace(
+        volume=SimpleNamespace(resolution=8, features=8, extent=1.0, decoder_width=8, density_scale=20.0, precision="fp32"),
+        rendering=SimpleNamespace(image_size=16, coarse_samples=8, importance_samples=4, empty_density=0.5),
+        denoiser=SimpleNamespace(channels=[8, 16], blocks=1, noise_steps=20, schedule_shift=-3.0),
+        superresolution=SimpleNamespace(objects=1, low_size=8, channels=[8, 16], blocks=1, noise_steps=10, detail=0.2,
+                                        schedule_shift=3.0, learning_rate=1e-3, weight=1.0, render_noise_max=0.3,
+                                        sampler="ddim", sample_steps=4),
+        training=SimpleNamespace(**{**dict(steps=10, batch=4, learning_rate=1e-3, decoder_rate=0.1, bootstrap=0.5,
+                                           grid_weight=1.0, grid_until=1.0, photometric_weight=10.0, mask_weight=0.2,
+                                           rendered=2, rays=16, target_views=2), **training}),
+    )  # fmt: skip
+
+
+def method_and_batch(**training) -> tuple[HoloFusion, ViewBatch]:
+    method = build(HoloFusion, settings(**training), torch.device("cpu"), 0)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in method.parameters():  # zero-initialised outputs would stop gradients
+        parameter.data += 0.05 * torch.randn(parameter.shape, generator=generator)
+    names = ["a", "b", "c", "d"]
+    method.prepare(names, torch.randn(4, 8, 8, 8, 8, generator=generator), method.coarse.decoder.state_dict())
+    images = torch.rand(4, 2, 3, 32, 32, generator=generator)
+    return method, ViewBatch(names, images, torch.ones(4, 2, 1, 32, 32), turntable(8, 20.0, 5.0, 2.0))
+
+
+def passes(method: HoloFusion, batch: ViewBatch, monkeypatch) -> list[int]:
+    """Batch sizes of all calls of the 3D denoiser in one step."""
+    calls, original = [], HoloDiffusion.denoise
+    monkeypatch.setattr(HoloDiffusion, "denoise", lambda self, x, t: calls.append(len(x)) or original(self, x, t))
+    method.training_step(batch, 0, torch.Generator().manual_seed(0))
+    return calls
+
+
+def test_bootstrap_denoises_its_share_of_the_batch_again(monkeypatch):
+    assert passes(*method_and_batch(bootstrap=0.5), monkeypatch) == [4, 2]
+
+
+def test_no_bootstrap_denoises_once(monkeypatch):
+    assert passes(*method_and_batch(bootstrap=0.0), monkeypatch) == [4]
+
+
+def test_bootstrapped_input_is_the_own_prediction(monkeypatch):
+    """The second pass starts from noised predictions, with gradients through both passes."""
+    method, batch = method_and_batch()
+    inputs, original = [], HoloDiffusion.denoise
+    monkeypatch.setattr(HoloDiffusion, "denoise", lambda self, x, t: inputs.append(x) or original(self, x, t))
+    method.training_step(batch, 0, torch.Generator().manual_seed(0))
+    assert not inputs[0].requires_grad
+    assert inputs[1].requires_grad
+
+
+def test_super_resolution_trains_the_3d_denoiser_through_the_render():
+    method, batch = method_and_batch(grid_weight=0.0, photometric_weight=0.0)
+    losses = method.training_step(batch, 0, torch.Generator().manual_seed(0))
+    losses["loss"].backward()
+    assert sum(p.grad.abs().sum() for p in method.coarse.unet.parameters() if p.grad is not None) > 0
+    assert sum(p.grad.abs().sum() for p in method.superresolution.parameters()) > 0
+
+
+def test_grid_error_counts_only_while_it_is_wanted():
+    method, batch = method_and_batch(grid_until=0.5, photometric_weight=0.0)
+    early = method.training_step(batch, 4, torch.Generator().manual_seed(0))
+    late = method.training_step(batch, 5, torch.Generator().manual_seed(0))
+    assert early["loss"].item() == pytest.approx((early["grid"] + early["superresolution"]).item(), rel=1e-5)
+    assert late["loss"].item() == pytest.approx(late["superresolution"].item(), rel=1e-5)
+
+
+def test_standardised_grids_differ_between_objects_by_one():
+    coarse = build(HoloDiffusion, settings(), torch.device("cpu"), 0)
+    generator = torch.Generator().manual_seed(0)
+    shared = 10 * torch.randn(1, 8, 8, 8, 8, generator=generator)
+    grids = shared + 0.3 * torch.randn(20, 8, 8, 8, 8, generator=generator)
+    standardised = coarse.standardise_by(grids)
+    assert torch.allclose(standardised.mean(0), torch.zeros(8, 8, 8, 8), atol=1e-4)
+    assert torch.allclose(standardised.square().mean((0, 2, 3, 4)), torch.ones(8), atol=1e-3)
+    assert torch.allclose(coarse.restore(standardised), grids, atol=1e-3)
+
+
+def test_untrained_super_resolution_is_the_best_linear_denoiser():
+    """Detail of the stated deviation around the render, noised: no scaling of the noisy detail comes nearer."""
+    network = build(SuperResolution, settings(), torch.device("cpu"), 0)
+    generator = torch.Generator().manual_seed(0)
+    low = torch.full((64, 4, 8, 8), 0.5)
+    clean = 0.2 * torch.randn(64, 3, 32, 32, generator=generator)
+    t = torch.full((64,), 5)
+    noisy = network.schedule.add_noise(clean, torch.randn(clean.shape, generator=generator), t)
+    error = (network(noisy, t, low) - clean).square().mean()
+    best = min((scale * noisy - clean).square().mean() for scale in torch.linspace(0, 1.2, 121))
+    assert error.item() == pytest.approx(best.item(), rel=0.01)
+
+
+def test_super_resolution_leaves_empty_background_white():
+    network = build(SuperResolution, settings(), torch.device("cpu"), 0)
+    low = torch.ones(1, 4, 8, 8)
+    low[:, 3] = 0
+    low[:, :, 4, 4] = torch.tensor([0.2, 0.3, 0.4, 1.0])
+    sharp = network.sharpen(low, 32, 4, torch.Generator().manual_seed(0))
+    assert torch.equal(sharp[0, :, :8], torch.ones(3, 8, 32))
+    assert not torch.equal(sharp[0, :, 16:20, 16:20], torch.ones(3, 4, 4))
+
+
+def test_pixels_are_drawn_mostly_on_the_object():
+    masks = torch.zeros(1, 1, 10, 10)
+    masks[..., :5, :5] = 1
+    pixels = pick_pixels(masks, 4000, torch.Generator().manual_seed(0))
+    share = take_pixels(masks, pixels).mean().item()
+    assert share == pytest.approx(25 * 1.25 / (25 * 1.25 + 75 * 0.25), abs=0.03)
