@@ -1,7 +1,8 @@
 """Random numbers: a fresh generator per named purpose, so that nothing depends on call order.
 
-Training step n draws from `generator_for(seed, "train", n)`: resuming needs no saved generator state.
-Sample k draws from `generator_for(seed, "sample", k)`: a scene is the same in any shard.
+Training step n draws from `generator_for(training seed, "train", n)`: resuming needs no saved generator state. Sample k
+draws from `generator_for("coarse", k)`: a scene is the same in any shard, and all methods and training seeds start from
+the same noise.
 """
 
 from __future__ import annotations

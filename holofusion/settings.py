@@ -148,8 +148,6 @@ class SuperResolution(Section):
     )
     detail: Positive = Field(description="deviation of what the upsampled render lacks; images span [-1, 1]")
     render_noise_max: Share = Field(description="most noise of the grids it is trained on, share of the process")
-    sample_steps: Count = Field(description="denoising steps per sharpened view")
-    sampler: Literal["ddpm", "ddim"] = Field(description="ddpm: noise at every step; ddim: none after the first")
 
 
 class Sampling(Section):
@@ -159,6 +157,13 @@ class Sampling(Section):
     shards: Count = Field(description="jobs the scenes are divided among; a scene does not depend on its shard")
     steps: Count = Field(description="denoising steps; at most denoiser.noise_steps are taken")
     sampler: Literal["ddpm", "ddim"] = Field(description="ddpm: noise at every step; ddim: none")
+
+
+class Sharpening(Section):
+    """Sampling from the super-resolution denoiser."""
+
+    steps: Count = Field(description="denoising steps per sharpened view")
+    sampler: Literal["ddpm", "ddim"] = Field(description="ddpm: noise at every step; ddim: none after the first")
 
 
 class Hypotheses(Section):
@@ -261,6 +266,7 @@ class Params(Section):
     training: Training
     superresolution: SuperResolution
     sampling: Sampling
+    sharpening: Sharpening
     hypotheses: Hypotheses
     distillation: Distillation
     holofusion: DistillationOverrides = Field(description="what this row changes")

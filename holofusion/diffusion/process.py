@@ -37,4 +37,6 @@ class NoiseSchedule:
     def strided(self, count: int) -> list[int]:
         """`count` time steps from the last to the first, evenly spaced; all of them when count is not smaller."""
         count = min(count, self.steps)
+        if count == 1:
+            return [self.steps - 1]
         return sorted({round(step) for step in torch.linspace(0, self.steps - 1, count).tolist()}, reverse=True)

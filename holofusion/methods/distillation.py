@@ -7,17 +7,19 @@ the render and the hypotheses into patches; each patch of the render is compared
 from __future__ import annotations
 
 import copy
+import shutil
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from holofusion.cameras import Cameras
+from holofusion.logs import say
 from holofusion.methods.scenes import DenseScene, SparseScene, SuperResolvedScene
 from holofusion.rendering.grids import SparseField, SparseGrid, dilate, occupancy_of
 from holofusion.rendering.volume import render_rays
 from holofusion.seeds import generator_for
-from holofusion.training.checkpoint import discard_state, load_state, save_state
+from holofusion.training.checkpoint import load_state, save_state
 from holofusion.training.precision import autocast
 
 
@@ -77,6 +79,9 @@ def distil(
     step_loss = _score_distillation if distillation.loss == "sds" else _patch_loss
     prepared = {"cameras": cameras, "bank": bank, "low": scene.render_low(cameras), "network": scene.network}
     prepared["candidates"] = _candidates(scene, cameras, bank)
+    if not prepared["candidates"].any():
+        say(f"seed {seed}: the coarse scene is empty; left as it is")
+        return SparseScene(field, settings)
     optimised = nn.ModuleList([field.grid, field.decoder])
     done, _ = load_state(state, stamp, optimised, optimiser)
     for step in range(done, distillation.steps):
@@ -86,9 +91,9 @@ def distil(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        if (step + 1) % distillation.checkpoint_every == 0 and step + 1 < distillation.steps:
-            save_state(state, stamp, step + 1, 0.0, optimised, optimiser)
-    discard_state(state)
+        if (step + 1) % distillation.checkpoint_every == 0:
+            save_state(state, stamp, step + 1, distillation.steps, 0.0, optimised, optimiser)
+    shutil.rmtree(state, ignore_errors=True)
     return SparseScene(field, settings)
 
 

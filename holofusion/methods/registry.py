@@ -12,7 +12,6 @@ from dataclasses import dataclass
 class Entry:
     """One method.
 
-    class_path: `module:class` of what is trained.
     trained_by: the method whose training gives the weights; rows that differ only in a later step share one.
     sampled_from: what its scenes are made from: "noise" (with the weights alone), "coarse" (the scenes of the "noise"
     row of the same training, seed by seed) or "hypotheses" (these, and their super-resolved views).
@@ -20,25 +19,20 @@ class Entry:
     """
 
     name: str
-    class_path: str
     trained_by: str
     sampled_from: str
     sections: tuple[str, ...] = ()
 
 
-_TRAINED = "holofusion.methods.holofusion:HoloFusion"
-
 ENTRIES: dict[str, Entry] = {
     entry.name: entry
     for entry in (
-        Entry("holofusion", _TRAINED, "holofusion", "hypotheses", ("distillation",)),
-        Entry("holofusion_mse", _TRAINED, "holofusion", "hypotheses", ("distillation",)),
-        Entry("holofusion_sds", _TRAINED, "holofusion", "hypotheses", ("distillation",)),
-        Entry("holodiffusion_star", _TRAINED, "holofusion", "coarse"),
-        Entry("holodiffusion", _TRAINED, "holofusion", "noise"),
-        Entry(
-            "holodiffusion_nobootstrap", _TRAINED, "holodiffusion_nobootstrap", "noise", ("training", "superresolution")
-        ),
+        Entry("holofusion", "holofusion", "hypotheses", ("distillation",)),
+        Entry("holofusion_mse", "holofusion", "hypotheses", ("distillation",)),
+        Entry("holofusion_sds", "holofusion", "hypotheses", ("distillation",)),
+        Entry("holodiffusion_star", "holofusion", "coarse"),
+        Entry("holodiffusion", "holofusion", "noise"),
+        Entry("holodiffusion_nobootstrap", "holodiffusion_nobootstrap", "noise", ("training", "superresolution")),
     )
 }
 

@@ -31,7 +31,9 @@ from holofusion.training.checkpoint import stamp_of
 
 
 def shard_seeds(scenes: int, shards: int, shard: int) -> list[int]:
-    """The sample seeds of one shard: contiguous, all shards together 0 .. scenes - 1."""
+    """The sample seeds of one shard: contiguous, all shards together 0 .. scenes - 1. Raises UserError without it."""
+    if shard >= shards:
+        raise UserError(f"--shard {shard}: there are {shards}, counted from 0")
     return list(range(scenes))[shard * scenes // shards : (shard + 1) * scenes // shards]
 
 
@@ -120,8 +122,8 @@ def finished_parts(out: Path, stamp: str) -> Iterator[tuple[Path, str]]:
     partial = out.parent / f".{out.name}-{stamp[:16]}"
     partial.mkdir(parents=True, exist_ok=True)
     yield partial, stamp
-    with replacing(out) as temporary:
-        partial.rename(temporary)
+    shutil.rmtree(out, ignore_errors=True)
+    partial.rename(out)
     for stale in out.parent.glob(f".{out.name}-*"):
         shutil.rmtree(stale, ignore_errors=True)
 

@@ -32,18 +32,18 @@ class Views:
 
 
 @torch.no_grad()
-def render_field(field, cameras: Cameras, size: int, settings) -> Views:
-    """Render one field from every camera, without randomness. settings: its `volume` and `rendering` sections."""
-    extent, rendering = settings.volume.extent, settings.rendering
+def render_field(field, cameras: Cameras, size: int, settings, samples) -> Views:
+    """Render one field from every camera, without randomness. samples: the section that says how many points a ray gets."""
+    extent = settings.volume.extent
     pixels = torch.zeros(len(cameras), size * size, 5, device=cameras.R.device)
     pixels[..., :3] = 1.0
     for index in range(len(cameras)):
         origins, directions = cameras[index].rays(size)
-        hit = hits_anything(field, origins, directions, extent, 2 * rendering.coarse_samples)
+        hit = hits_anything(field, origins, directions, extent, 2 * samples.coarse_samples)
         for rays in hit.split(RAYS_AT_ONCE):
             with autocast(origins.device, settings.volume.precision):
                 part = render_rays(field, origins[:, rays], directions[:, rays], extent,
-                                   rendering.coarse_samples, rendering.importance_samples)  # fmt: skip
+                                   samples.coarse_samples, samples.importance_samples)  # fmt: skip
             pixels[index, rays] = torch.cat([part.rgb, part.alpha[..., None], part.depth[..., None]], -1)[0].float()
     pixels = pixels.transpose(1, 2).unflatten(2, (size, size))
     return Views(pixels[:, :3], pixels[:, 3:4], pixels[:, 4:5])
@@ -68,7 +68,7 @@ class DenseScene:
         self.field = DenseField(grid, decoder, settings.volume.extent, occupancy)
 
     def render(self, cameras: Cameras, size: int) -> Views:
-        return render_field(self.field, cameras, size, self.settings)
+        return render_field(self.field, cameras, size, self.settings, self.settings.rendering)
 
     @torch.no_grad()
     def density(self, points: Tensor) -> Tensor:
@@ -108,7 +108,8 @@ class SuperResolvedScene:
     def hypotheses(self, camera: Cameras, size: int, count: int, generator: torch.Generator) -> Tensor:
         """`count` independent sharpened images (count, 3, size, size) of one camera."""
         low = self.render_low(camera).expand(count, -1, -1, -1)
-        return self.network.sharpen(low, size, self.settings.superresolution.sample_steps, generator)
+        sharpening = self.settings.sharpening
+        return self.network.sharpen(low, size, sharpening.steps, sharpening.sampler, generator)
 
     def density(self, points: Tensor) -> Tensor:
         return self.coarse.density(points)
@@ -132,7 +133,7 @@ class SparseScene:
         self.field, self.settings = field, settings
 
     def render(self, cameras: Cameras, size: int) -> Views:
-        return render_field(self.field, cameras, size, self.settings)
+        return render_field(self.field, cameras, size, self.settings, self.settings.distillation)
 
     @torch.no_grad()
     def density(self, points: Tensor) -> Tensor:
@@ -182,7 +183,7 @@ def save_scene(scene: Scene, folder: Path, facts: dict) -> None:
     """Write scene.safetensors and scene.json (kind, seed, settings and `facts`) into a folder that exists."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in scene.tensors().items()}
     save_file(tensors, folder / "scene.safetensors")
-    sections = ("volume", "rendering", "superresolution")
+    sections = ("volume", "rendering", "superresolution", "sharpening", "distillation")
     plain = {name: vars(getattr(scene.settings, name)) for name in sections if getattr(scene.settings, name, None)}
     write_json(folder / "scene.json", {"kind": scene.kind, "settings": plain, **facts})
 

@@ -15,9 +15,9 @@ from holofusion.training.precision import autocast
 class SuperResolution(nn.Module):
     """Predicts the clean image from a noisy one and the low-resolution render (colour and opacity), joined channel-wise.
 
-    The network estimates the detail that the upsampled render lacks. Its input and output are scaled so that both have
-    unit deviation at every noise level (preconditioning of Karras et al. 2022, for detail of deviation `detail`): an
-    untrained network is already the best linear denoiser. The U-Net works on 2 x 2 pixel blocks folded into channels.
+    The network adds the detail that the upsampled render lacks; `detail`, its usual deviation, scales input and output
+    (after Karras et al. 2022). Noise has no short cut to the output: little training shows as blur, not as grain. The
+    U-Net works on 2 x 2 pixel blocks folded into channels.
     """
 
     def __init__(self, settings) -> None:
@@ -39,38 +39,26 @@ class SuperResolution(nn.Module):
         support = F.max_pool2d(low[:, 3:], 3, stride=1, padding=1).gt(0.02).to(low.dtype)
         support = F.interpolate(support, size=(size, size), mode="nearest")
         signal, spread = self.schedule.signal_and_noise(t, noisy)
-        deviation, added = self._scales(signal, spread)
-        detail = noisy - signal * condition[:, :3]
-        joined = torch.cat([detail / deviation, condition], 1)
-        folded = F.pixel_unshuffle(joined, 2).contiguous(memory_format=torch.channels_last)
+        deviation = ((signal * self.settings.detail) ** 2 + spread**2).sqrt()
+        noisy_detail = support * (noisy - signal * condition[:, :3]) / deviation
+        folded = F.pixel_unshuffle(torch.cat([noisy_detail, condition], 1), 2)
+        folded = folded.contiguous(memory_format=torch.channels_last)
         with autocast(noisy.device, self.precision):
             found = self.unet(folded, self.schedule.fraction(t).to(noisy.device))
-        estimate = F.pixel_shuffle(found.float().contiguous(), 2)
-        kept = signal * self.settings.detail**2 / deviation**2
-        return condition[:, :3] + support * (kept * detail + added * estimate)
-
-    def _scales(self, signal: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
-        """Deviation of noised detail, and of what the best linear denoiser misses of it."""
-        deviation = ((signal * self.settings.detail) ** 2 + spread**2).sqrt()
-        return deviation, spread * self.settings.detail / deviation
+        detail = self.settings.detail * F.pixel_shuffle(found.float().contiguous(), 2)
+        return condition[:, :3] + support * detail
 
     def training_step(self, images: Tensor, low: Tensor, generator: torch.Generator) -> Tensor:
-        """Photometric error (a scalar) of the prediction for images (B, 3, S, S) in [0, 1]; gradients reach `low`.
-
-        Weighted so that every noise level counts alike (Karras et al. 2022); an unscaled error would all but ignore
-        the low levels, at which grain is removed.
-        """
+        """Photometric error (a scalar) of the prediction for images (B, 3, S, S) in [0, 1]; gradients reach `low`."""
         clean = images * 2 - 1
         t = torch.randint(self.schedule.steps, (len(images),), generator=generator)
         noise = torch.randn(images.shape, generator=generator).to(images.device)
-        predicted = self(self.schedule.add_noise(clean, noise, t), t, low)
-        _, added = self._scales(*self.schedule.signal_and_noise(t, clean))
-        return ((predicted - clean) / added * self.settings.detail).square().mean()
+        return (self(self.schedule.add_noise(clean, noise, t), t, low) - clean).square().mean()
 
     @torch.no_grad()
-    def sharpen(self, low: Tensor, size: int, steps: int, generator: torch.Generator) -> Tensor:
+    def sharpen(self, low: Tensor, size: int, steps: int, sampler: str, generator: torch.Generator) -> Tensor:
         """One super-resolved image (B, 3, size, size) in [0, 1] per low-resolution render (B, 4, s, s)."""
         noise = torch.randn((len(low), 3, size, size), generator=generator).to(low.device)
-        ancestral = generator if self.settings.sampler == "ddpm" else None
+        ancestral = generator if sampler == "ddpm" else None
         clean = sample(lambda x, t: self(x, t, low).clamp(-1, 1), self.schedule, noise, steps, ancestral)
         return (clean + 1) / 2

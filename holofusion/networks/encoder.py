@@ -45,7 +45,8 @@ def unproject(features: Tensor, cameras: Cameras, resolution: int, extent: float
     camera and inside the image. Voxels are in the memory order of a (z, y, x) grid.
     """
     centres = voxel_centres(resolution, extent).to(features.device)
-    ndc, depth = cameras.project(centres)
+    with torch.autocast(features.device.type, enabled=False):  # bf16 would move voxels by a fraction of a pixel
+        ndc, depth = cameras.project(centres)
     # NDC has +x left and +y up, grid_sample +x right and +y down; both span the image with [-1, 1].
     found = F.grid_sample(features, -ndc[:, :, None], align_corners=False)[..., 0]
     valid = (ndc.abs().amax(-1) <= 1) & (depth > 0)

@@ -43,7 +43,7 @@ def _per_scene(run: Run | None, key: str) -> float | None:
 
 
 def _hypotheses(run: Run) -> float | None:
-    files = (run.results / "hypotheses" / run.training_run).rglob("cameras.json")
+    files = (run.results / "hypotheses" / run.training_run).glob("[0-9]*/*/cameras.json")
     seconds = [content["seconds"] for content in map(read_json, sorted(files)) if "seconds" in content]
     return sum(seconds) / len(seconds) if seconds else None
 

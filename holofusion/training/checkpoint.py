@@ -1,6 +1,7 @@
 """Saved training state: enough to go on exactly where a killed run stopped. No pickle.
 
 `state/` lies beside the declared outputs, undeclared to the workflow, so that neither a failed job nor a rerun deletes it.
+It stays when the run is finished: a job killed between its last write and the workflow's note of it loses nothing.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ import shutil
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from holofusion.files import UserError, read_json, replacing, write_json
+from holofusion.files import UserError, replacing
+
+STATE = "state.safetensors"
 
 
 class Average:
@@ -39,35 +43,47 @@ def stamp_of(*hashes: str) -> str:
     return hashlib.sha256("/".join(hashes).encode()).hexdigest()
 
 
-def save_state(folder: Path, stamp: str, step: int, seconds: float, module: nn.Module,
+def save_state(folder: Path, stamp: str, step: int, steps: int, seconds: float, module: nn.Module,
                optimiser: torch.optim.Optimizer, average: Average | None = None) -> None:  # fmt: skip
-    """Write weights, average, optimiser and step into `folder`, replacing the previous state in one rename."""
+    """Write weights, average, optimiser and step into one file of `folder`, replacing the previous one in one rename."""
     tensors = {f"module.{name}": value.detach() for name, value in module.state_dict().items()}
     if average is not None:
         tensors |= {f"average.{name}": value for name, value in average.weights.items()}
     tensors |= _optimiser_tensors(optimiser)
-    with replacing(folder) as temporary:
-        temporary.mkdir()
-        save_file({name: value.contiguous().clone() for name, value in tensors.items()}, temporary / "state.safetensors")
-        write_json(temporary / "state.json", {"stamp": stamp, "step": step, "seconds": seconds})
+    facts = {"stamp": stamp, "step": str(step), "steps": str(steps), "seconds": repr(seconds)}
+    with replacing(folder / STATE) as temporary:
+        save_file({name: value.contiguous().clone() for name, value in tensors.items()}, temporary, facts)
+
+
+def read_facts(folder: Path) -> dict[str, str] | None:
+    """Stamp, step, steps and seconds of a saved state; None where there is none."""
+    if not (folder / STATE).exists():
+        return None
+    with safe_open(folder / STATE, "pt") as file:
+        return file.metadata()
 
 
 def load_state(folder: Path, stamp: str, module: nn.Module, optimiser: torch.optim.Optimizer,
                average: Average | None = None) -> tuple[int, float]:  # fmt: skip
     """Restore what `save_state` wrote; return the number of finished steps and seconds, (0, 0.0) when there is no state.
 
-    Raises UserError when the state was made with another config or other inputs.
+    The state of a finished run of another config or other inputs is passed over: it is superseded. Raises UserError when
+    such a run was not finished.
     """
-    if not (folder / "state.json").exists():
+    for leftover in folder.glob(f".{STATE}.*"):
+        shutil.rmtree(leftover)
+    saved = read_facts(folder)
+    if saved is None:
         return 0, 0.0
-    saved = read_json(folder / "state.json")
     if saved["stamp"] != stamp:
+        if saved["step"] == saved["steps"]:
+            return 0, 0.0
         raise UserError(
             f"{folder}: unfinished state of another config or other inputs ({saved['stamp'][:12]}, now {stamp[:12]}); "
             "restore the settings, or delete this folder to start anew"
         )
     device = next(module.parameters()).device
-    tensors = load_file(folder / "state.safetensors", device=str(device))
+    tensors = load_file(folder / STATE, device=str(device))
     module.load_state_dict({name: tensors[f"module.{name}"] for name in module.state_dict()})
     for name in average.weights if average is not None else ():
         average.weights[name].copy_(tensors[f"average.{name}"])
@@ -78,9 +94,4 @@ def load_state(folder: Path, stamp: str, module: nn.Module, optimiser: torch.opt
             # Adam counts its steps in a tensor on the CPU
             state.setdefault(int(index), {})[key] = value.cpu() if key == "step" else value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    return saved["step"], saved["seconds"]
-
-
-def discard_state(folder: Path) -> None:
-    """Remove the state of a finished run."""
-    shutil.rmtree(folder, ignore_errors=True)
+    return int(saved["step"]), float(saved["seconds"])

@@ -20,7 +20,7 @@ from holofusion.files import UserError, replacing, write_json
 from holofusion.logs import Progress, say
 from holofusion.seeds import generator_for
 from holofusion.training.batches import draw_batch
-from holofusion.training.checkpoint import Average, discard_state, load_state, save_state
+from holofusion.training.checkpoint import Average, load_state, save_state
 
 
 def rate_at(step: int, steps: int, ramp: int = 50) -> float:
@@ -65,20 +65,20 @@ def fit(
         losses = method.training_step(batch, step, generator)
         optimiser.zero_grad(set_to_none=True)
         losses["loss"].backward()
-        torch.nn.utils.clip_grad_norm_(method.parameters(), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(method.parameters(), 1.0)
+        values = {name: float(value.detach()) for name, value in losses.items()}
+        if not (math.isfinite(values["loss"]) and math.isfinite(float(norm))):
+            raise UserError(f"{out}: loss or gradient is not finite at step {step}; lower the learning rate")
         optimiser.step()
         average.update(method, step)
-        values = {name: float(value.detach()) for name, value in losses.items()}
-        if not math.isfinite(values["loss"]):
-            raise UserError(f"{out}: the loss is not finite at step {step}; lower the learning rate")
         for name, value in values.items():
             smooth[name] = value if name not in smooth else 0.95 * smooth[name] + 0.05 * value
         progress.advance("  ".join(f"{name} {value:.4f}" for name, value in smooth.items()))
         if (step + 1) % 10 == 0 or step + 1 == steps:
             log.write(json.dumps({"step": step + 1, "seconds": round(time.monotonic() - began, 2), **values}) + "\n")
             log.flush()
-        if (step + 1) % checkpoint_every == 0 and step + 1 < steps:
-            save_state(out / "state", stamp, step + 1, time.monotonic() - began, method, optimiser, average)
+        if (step + 1) % checkpoint_every == 0 or step + 1 == steps:
+            save_state(out / "state", stamp, step + 1, steps, time.monotonic() - began, method, optimiser, average)
     log.close()
     return average, time.monotonic() - began
 
@@ -90,7 +90,8 @@ def _open_log(path: Path, done: int):
     if done and path.exists():
         lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
         kept = [line for line in lines if json.loads(line)["step"] <= done]
-    path.write_text("".join(line + "\n" for line in kept))
+    with replacing(path) as temporary:
+        temporary.write_text("".join(line + "\n" for line in kept))
     return path.open("a")
 
 
@@ -114,7 +115,7 @@ def machine(device: torch.device) -> str:
 
 
 def save_model(out: Path, tensors: dict[str, Tensor], resolved, steps: int, seconds: float, module: nn.Module) -> None:
-    """Write model.json and, last, model.safetensors; then drop the resumable state."""
+    """Write model.json and, last, model.safetensors."""
     device = next(module.parameters()).device
     parameters = {name: sum(value.numel() for value in child.parameters()) for name, child in module.named_children()}
     write_json(out / "model.json", {
@@ -125,7 +126,6 @@ def save_model(out: Path, tensors: dict[str, Tensor], resolved, steps: int, seco
     })  # fmt: skip
     with replacing(out / "model.safetensors") as temporary:
         save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary)
-    discard_state(out / "state")
 
 
 def averaged_tensors(method: nn.Module, average: Average) -> dict[str, Tensor]:

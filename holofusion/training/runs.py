@@ -23,12 +23,17 @@ def build(factory, settings, device: torch.device, *seed_parts: object) -> torch
         return factory(settings).to(device)
 
 
+def data_hash(data: PreparedCategory) -> str:
+    """Hash of what identifies prepared data: cameras, frames, normalisation and split. Pixels are too many to read."""
+    return sha256_of(*(data.folder / name for name in ("data.json", "split.json", "cameras.safetensors")))
+
+
 def run_warmup(resolved, data_folder: Path, out: Path, device: torch.device) -> None:
     """Train encoder, pooling head and decoder without noise; save them and the pooled grids of all training objects."""
     settings, data = resolved.settings, PreparedCategory.load(data_folder)
     method = build(VoxelAutoencoder, settings, device, resolved.seed, "warmup")
     warmup = settings.warmup
-    stamp = stamp_of(resolved.hash, data.config_hash)
+    stamp = stamp_of(resolved.hash, data_hash(data))
     average, seconds = fit(method, data, resolved.seed, stamp, out, warmup.steps, warmup.ema, warmup.checkpoint_every, "warmup")
     method.load_state_dict(averaged_tensors(method, average))
     tensors = {**method.state_dict(), "grids": method.encode_objects(data, data.train, device)}
@@ -49,7 +54,7 @@ def run_train(resolved, data_folder: Path, warmup_folder: Path, out: Path, devic
     decoder = {name.removeprefix(prefix): value for name, value in warmup.items() if name.startswith(prefix)}
     method.prepare(data.train, warmup["grids"], decoder)
     training = settings.training
-    stamp = stamp_of(resolved.hash, data.config_hash, sha256_of(warmup_folder / "model.safetensors"))
+    stamp = stamp_of(resolved.hash, data_hash(data), sha256_of(warmup_folder / "model.safetensors"))
     average, seconds = fit(
         method, data, resolved.seed, stamp, out, training.steps, training.ema, training.checkpoint_every, "train"
     )

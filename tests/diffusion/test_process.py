@@ -56,4 +56,5 @@ def test_samplers_reach_a_known_gaussian(ancestral):
 def test_strided_steps_cover_the_process_without_repeats():
     schedule = NoiseSchedule(100)
     assert schedule.strided(5) == [99, 74, 50, 25, 0]
+    assert schedule.strided(1) == [99]
     assert schedule.strided(1000) == list(range(99, -1, -1))

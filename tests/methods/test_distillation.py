@@ -81,8 +81,9 @@ def tiny_settings(**changes):
     return SimpleNamespace(
         volume=SimpleNamespace(resolution=8, features=4, extent=1.0, decoder_width=16, density_scale=20.0, precision="fp32"),
         rendering=SimpleNamespace(image_size=16, coarse_samples=24, importance_samples=8, empty_density=0.5),
-        superresolution=SimpleNamespace(objects=1, low_size=16, channels=[8, 16], blocks=1, noise_steps=10, sample_steps=2,
-                                        schedule_shift=0.0, detail=0.25, sampler="ddpm"),
+        superresolution=SimpleNamespace(objects=1, low_size=16, channels=[8, 16], blocks=1, noise_steps=10,
+                                        schedule_shift=0.0, detail=0.25),
+        sharpening=SimpleNamespace(steps=2, sampler="ddpm"),
         distillation=SimpleNamespace(**{**distillation, **changes}),
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from holofusion.config import load_params, write_resolved
+from holofusion.training.checkpoint import read_facts
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STEPS = 40
@@ -52,14 +53,14 @@ def results(tmp_path_factory) -> Path:
 def kill_once_under_way(state: Path, *arguments: object) -> int:
     """Start a step, kill it at a random moment after its first saved state; return the step of the state it left."""
     process = start(*arguments)
-    while not (state / "state.json").exists():
+    while read_facts(state) is None:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.002)
     time.sleep(random.random() * 0.3)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert process.returncode == -signal.SIGKILL, "it ended before it could be killed; give the test more steps"
-    return json.loads((state / "state.json").read_text())["step"]
+    return int(read_facts(state)["step"])
 
 
 @pytest.mark.parametrize("step", ["warmup", "train"])
@@ -77,17 +78,21 @@ def test_killed_and_rerun_gives_the_same_bytes(results, step):
     assert (whole / "model.safetensors").read_bytes() == (killed / "model.safetensors").read_bytes()
     steps = [json.loads(line)["step"] for line in (killed / "log.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps)) and steps[-1] == STEPS
-    assert not (killed / "state").exists()
+    facts = read_facts(killed / "state")
+    assert facts["step"] == facts["steps"] == str(STEPS)
 
 
-def test_state_of_another_config_is_refused(results):
+def test_unfinished_state_of_other_inputs_is_refused(results):
     config = results / "config/warmup/teddybear-s0.yaml"
     common = ["warmup", "--config", config, "--data", results / "data/teddybear", "--out", results / "other"]
     kill_once_under_way(results / "other/state", *common)
-    state = results / "other/state/state.json"
-    state.write_text(json.dumps(json.loads(state.read_text()) | {"stamp": "0" * 64}))
+    before = read_facts(results / "other/state")
+    changed = json.loads((results / "data/teddybear/split.json").read_text())
+    changed["train"].reverse()
+    (results / "data/teddybear/split.json").write_text(json.dumps(changed))
     process = start(*common)
     _, messages = process.communicate(timeout=120)
     assert process.returncode == 2
     assert messages.strip().splitlines()[-1].startswith("error: ") and "delete this folder" in messages
-    assert state.exists() and not (results / "other/model.safetensors").exists()
+    assert read_facts(results / "other/state") == before
+    assert not (results / "other/model.safetensors").exists()
