@@ -46,9 +46,18 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
             yield "methods", f"unknown method {method!r}; {nearest(method, ENTRIES)}"
     if params.dataset.root is not None and params.dataset.source != "co3d":
         yield "dataset.root", "is only read with dataset.source: co3d; remove it or change the source"
+    for method in params.methods:
+        if method in ENTRIES and ENTRIES[method].sampled_from != "noise":
+            if with_overrides(params, ENTRIES[method].trained_by)["superresolution"]["objects"] == 0:
+                yield (
+                    "superresolution.objects",
+                    f"0 is not valid; the row {method} needs super-resolution, so at least 1",
+                )
+                break
     seen: set[str] = set()
     for method in (None, *ENTRIES):
-        for key, message in _over_limit(with_overrides(params, method)):
+        content = with_overrides(params, method)
+        for key, message in (*_over_limit(content), *_indivisible(content)):
             if key not in seen:
                 seen.add(key)
                 yield (key if method is None else f"{method}.{key}"), message
@@ -59,6 +68,19 @@ def _over_limit(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
         small, large = (content[section][key] for section, key in (low.split("."), high.split(".")))
         if small > large:
             yield low, f"{small!r} is not valid; it should be at most {high}, which is {large!r}"
+
+
+def _indivisible(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Sides that a U-Net cannot halve once per level. Super-resolution folds 2 x 2 pixels first."""
+    sides = (("volume", "resolution", "denoiser", 0), ("dataset", "image_size", "superresolution", 1))
+    for section, key, network, folds in sides:
+        side, levels = content[section][key], len(content[network]["channels"])
+        divisor = 2 ** (levels - 1 + folds)
+        if side % divisor:
+            message = (
+                f"{side} is not valid; {network}.channels has {levels} levels, so it should be a multiple of {divisor}"
+            )
+            yield f"{section}.{key}", message
 
 
 def data_root(params: Params) -> Path | None:

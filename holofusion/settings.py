@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 Count = Annotated[int, Field(ge=1)]
+Width = Annotated[int, Field(ge=8, multiple_of=8)]  # group norm has 8 groups
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
@@ -83,8 +84,8 @@ class Rendering(Section):
 class Encoder(Section):
     """The image encoder behind the unprojection; used in training only."""
 
-    width: Count = Field(description="channels of its first layer")
-    image_size: int = Field(description="side of its input images, px", ge=16, le=512)
+    width: Width = Field(description="channels of its first layer")
+    image_size: int = Field(description="side of its input images, px", ge=16, le=512, multiple_of=4)
     source_views: int = Field(description="views pooled into one grid", ge=2)
 
 
@@ -106,7 +107,7 @@ class Warmup(Section):
 class Denoiser(Section):
     """The 3D U-Net over voxel grids, and its noise."""
 
-    channels: list[Count] = Field(description="channels per level, finest first", min_length=1)
+    channels: list[Width] = Field(description="channels per level, finest first", min_length=1)
     blocks: Count = Field(description="residual blocks per level")
     noise_steps: int = Field(description="steps of the noise process", ge=2)
     schedule_shift: float = Field(
@@ -138,7 +139,7 @@ class SuperResolution(Section):
 
     objects: int = Field(description="objects of the batch it is trained on, all target views of each; 0: none", ge=0)
     low_size: int = Field(description="side of the low-resolution render it starts from, px", ge=8, le=512)
-    channels: list[Count] = Field(description="channels per level, finest first", min_length=1)
+    channels: list[Width] = Field(description="channels per level, finest first", min_length=1)
     blocks: Count = Field(description="residual blocks per level")
     learning_rate: Positive = Field(description="Adam's step size")
     weight: Weight = Field(description="weight of its error in the joint loss")

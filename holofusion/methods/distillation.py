@@ -32,7 +32,9 @@ def top_k_error(render: Tensor, hypotheses: Tensor, k: int) -> Tensor:
     return errors.topk(k, dim=1, largest=False).values.mean()
 
 
-def lattice_patches(count: int, size: int, patch: int, candidates: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def lattice_patches(
+    count: int, size: int, patch: int, candidates: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Draw `count` patches of a lattice with a random offset: view numbers (P,) and pixel indices (P, patch * patch).
 
     candidates (V, size, size) bool says which pixels matter: a random one of them names the lattice cell it lies in.
@@ -85,7 +87,9 @@ def distil(
     optimised = nn.ModuleList([field.grid, field.decoder])
     done, _ = load_state(state, stamp, optimised, optimiser)
     for step in range(done, distillation.steps):
-        for group, rate in zip(optimiser.param_groups, (distillation.learning_rate, distillation.decoder_rate), strict=True):
+        for group, rate in zip(
+            optimiser.param_groups, (distillation.learning_rate, distillation.decoder_rate), strict=True
+        ):
             group["lr"] = rate * min(1.0, 2.0 * (1 - step / distillation.steps))
         loss = step_loss(field, prepared, settings, generator_for("distil", seed, step))
         optimiser.zero_grad(set_to_none=True)

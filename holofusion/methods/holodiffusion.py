@@ -114,7 +114,9 @@ class HoloDiffusion(nn.Module):
     def standardise_by(self, grids: Tensor) -> Tensor:
         """Set the statistics from the training objects' grids (objects, C, n, n, n); return them standardised."""
         self.mean.copy_(grids.mean(0))
-        self.deviation.copy_((grids - self.mean).square().mean((0, 2, 3, 4)).sqrt().clamp_min(1e-4).reshape(-1, 1, 1, 1))
+        self.deviation.copy_(
+            (grids - self.mean).square().mean((0, 2, 3, 4)).sqrt().clamp_min(1e-4).reshape(-1, 1, 1, 1)
+        )
         return (grids - self.mean) / self.deviation
 
     def restore(self, standardised: Tensor) -> Tensor:

@@ -48,7 +48,9 @@ def sample_coarse(model: Path, settings, device: torch.device):
     method.to(device).eval()
 
     def make(seed: int) -> DenseScene:
-        return DenseScene(method.sample_grid(seed, settings.sampling.steps, settings.sampling.sampler), method.decoder, settings)
+        return DenseScene(
+            method.sample_grid(seed, settings.sampling.steps, settings.sampling.sampler), method.decoder, settings
+        )
 
     return make
 
@@ -65,7 +67,9 @@ def sample_super_resolved(model: Path, coarse: Path, settings, device: torch.dev
     return make
 
 
-def sample_distilled(model: Path, coarse: Path, hypotheses: Path, settings, device: torch.device, partial: Path, stamp: str):
+def sample_distilled(
+    model: Path, coarse: Path, hypotheses: Path, settings, device: torch.device, partial: Path, stamp: str
+):
     """A function seed -> SparseScene: the coarse scene of that seed, fused with its bank of hypotheses.
 
     An unfinished scene's optimisation is kept in `partial`.
@@ -204,7 +208,9 @@ def run_render(resolved, data_folder: Path, samples: Path, out: Path, device: to
             seconds += time.monotonic() - began
             turntable = []
             if seed < settings.turntable_scenes:
-                frames = data.turntable[torch.linspace(0, len(data.turntable), settings.turntable_frames + 1)[:-1].long()]
+                frames = data.turntable[
+                    torch.linspace(0, len(data.turntable), settings.turntable_frames + 1)[:-1].long()
+                ]
                 stem = f"turntable/{scene_name(seed)}/frame"
                 turntable = _write_views(scene, frames.to(device), data.image_size, temporary, stem)
             scenes.append({"seed": seed, "sample_seconds": facts["seconds"], "views": views, "turntable": turntable})

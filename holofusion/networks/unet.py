@@ -72,7 +72,9 @@ class UNet(nn.Module):
         self.pool = {2: F.avg_pool2d, 3: F.avg_pool3d}[dimensions]
         embedding = 4 * channels[0]
         self.time_width = channels[0]
-        self.time = nn.Sequential(nn.Linear(channels[0], embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU())
+        self.time = nn.Sequential(
+            nn.Linear(channels[0], embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU()
+        )
         self.input = conv(inputs, channels[0], 3, padding=1)
         self.position = nn.Parameter(torch.zeros(1, channels[0], *[size] * dimensions)) if size else None
         self.down, self.up = nn.ModuleList(), nn.ModuleList()

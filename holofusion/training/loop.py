@@ -97,9 +97,12 @@ def _open_log(path: Path, done: int):
 
 def git_commit() -> str | None:
     """The commit of the code, with `+` when the tree has changes; None outside a repository."""
+
     def run(*arguments: str) -> str:
         folder = Path(__file__).parent
-        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     try:
         return run("rev-parse", "HEAD") + ("+" if run("status", "--porcelain", "--untracked-files=no") else "")

@@ -34,7 +34,9 @@ def run_warmup(resolved, data_folder: Path, out: Path, device: torch.device) -> 
     method = build(VoxelAutoencoder, settings, device, resolved.seed, "warmup")
     warmup = settings.warmup
     stamp = stamp_of(resolved.hash, data_hash(data))
-    average, seconds = fit(method, data, resolved.seed, stamp, out, warmup.steps, warmup.ema, warmup.checkpoint_every, "warmup")
+    average, seconds = fit(
+        method, data, resolved.seed, stamp, out, warmup.steps, warmup.ema, warmup.checkpoint_every, "warmup"
+    )
     method.load_state_dict(averaged_tensors(method, average))
     tensors = {**method.state_dict(), "grids": method.encode_objects(data, data.train, device)}
     save_model(out, tensors, resolved, warmup.steps, seconds, method)
