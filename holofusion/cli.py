@@ -75,7 +75,7 @@ def _device(name: str, threads: int) -> torch.device:
 def dataset(config: Config, out: Out, threads: Threads = 1, log: Log = None) -> None:
     """Make the embedded objects of one category, as a folder in CO3Dv2 layout.
 
-    Example: holofusion dataset --config results/config/dataset/teddybear.yaml --out results/dataset
+    Example: holofusion dataset --config results/config/dataset/hydrant.yaml --out results/dataset
     """
     resolved = _open(config, "dataset", threads, log)
     from holofusion.data.synthetic import make_dataset
@@ -93,8 +93,8 @@ def prepare(
 ) -> None:
     """Crop, resize and centre the images of one category; split it by object; freeze the evaluation cameras.
 
-    Example: holofusion prepare --config results/config/prepare/teddybear.yaml --dataset results/dataset
-    --out results/data/teddybear
+    Example: holofusion prepare --config results/config/prepare/hydrant.yaml --dataset results/dataset
+    --out results/data/hydrant
     """
     resolved = _open(config, "prepare", threads, log)
     from holofusion.data.prepare import prepare as run
@@ -108,8 +108,8 @@ def warmup(
 ) -> None:
     """Train encoder and decoder without noise. Killed and started again, it goes on where it stopped.
 
-    Example: holofusion warmup --config results/config/warmup/teddybear-s0.yaml --data results/data/teddybear
-    --out results/warmup/teddybear-s0 --threads 2
+    Example: holofusion warmup --config results/config/warmup/hydrant-s0.yaml --data results/data/hydrant
+    --out results/warmup/hydrant-s0 --threads 2
     """
     resolved = _open(config, "warmup", threads, log, data)
     from holofusion.training.runs import run_warmup
@@ -129,8 +129,8 @@ def train(
 ) -> None:
     """Train the 3D denoiser and super-resolution. Killed and started again, it goes on where it stopped.
 
-    Example: holofusion train --config results/config/train/holofusion-teddybear-s0.yaml --data results/data/teddybear
-    --warmup results/warmup/teddybear-s0 --out results/runs/holofusion-teddybear-s0 --threads 2
+    Example: holofusion train --config results/config/train/holofusion-hydrant-s0.yaml --data results/data/hydrant
+    --warmup results/warmup/hydrant-s0 --out results/runs/holofusion-hydrant-s0 --threads 2
     """
     resolved = _open(config, "train", threads, log, data)
     from holofusion.training.runs import run_train
@@ -153,9 +153,9 @@ def sample(
 ) -> None:
     """Make one shard of scenes: from noise, or from coarse scenes and their super-resolved views.
 
-    Example: holofusion sample --config results/config/sample/holodiffusion-teddybear-s0.yaml
-    --data results/data/teddybear --model results/runs/holofusion-teddybear-s0 --shard 0
-    --out results/samples/holodiffusion-teddybear-s0/0
+    Example: holofusion sample --config results/config/sample/holodiffusion-hydrant-s0.yaml
+    --data results/data/hydrant --model results/runs/holofusion-hydrant-s0 --shard 0
+    --out results/samples/holodiffusion-hydrant-s0/0
     """
     resolved = _open(config, "sample", threads, log, data)
     from holofusion.methods.sampling import run_sample
@@ -177,9 +177,9 @@ def hypotheses(
 ) -> None:
     """Super-resolve views of every coarse scene of one shard, several times each.
 
-    Example: holofusion hypotheses --config results/config/hypotheses/holofusion-teddybear-s0.yaml
-    --data results/data/teddybear --model results/runs/holofusion-teddybear-s0
-    --coarse results/samples/holodiffusion-teddybear-s0/0 --shard 0 --out results/hypotheses/holofusion-teddybear-s0/0
+    Example: holofusion hypotheses --config results/config/hypotheses/holofusion-hydrant-s0.yaml
+    --data results/data/hydrant --model results/runs/holofusion-hydrant-s0
+    --coarse results/samples/holodiffusion-hydrant-s0/0 --shard 0 --out results/hypotheses/holofusion-hydrant-s0/0
     """
     resolved = _open(config, "hypotheses", threads, log, data)
     from holofusion.methods.sampling import run_hypotheses
@@ -199,8 +199,8 @@ def render(
 ) -> None:
     """Render the scenes of one shard from the frozen cameras, and turntables of the first ones.
 
-    Example: holofusion render --config results/config/render/holofusion-teddybear-s0.yaml --data results/data/teddybear
-    --samples results/samples/holofusion-teddybear-s0/0 --out results/views/holofusion-teddybear-s0/0
+    Example: holofusion render --config results/config/render/holofusion-hydrant-s0.yaml --data results/data/hydrant
+    --samples results/samples/holofusion-hydrant-s0/0 --out results/views/holofusion-hydrant-s0/0
     """
     resolved = _open(config, "render", threads, log, data)
     from holofusion.methods.sampling import run_render
@@ -220,8 +220,8 @@ def evaluate(
 ) -> None:
     """Score the rendered views of one run against real images.
 
-    Example: holofusion evaluate --config results/config/evaluate/holofusion-teddybear-s0.yaml
-    --data results/data/teddybear --views results/views/holofusion-teddybear-s0 --out results/metrics/holofusion-teddybear-s0.json
+    Example: holofusion evaluate --config results/config/evaluate/holofusion-hydrant-s0.yaml
+    --data results/data/hydrant --views results/views/holofusion-hydrant-s0 --out results/metrics/holofusion-hydrant-s0.json
     """
     resolved = _open(config, "evaluate", threads, log, data)
     from holofusion.evaluation.fidelity import run_evaluate
@@ -233,8 +233,8 @@ def evaluate(
 def floor(config: Config, data: Data, out: Out, threads: Threads = 1, device: Device = "auto", log: Log = None) -> None:
     """Score real held-out images as if they were generated: the least distance to be hoped for.
 
-    Example: holofusion floor --config results/config/evaluate/real_floor-teddybear.yaml --data results/data/teddybear
-    --out results/metrics/real_floor-teddybear.json
+    Example: holofusion floor --config results/config/evaluate/real_floor-hydrant.yaml --data results/data/hydrant
+    --out results/metrics/real_floor-hydrant.json
     """
     resolved = _open(config, "evaluate", threads, log, data)
     from holofusion.evaluation.fidelity import run_floor

@@ -44,7 +44,7 @@ def test_help_shows_an_example_that_is_valid(verb: str) -> None:
 
 @pytest.mark.parametrize("method", ENTRIES)
 def test_commands_shown_in_the_report_are_valid(method: str) -> None:
-    run = Run(method, "teddybear", 0, Path("results"), None, {}, [{}, {}], None, None)
+    run = Run(method, "hydrant", 0, Path("results"), None, {}, [{}, {}], None, None)
     for line in commands(run):
         program, verb, *arguments = shlex.split(line, comments=True)
         assert program == "holofusion"
@@ -69,22 +69,22 @@ def test_missing_settings_file(holofusion: Command, tmp_path: Path) -> None:
 
 
 def test_settings_of_another_step(holofusion: Command, resolved: Path, tmp_path: Path) -> None:
-    config = resolved / "dataset" / "teddybear.yaml"
+    config = resolved / "dataset" / "hydrant.yaml"
     result = holofusion("prepare", "--config", config, "--dataset", tmp_path, "--out", tmp_path / "out")
     assert failure(result) == f"error: {config}: holds settings of the step 'dataset', this is 'prepare'"
 
 
 def test_data_of_another_category(holofusion: Command, resolved: Path, tmp_path: Path) -> None:
     (tmp_path / "data.json").write_text('{"category": "donut"}')
-    config = resolved / "evaluate" / "real_floor-teddybear.yaml"
+    config = resolved / "evaluate" / "real_floor-hydrant.yaml"
     result = holofusion("floor", "--config", config, "--data", tmp_path, "--out", tmp_path / "out.json")
-    assert failure(result) == f"error: {tmp_path}: holds 'donut', {config} is for 'teddybear'"
+    assert failure(result) == f"error: {tmp_path}: holds 'donut', {config} is for 'hydrant'"
     assert not (tmp_path / "out.json").exists()
 
 
 def test_unusable_device(holofusion: Command, resolved: Path, tmp_path: Path) -> None:
-    (tmp_path / "data.json").write_text('{"category": "teddybear"}')
-    config = resolved / "warmup" / "teddybear-s0.yaml"
+    (tmp_path / "data.json").write_text('{"category": "hydrant"}')
+    config = resolved / "warmup" / "hydrant-s0.yaml"
     arguments = ("--config", config, "--data", tmp_path, "--out", tmp_path / "out", "--device", "abacus")
     assert failure(holofusion("warmup", *arguments)).startswith("error: --device abacus: not usable here (")
 
@@ -101,7 +101,7 @@ def test_bad_params_give_one_line_each(holofusion: Command, project: Path, edit:
 
 
 def test_log_holds_messages_and_errors(holofusion: Command, resolved: Path, tmp_path: Path) -> None:
-    config, log = resolved / "prepare" / "teddybear.yaml", tmp_path / "logs" / "prepare.log"
+    config, log = resolved / "prepare" / "hydrant.yaml", tmp_path / "logs" / "prepare.log"
     arguments = ("--config", config, "--dataset", tmp_path / "absent", "--out", tmp_path / "out", "--log", log)
     result = holofusion("prepare", *arguments)
     assert result.returncode == 2

@@ -146,7 +146,7 @@ def test_photographs_are_looked_for_before_any_job(project: Path, monkeypatch: p
         ("denoiser.noise_steps", {"train/holofusion", "train/holodiffusion_nobootstrap", "sample/holodiffusion",
                                   "sample/holodiffusion_nobootstrap"}),
         ("holodiffusion_nobootstrap.training.steps", {"train/holodiffusion_nobootstrap"}),
-        ("synthetic.size", {"dataset/teddybear"}),
+        ("synthetic.size", {"dataset/hydrant"}),
         ("hypotheses.views", {"hypotheses/holofusion"}),
         ("report.sample_columns", {"report/report"}),
         ("threads.sample", set()),
@@ -159,7 +159,7 @@ def test_editing_a_key_changes_only_the_steps_that_read_it(
     stamps = {path: path.stat().st_mtime_ns for path in (project / "results").rglob("*.yaml")}
     edit(project, **{key: 91})
     after = resolved_files(project)
-    assert {name.removesuffix("-teddybear-s0") for name in after if after[name] != before[name]} == changed
+    assert {name.removesuffix("-hydrant-s0") for name in after if after[name] != before[name]} == changed
     rewritten = {path for path, stamp in stamps.items() if path.stat().st_mtime_ns != stamp}
     assert len(rewritten) == len(changed)
 
@@ -173,12 +173,12 @@ def test_resolved_settings_hold_what_the_step_reads(project: Path, edit: Edit) -
     assert {name.split("/")[0] for name in files} == {
         "dataset", "prepare", "warmup", "train", "hypotheses", "sample", "render", "evaluate", "report",
     }  # fmt: skip
-    step = read(project, "sample/holofusion_sds-teddybear-s0")
-    assert (step.step, step.method, step.category, step.seed) == ("sample", "holofusion_sds", "teddybear", 0)
+    step = read(project, "sample/holofusion_sds-hydrant-s0")
+    assert (step.step, step.method, step.category, step.seed) == ("sample", "holofusion_sds", "hydrant", 0)
     assert (step.settings.distillation.loss, step.settings.distillation.top_k) == ("sds", 3)
     assert step.settings.training is None and step.settings.threads is None
-    assert read(project, "train/holodiffusion_nobootstrap-teddybear-s0").settings.training.bootstrap == 0.0
-    assert read(project, "train/holofusion-teddybear-s0").settings.training.bootstrap == 0.25
+    assert read(project, "train/holodiffusion_nobootstrap-hydrant-s0").settings.training.bootstrap == 0.0
+    assert read(project, "train/holofusion-hydrant-s0").settings.training.bootstrap == 0.25
     report = read(project, "report/report").settings
     assert (report.preset, report.seeds) == ("mini", [0])
 
@@ -190,8 +190,8 @@ def read(project: Path, name: str) -> Resolved:
 def test_hash_is_that_of_the_settings_and_the_run(project: Path, edit: Edit) -> None:
     edit(project, **{"render.views": 12, "render.turntable_scenes": 8, "render.turntable_frames": 24})
     resolved_files(project)
-    step = read(project, "render/holodiffusion-teddybear-s0")
-    content = {"method": "holodiffusion", "category": "teddybear", "seed": 0, "settings": {
+    step = read(project, "render/holodiffusion-hydrant-s0")
+    content = {"method": "holodiffusion", "category": "hydrant", "seed": 0, "settings": {
         "render": {"views": 12, "turntable_scenes": 8, "turntable_frames": 24}}}  # fmt: skip
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     assert step.hash == hashlib.sha256(text.encode()).hexdigest()
@@ -199,7 +199,7 @@ def test_hash_is_that_of_the_settings_and_the_run(project: Path, edit: Edit) -> 
 
 def test_a_resolved_file_edited_by_hand_is_refused(project: Path) -> None:
     resolved_files(project)
-    path = project / "results" / "config" / "render" / "holofusion-teddybear-s0.yaml"
+    path = project / "results" / "config" / "render" / "holofusion-hydrant-s0.yaml"
     path.write_text(path.read_text().replace("  views: ", "  views: 1"))
     with pytest.raises(UserError, match="does not match its own config_hash"):
         load_step(path)

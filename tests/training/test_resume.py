@@ -44,9 +44,9 @@ def results(tmp_path_factory) -> Path:
     (project / "config/smoke.yaml").write_text(yaml.safe_dump(overlay))
     results = project / "results"
     write_resolved(load_params(project / "params.yaml", "smoke"), results)
-    run("dataset", "--config", results / "config/dataset/teddybear.yaml", "--out", results / "dataset")
-    run("prepare", "--config", results / "config/prepare/teddybear.yaml", "--dataset", results / "dataset",
-        "--out", results / "data/teddybear")  # fmt: skip
+    run("dataset", "--config", results / "config/dataset/hydrant.yaml", "--out", results / "dataset")
+    run("prepare", "--config", results / "config/prepare/hydrant.yaml", "--dataset", results / "dataset",
+        "--out", results / "data/hydrant")  # fmt: skip
     return results
 
 
@@ -65,8 +65,8 @@ def kill_once_under_way(state: Path, *arguments: object) -> int:
 
 @pytest.mark.parametrize("step", ["warmup", "train"])
 def test_killed_and_rerun_gives_the_same_bytes(results, step):
-    name = {"warmup": "teddybear-s0", "train": "holofusion-teddybear-s0"}[step]
-    common = [step, "--config", results / f"config/{step}/{name}.yaml", "--data", results / "data/teddybear"]
+    name = {"warmup": "hydrant-s0", "train": "holofusion-hydrant-s0"}[step]
+    common = [step, "--config", results / f"config/{step}/{name}.yaml", "--data", results / "data/hydrant"]
     if step == "train":
         common += ["--warmup", results / "whole-warmup"]
     whole, killed = results / f"whole-{step}", results / f"killed-{step}"
@@ -83,13 +83,13 @@ def test_killed_and_rerun_gives_the_same_bytes(results, step):
 
 
 def test_unfinished_state_of_other_inputs_is_refused(results):
-    config = results / "config/warmup/teddybear-s0.yaml"
-    common = ["warmup", "--config", config, "--data", results / "data/teddybear", "--out", results / "other"]
+    config = results / "config/warmup/hydrant-s0.yaml"
+    common = ["warmup", "--config", config, "--data", results / "data/hydrant", "--out", results / "other"]
     kill_once_under_way(results / "other/state", *common)
     before = read_facts(results / "other/state")
-    changed = json.loads((results / "data/teddybear/split.json").read_text())
+    changed = json.loads((results / "data/hydrant/split.json").read_text())
     changed["train"].reverse()
-    (results / "data/teddybear/split.json").write_text(json.dumps(changed))
+    (results / "data/hydrant/split.json").write_text(json.dumps(changed))
     process = start(*common)
     _, messages = process.communicate(timeout=120)
     assert process.returncode == 2

@@ -14,7 +14,7 @@ while (($#)); do
 done
 [[ $verb == "${STUB_FAIL:-}" && ! -e mended ]] && { mkdir -p "$out/state" && touch "$out/state/kept"; exit 1; }
 case $verb in
-    dataset) mkdir -p "$out/teddybear" ;;
+    dataset) mkdir -p "$out/hydrant" ;;
     warmup | train) mkdir -p "$out" && date +%N >"$out/model.safetensors" && echo '{}' >"$out/model.json" ;;
     evaluate | floor) date +%N >"$out" ;;
     report) mkdir -p "$results/tables" "$results/figures" && date +%N >"$results/tables/metrics.csv" && date +%N >"$out" ;;

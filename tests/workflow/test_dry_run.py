@@ -146,7 +146,7 @@ def test_an_edit_brings_back_what_reads_it(
     if key.startswith("holofusion_mse"):
         calls = (project / "calls.txt").read_text().splitlines()
         assert [call.split()[0] for call in calls] == ["sample", "render", "evaluate", "report"]
-        assert all("holofusion_mse-teddybear-s0" in call for call in calls[:3])
+        assert all("holofusion_mse-hydrant-s0" in call for call in calls[:3])
     assert jobs(snakemake(project, "-n", "--config", "preset=smoke")) == {}
 
 
@@ -171,15 +171,15 @@ def test_training_state_outlives_a_failure(repository: Path, snakemake: Snakemak
     folder = settings_in(repository, tmp_path / "failing")
     result = snakemake(folder, "train", "--config", "preset=smoke", STUB_FAIL="warmup")
     assert result.returncode == 1
-    state = folder / "results" / "warmup" / "teddybear-s0" / "state" / "kept"
+    state = folder / "results" / "warmup" / "hydrant-s0" / "state" / "kept"
     assert state.exists() and not (state.parent.parent / "model.safetensors").exists()
-    assert (folder / "results" / "logs" / "warmup" / "teddybear-s0.log").read_text() == "warmup\n"
+    assert (folder / "results" / "logs" / "warmup" / "hydrant-s0.log").read_text() == "warmup\n"
     assert snakemake(folder, "train", "--config", "preset=smoke").returncode == 0
     assert state.exists() and (state.parent.parent / "model.safetensors").exists()
 
 
 def test_leftover_shards_are_not_scored(project: Path, snakemake: Snakemake, edit: Edit) -> None:
-    leftover = project / "results" / "views" / "holofusion-teddybear-s0" / "1"
+    leftover = project / "results" / "views" / "holofusion-hydrant-s0" / "1"
     leftover.mkdir()
     edit(project, "config/smoke.yaml", **{"report.sample_columns": 91})
     assert jobs(snakemake(project, "-n", "--config", "preset=smoke")) == {"report": 1}
