@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from holofusion.checks import data_root
 from holofusion.config import Resolved, discard_shards, load_params, load_step, write_resolved
@@ -42,13 +43,20 @@ def test_presets_load(repository: Path, preset: str) -> None:
     assert set(params.methods) <= set(ENTRIES)
 
 
-def test_overlay_changes_only_its_keys(repository: Path) -> None:
-    base, photos = (load_params(repository / "params.yaml", preset).model_dump() for preset in ("mini", "photos"))
-    assert photos["categories"] == ["apple"]
-    changed = {key for key, value in photos["dataset"].items() if value != base["dataset"][key]}
-    assert photos["dataset"]["source"] == "co3d" and "source" in changed <= {"source", "image_size"}
-    same = set(base) - {"preset", "categories", "dataset"}
-    assert {key: photos[key] for key in same} == {key: base[key] for key in same}
+def leaves(content: dict, prefix: str = "") -> dict[str, object]:
+    """{"section.key": value}, nested to any depth."""
+    found: dict[str, object] = {}
+    for key, value in content.items():
+        found |= leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
+
+
+@pytest.mark.parametrize("preset", ["photos", "smoke"])
+def test_overlay_changes_its_keys_and_no_other(repository: Path, preset: str) -> None:
+    base, laid_over = (leaves(load_params(repository / "params.yaml", name).model_dump()) for name in ("mini", preset))
+    overlay = leaves(yaml.safe_load((repository / "config" / f"{preset}.yaml").read_text()))
+    assert {key: laid_over[key] for key in overlay} == overlay
+    assert {key for key in base if base[key] != laid_over[key]} <= set(overlay) | {"preset"}
 
 
 def test_exponents_without_a_point_are_numbers(project: Path) -> None:
