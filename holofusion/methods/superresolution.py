@@ -16,8 +16,7 @@ class SuperResolution(nn.Module):
     """Predicts the clean image from a noisy one and the low-resolution render (colour and opacity), joined channel-wise.
 
     The network adds the detail that the upsampled render lacks; `detail`, its usual deviation, scales input and output
-    (after Karras et al. 2022). Noise has no short cut to the output: little training shows as blur, not as grain. The
-    U-Net works on 2 x 2 pixel blocks folded into channels.
+    (after Karras et al. 2022). The U-Net works on 2 x 2 pixel blocks folded into channels.
     """
 
     def __init__(self, settings) -> None:
