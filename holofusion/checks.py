@@ -20,6 +20,7 @@ AT_MOST = (
     ("training.rendered", "training.batch"),
     ("superresolution.objects", "training.batch"),
     ("superresolution.low_size", "dataset.image_size"),
+    ("superresolution.crop", "dataset.image_size"),
     ("rendering.image_size", "dataset.image_size"),
     ("distillation.patch", "dataset.image_size"),
     ("distillation.sds_noise_min", "distillation.sds_noise_max"),
@@ -71,16 +72,28 @@ def _over_limit(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _indivisible(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Sides that a U-Net cannot halve once per level. Super-resolution folds 2 x 2 pixels first."""
-    sides = (("volume", "resolution", "denoiser", 0), ("dataset", "image_size", "superresolution", 1))
-    for section, key, network, folds in sides:
+    """Sides a U-Net cannot halve once per level, its entry included; what does not fit super-resolution's factor."""
+    sides = (
+        ("volume", "resolution", "denoiser"),
+        ("dataset", "image_size", "superresolution"),
+        ("superresolution", "crop", "superresolution"),
+    )
+    for section, key, network in sides:
         side, levels = content[section][key], len(content[network]["channels"])
-        divisor = 2 ** (levels - 1 + folds)
+        divisor = 2**levels
         if side % divisor:
             message = (
                 f"{side} is not valid; {network}.channels has {levels} levels, so it should be a multiple of {divisor}"
             )
             yield f"{section}.{key}", message
+    size, low, crop = (
+        content["dataset"]["image_size"],
+        *(content["superresolution"][key] for key in ("low_size", "crop")),
+    )
+    if size % low:
+        yield "superresolution.low_size", f"{low} is not valid; it should divide dataset.image_size, which is {size}"
+    elif crop % (size // low):
+        yield "superresolution.crop", f"{crop} is not valid; it should be a multiple of {size // low}, a render's pixel"
 
 
 def data_root(params: Params) -> Path | None:

@@ -15,6 +15,7 @@ import typer
 from holofusion.checks import data_root
 from holofusion.config import Resolved, load_params, load_step, write_resolved
 from holofusion.files import UserError, read_json
+from holofusion.memory import keep_freed_memory
 from holofusion.mirror import mirror_to
 from holofusion.schema import write_generated
 
@@ -54,6 +55,7 @@ def _open(config: Path, step: str, threads: int, log: Path | None, data: Path | 
     if data is not None and (category := read_json(data / "data.json")["category"]) != resolved.category:
         raise UserError(f"{data}: holds {category!r}, {config} is for {resolved.category!r}")
     os.environ["OMP_NUM_THREADS"] = str(threads)
+    keep_freed_memory()
     return resolved
 
 

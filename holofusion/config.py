@@ -30,8 +30,8 @@ SLICES: dict[str, tuple[str, ...]] = {
     # step: the sections it reads; `sample` differs by what a method's scenes are made from
     "dataset": ("synthetic",),
     "prepare": ("dataset",),
-    "warmup": ("dataset", "volume", "rendering", "encoder", "warmup"),
-    "train": ("volume", "rendering", "encoder", "denoiser", "training", "superresolution"),
+    "warmup": ("volume", "rendering", "encoder", "warmup"),
+    "train": ("volume", "rendering", "denoiser", "training", "superresolution"),
     "sample from noise": ("volume", "rendering", "denoiser", "sampling"),
     "sample from coarse": ("volume", "rendering", "sampling", "superresolution", "sharpening"),
     "sample from hypotheses": ("volume", "rendering", "sampling", "superresolution", "sharpening", "distillation"),

@@ -69,7 +69,9 @@ class Volume(Section):
     extent: Positive = Field(description="the grid spans [-extent, extent] in normalised world units")
     decoder_width: Count = Field(description="hidden units of the MLP from features to density and colour")
     density_scale: Positive = Field(description="factor before the softplus that gives density")
-    precision: Literal["bf16", "fp32"] = Field(description="arithmetic of the heavy layers; weights stay fp32")
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        description="arithmetic of the heavy layers; auto: bf16 where the hardware has it; weights stay fp32"
+    )
 
 
 class Rendering(Section):
@@ -85,7 +87,7 @@ class Encoder(Section):
     """The image encoder behind the unprojection; used in training only."""
 
     width: Width = Field(description="channels of its first layer")
-    image_size: int = Field(description="side of its input images, px", ge=16, le=512, multiple_of=4)
+    image_size: int = Field(description="side of its input images, px", ge=16, le=512, multiple_of=8)
     source_views: int = Field(description="views pooled into one grid", ge=2)
 
 
@@ -138,6 +140,7 @@ class SuperResolution(Section):
     """The 2D denoiser that sharpens one view."""
 
     objects: int = Field(description="objects of the batch it is trained on, all target views of each; 0: none", ge=0)
+    crop: int = Field(description="side of the random crops it is trained on, px; a multiple of 2^levels", ge=8)
     low_size: int = Field(description="side of the low-resolution render it starts from, px", ge=8, le=512)
     channels: list[Width] = Field(description="channels per level, finest first", min_length=1)
     blocks: Count = Field(description="residual blocks per level")
@@ -186,6 +189,7 @@ class Distillation(Section):
     resolution: int = Field(description="voxels per side of the high-resolution grid", ge=8)
     steps: Count = Field(description="optimisation steps per scene")
     learning_rate: Positive = Field(description="Adam's step size for the grid")
+    gradient_floor: Positive = Field(description="Adam's epsilon: voxels with gradients below it move less")
     decoder_rate: Weight = Field(description="Adam's step size for its decoder")
     coarse_samples: Count = Field(description="evenly spaced points per ray")
     importance_samples: int = Field(description="further points per ray, where the first met density", ge=0)

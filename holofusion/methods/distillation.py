@@ -12,10 +12,12 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
 from holofusion.logs import say
 from holofusion.methods.scenes import DenseScene, SparseScene, SuperResolvedScene
+from holofusion.methods.superresolution import support_of
 from holofusion.rendering.grids import SparseField, SparseGrid, dilate, occupancy_of
 from holofusion.rendering.volume import render_rays
 from holofusion.seeds import generator_for
@@ -77,10 +79,11 @@ def distil(
             {"params": field.decoder.parameters(), "lr": distillation.decoder_rate},
         ],
         betas=(0.9, 0.99),
+        eps=distillation.gradient_floor,
     )
     step_loss = _score_distillation if distillation.loss == "sds" else _patch_loss
     prepared = {"cameras": cameras, "bank": bank, "low": scene.render_low(cameras), "network": scene.network}
-    prepared["candidates"] = _candidates(scene, cameras, bank)
+    prepared["candidates"] = _candidates(prepared["low"], bank)
     if not prepared["candidates"].any():
         say(f"seed {seed}: the coarse scene is empty; left as it is")
         return SparseScene(field, settings)
@@ -101,10 +104,10 @@ def distil(
     return SparseScene(field, settings)
 
 
-def _candidates(scene: SuperResolvedScene, cameras: Cameras, bank: Tensor) -> Tensor:
-    """Pixels (V, S, S) that show the object in the coarse scene or in any hypothesis."""
-    alpha = scene.coarse.render(cameras, bank.shape[-1]).alpha[:, 0]
-    return ((alpha > 0.02) | (bank.amin((1, 2)) < 0.95)).cpu()
+def _candidates(low: Tensor, bank: Tensor) -> Tensor:
+    """Pixels (V, S, S) that show the object in the coarse scene (V, 4, s, s) or in any hypothesis (V, K, 3, S, S)."""
+    shown = F.interpolate(support_of(low).float(), size=bank.shape[-2:], mode="nearest")[:, 0] > 0
+    return (shown | (bank.amin((1, 2)) < 0.95)).cpu()
 
 
 def _render(field: SparseField, origins: Tensor, directions: Tensor, settings, generator: torch.Generator) -> Tensor:

@@ -16,7 +16,7 @@ from holofusion.diffusion.process import NoiseSchedule
 from holofusion.diffusion.samplers import sample
 from holofusion.networks.encoder import VoxelEncoder
 from holofusion.networks.render_mlp import RenderMLP
-from holofusion.networks.unet import UNet
+from holofusion.networks.unet import UNet, fold, unfold
 from holofusion.rendering.grids import DenseField
 from holofusion.rendering.volume import render_rays
 from holofusion.seeds import generator_for
@@ -104,7 +104,9 @@ class HoloDiffusion(nn.Module):
         super().__init__()
         self.settings = settings
         volume, denoiser = settings.volume, settings.denoiser
-        self.unet = UNet(3, volume.features, volume.features, denoiser.channels, denoiser.blocks, volume.resolution)
+        folded = 8 * volume.features
+        self.unet = UNet(3, folded, folded, denoiser.channels, denoiser.blocks, volume.resolution // 2)
+        self.unet.to(memory_format=torch.channels_last_3d)
         self.decoder = RenderMLP(volume.features, volume.decoder_width, volume.density_scale)
         self.schedule = NoiseSchedule(denoiser.noise_steps, denoiser.schedule_shift)
         shape = (volume.features, *[volume.resolution] * 3)
@@ -126,7 +128,8 @@ class HoloDiffusion(nn.Module):
     def denoise(self, noisy: Tensor, t: Tensor) -> Tensor:
         """Predict the clean standardised grid from x_t (B, C, n, n, n) and t (B,)."""
         with autocast(noisy.device, self.settings.volume.precision):
-            return self.unet(noisy, self.schedule.fraction(t).to(noisy.device)).float()
+            folded = fold(noisy).contiguous(memory_format=torch.channels_last_3d)
+            return unfold(self.unet(folded, self.schedule.fraction(t).to(noisy.device))).float()
 
     def sample_grid(self, seed: int, steps: int, sampler: str) -> Tensor:
         """The clean grid (1, C, n, n, n), in decoder features, of one sample seed."""

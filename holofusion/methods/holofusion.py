@@ -12,7 +12,7 @@ from holofusion.methods.holodiffusion import HoloDiffusion, photometric_error
 from holofusion.methods.superresolution import SuperResolution
 from holofusion.rendering.grids import DenseField
 from holofusion.rendering.volume import render_rays
-from holofusion.training.batches import ViewBatch
+from holofusion.training.batches import ViewBatch, pick_pixels
 from holofusion.training.precision import autocast
 
 
@@ -88,24 +88,40 @@ class HoloFusion(nn.Module):
         if self.superresolution:
             last = slice(len(clean) - self.settings.superresolution.objects, len(clean))
             views = batch.objects(last)
-            low = self.render_low(grids[last].repeat_interleave(views.images.shape[1], 0), views, generator)
-            losses["superresolution"] = self.superresolution.training_step(views.images.flatten(0, 1), low, generator)
+            sharp, low = self.crops(grids[last].repeat_interleave(views.images.shape[1], 0), views, generator)
+            losses["superresolution"] = self.superresolution.training_step(sharp, low, generator)
             losses["loss"] = losses["loss"] + self.settings.superresolution.weight * losses["superresolution"]
         return losses
 
-    def render_low(self, grids: Tensor, views: ViewBatch, generator: torch.Generator | None) -> Tensor:
-        """A low-resolution view of each grid (B, C, n, n, n) by its camera: colour and opacity (B, 4, s, s), with gradients."""
-        return render_image(self.settings, DenseField(grids, self.coarse.decoder, self.settings.volume.extent), views.cameras,
-                            self.settings.superresolution.low_size, generator)  # fmt: skip
+    def crops(self, grids: Tensor, views: ViewBatch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A random crop of every view, on its object, and the render of its grid there.
+
+        grids (N, C, n, n, n), one per view. Returns images (N, 3, c, c) in [0, 1], c = `superresolution.crop`, and colour
+        and opacity (N, 4, c / f, c / f) at f times lower resolution, with gradients.
+        """
+        size, side = self.settings.superresolution.low_size, self.settings.superresolution.crop
+        factor = views.images.shape[-1] // size
+        rows, columns = crop_windows(views.resized(size).masks.flatten(0, 1), side // factor, generator)
+        sharp = torch.stack([
+            image[:, row * factor : row * factor + side, column * factor : column * factor + side]
+            for image, row, column in zip(views.images.flatten(0, 1), rows[:, 0].tolist(), columns[:, 0].tolist(), strict=True)
+        ])  # fmt: skip
+        pixels = (rows[:, :, None] * size + columns[:, None, :]).flatten(1).to(grids.device)
+        origins, directions = views.cameras.rays(size, pixels)
+        field = DenseField(grids, self.coarse.decoder, self.settings.volume.extent)
+        with autocast(grids.device, self.settings.volume.precision):
+            rendered = render_rays(
+                field, origins, directions, self.settings.volume.extent,
+                self.settings.rendering.coarse_samples, self.settings.rendering.importance_samples, generator,
+            )  # fmt: skip
+        low = torch.cat([rendered.rgb, rendered.alpha[..., None]], -1)
+        return sharp, low.transpose(1, 2).unflatten(2, (side // factor, side // factor))
 
 
-def render_image(settings, field, cameras, size: int, generator: torch.Generator | None = None) -> Tensor:
-    """Colour and opacity (B, 4, size, size) of B fields (or one) seen by B cameras."""
-    origins, directions = cameras.rays(size)
-    with autocast(origins.device, settings.volume.precision):
-        rendered = render_rays(
-            field, origins, directions, settings.volume.extent,
-            settings.rendering.coarse_samples, settings.rendering.importance_samples, generator,
-        )  # fmt: skip
-    pixels = torch.cat([rendered.rgb, rendered.alpha[..., None]], -1)
-    return pixels.transpose(1, 2).unflatten(2, (size, size))
+def crop_windows(masks: Tensor, side: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Rows and columns (N, side) of a random window of masks (N, 1, S, S) each, around a pixel drawn mostly on the object."""
+    size = masks.shape[-1]
+    around = pick_pixels(masks, 1, generator).cpu()
+    corner = torch.cat([around // size, around % size], 1) - torch.randint(side, (len(masks), 2), generator=generator)
+    window = corner.clamp(0, size - side)[:, :, None] + torch.arange(side)
+    return window[:, 0], window[:, 1]

@@ -8,15 +8,17 @@ from torch.nn import functional as F
 
 from holofusion.diffusion.process import NoiseSchedule
 from holofusion.diffusion.samplers import sample
-from holofusion.networks.unet import UNet
+from holofusion.networks.unet import UNet, fold, unfold
 from holofusion.training.precision import autocast
 
 
 class SuperResolution(nn.Module):
     """Predicts the clean image from a noisy one and the low-resolution render (colour and opacity), joined channel-wise.
 
-    The network adds the detail that the upsampled render lacks; `detail`, its usual deviation, scales input and output
-    (after Karras et al. 2022). The U-Net works on 2 x 2 pixel blocks folded into channels.
+    The network corrects a linear estimate of the detail that the upsampled render lacks. That estimate (Wiener's, for detail
+    of deviation `detail`) vanishes in strong noise and keeps everything in weak noise; fed to the network in place of the
+    noisy image, it spares it from having to learn, per noise level, how much to trust its input.
+    All layers are convolutions: training sees crops, sampling the window around the object.
     """
 
     def __init__(self, settings) -> None:
@@ -28,24 +30,20 @@ class SuperResolution(nn.Module):
         self.schedule = NoiseSchedule(self.settings.noise_steps, self.settings.schedule_shift)
 
     def forward(self, noisy: Tensor, t: Tensor, low: Tensor) -> Tensor:
-        """noisy (B, 3, S, S): images in [-1, 1] noised at t (B,); low (B, 4, s, s): colour in [0, 1] and opacity.
+        """noisy (B, 3, H, W): images in [-1, 1] noised at t (B,); low (B, 4, h, w): colour in [0, 1] and opacity.
 
-        Returns the clean images (B, 3, S, S) in [-1, 1].
+        Returns the clean images (B, 3, H, W) in [-1, 1].
         """
-        size = noisy.shape[-1]
-        condition = F.interpolate(low * 2 - 1, size=(size, size), mode="bilinear", align_corners=False)
-        # detail can only be where the render, grown by one of its pixels, shows the object
-        support = F.max_pool2d(low[:, 3:], 3, stride=1, padding=1).gt(0.02).to(low.dtype)
-        support = F.interpolate(support, size=(size, size), mode="nearest")
+        size = noisy.shape[2:]
+        condition = F.interpolate(low * 2 - 1, size=size, mode="bilinear", align_corners=False)
+        support = F.interpolate(support_of(low).to(low.dtype), size=size, mode="nearest")
         signal, spread = self.schedule.signal_and_noise(t, noisy)
-        deviation = ((signal * self.settings.detail) ** 2 + spread**2).sqrt()
-        noisy_detail = support * (noisy - signal * condition[:, :3]) / deviation
-        folded = F.pixel_unshuffle(torch.cat([noisy_detail, condition], 1), 2)
-        folded = folded.contiguous(memory_format=torch.channels_last)
+        usual = signal * self.settings.detail
+        estimate = support * (noisy - signal * condition[:, :3]) * usual / (usual**2 + spread**2)
+        folded = fold(torch.cat([estimate, condition], 1)).contiguous(memory_format=torch.channels_last)
         with autocast(noisy.device, self.precision):
             found = self.unet(folded, self.schedule.fraction(t).to(noisy.device))
-        detail = self.settings.detail * F.pixel_shuffle(found.float().contiguous(), 2)
-        return condition[:, :3] + support * detail
+        return condition[:, :3] + support * self.settings.detail * (estimate + unfold(found.float()))
 
     def training_step(self, images: Tensor, low: Tensor, generator: torch.Generator) -> Tensor:
         """Photometric error (a scalar) of the prediction for images (B, 3, S, S) in [0, 1]; gradients reach `low`."""
@@ -56,8 +54,33 @@ class SuperResolution(nn.Module):
 
     @torch.no_grad()
     def sharpen(self, low: Tensor, size: int, steps: int, sampler: str, generator: torch.Generator) -> Tensor:
-        """One super-resolved image (B, 3, size, size) in [0, 1] per low-resolution render (B, 4, s, s)."""
-        noise = torch.randn((len(low), 3, size, size), generator=generator).to(low.device)
+        """One super-resolved image (B, 3, size, size) in [0, 1] per low-resolution render (B, 4, s, s).
+
+        Only the window around the object is worked on, as in training's crops; outside, the image is the render's.
+        """
+        image = F.interpolate(low[:, :3], size=(size, size), mode="bilinear", align_corners=False)
+        shown = support_of(low).amax((0, 1))
+        if not shown.any():
+            return image
+        factor = size // low.shape[-1]
+        multiple = max(1, 2 ** len(self.settings.channels) // factor)
+        rows, columns = (_window(shown.any(axis), multiple) for axis in (1, 0))
+        low = low[:, :, rows, columns]
+        noise = torch.randn((len(low), 3, *(factor * side for side in low.shape[2:])), generator=generator)
         ancestral = generator if sampler == "ddpm" else None
-        clean = sample(lambda x, t: self(x, t, low).clamp(-1, 1), self.schedule, noise, steps, ancestral)
-        return (clean + 1) / 2
+        clean = sample(lambda x, t: self(x, t, low).clamp(-1, 1), self.schedule, noise.to(low.device), steps, ancestral)
+        rows, columns = (slice(factor * window.start, factor * window.stop) for window in (rows, columns))
+        image[:, :, rows, columns] = (clean + 1) / 2
+        return image
+
+
+def support_of(low: Tensor) -> Tensor:
+    """Where detail can be (B, 1, s, s) bool: pixels of the render (B, 4, s, s) that show the object, and their neighbours."""
+    return F.max_pool2d(low[:, 3:], 3, stride=1, padding=1) > 0.02
+
+
+def _window(line: Tensor, multiple: int) -> slice:
+    """The stretch of a bool line (s,) that holds every True, widened to whole multiples."""
+    inside = line.nonzero().flatten()
+    first, last = int(inside[0]) // multiple, int(inside[-1]) // multiple
+    return slice(first * multiple, (last + 1) * multiple)

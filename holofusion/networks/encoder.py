@@ -19,11 +19,14 @@ def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 class ViewEncoder(nn.Module):
-    """Images with mask (N, 4, S, S) -> features (N, width + 4, S, S): context and detail."""
+    """Images with mask (N, 4, S, S) -> features (N, width + 4, S/2, S/2): context and detail.
+
+    The first layer reads 2 x 2 pixel blocks: a pixel is finer than a voxel, and full size would cost four times as much.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.at_full = nn.Sequential(_block(4, width), _block(width, width))
+        self.at_full = nn.Sequential(_block(16, width), _block(width, width))
         self.at_half = nn.Sequential(_block(width, 2 * width, 2), _block(2 * width, 2 * width))
         self.at_quarter = nn.Sequential(_block(2 * width, 2 * width, 2), _block(2 * width, 2 * width))
         self.merge_half = _block(4 * width, width)
@@ -31,11 +34,11 @@ class ViewEncoder(nn.Module):
         self.channels = width + 4
 
     def forward(self, images: Tensor) -> Tensor:
-        full = self.at_full(images)
+        full = self.at_full(F.pixel_unshuffle(images, 2))
         half = self.at_half(full)
         quarter = F.interpolate(self.at_quarter(half), scale_factor=2)
         half = F.interpolate(self.merge_half(torch.cat([half, quarter], 1)), scale_factor=2)
-        return torch.cat([self.merge_full(torch.cat([full, half], 1)), images], 1)
+        return torch.cat([self.merge_full(torch.cat([full, half], 1)), F.avg_pool2d(images, 2)], 1)
 
 
 def unproject(features: Tensor, cameras: Cameras, resolution: int, extent: float) -> tuple[Tensor, Tensor]:
@@ -70,7 +73,7 @@ class VoxelEncoder(nn.Module):
         self.views = ViewEncoder(width)
         pooled = 2 * self.views.channels
         self.head = nn.Sequential(
-            nn.Conv3d(pooled, 64, 1), nn.SiLU(), nn.Conv3d(64, 64, 3, 1, 1), nn.SiLU(), nn.Conv3d(64, features, 1)
+            nn.Conv3d(pooled, 32, 1), nn.SiLU(), nn.Conv3d(32, 32, 3, 1, 1), nn.SiLU(), nn.Conv3d(32, features, 1)
         )
         self.skip = nn.Conv3d(pooled, features, 1)
 

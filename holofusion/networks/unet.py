@@ -1,4 +1,8 @@
-"""One U-Net for both denoisers: over voxel grids (3D) and over images (2D)."""
+"""One U-Net for both denoisers: over voxel grids (3D) and over images (2D).
+
+Both see their signal folded: 2 x 2 (x 2) neighbours become channels of one position. At the few steps a CPU affords, the
+same minutes give a better denoiser than at full size.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,20 @@ def time_features(time: Tensor, width: int) -> Tensor:
     frequencies = torch.exp(torch.linspace(0, math.log(1000), width // 2, device=time.device))
     angles = time[:, None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], -1)
+
+
+def fold(x: Tensor) -> Tensor:
+    """(B, C, n, n[, n]) -> (B, C * 4 [8], n/2, n/2[, n/2]): blocks of neighbours become channels. n must be even."""
+    for axis in range(2, x.ndim):
+        x = x.unflatten(axis, (-1, 2)).movedim(axis + 1, 2).flatten(1, 2)
+    return x
+
+
+def unfold(x: Tensor) -> Tensor:
+    """The inverse of `fold`."""
+    for axis in reversed(range(2, x.ndim)):
+        x = x.unflatten(1, (-1, 2)).movedim(2, axis + 1).flatten(axis, axis + 1)
+    return x
 
 
 class ResidualBlock(nn.Module):
@@ -58,10 +76,11 @@ class Attention(nn.Module):
 
 
 class UNet(nn.Module):
-    """Residual U-Net with attention at its coarsest level.
+    """Residual U-Net.
 
-    dimensions 2 or 3; channels per level, each level at half the size of the one before. `size` (3D only) adds a learned
-    feature per position: a grid's statistics depend on where in the cube a voxel lies.
+    dimensions 2 or 3; channels per level, each level at half the size of the one before. With a `size`, signals all have
+    that side and show the same place: then each position has a learned feature of its own, and the coarsest level has
+    attention. Without, any size will do: the network is convolutions only.
     """
 
     def __init__(
@@ -91,7 +110,7 @@ class UNet(nn.Module):
         self.middle = nn.ModuleList(
             [ResidualBlock(conv, current, current, embedding), ResidualBlock(conv, current, current, embedding)]
         )
-        self.attention = Attention(current)
+        self.attention = Attention(current) if size else nn.Identity()
         for width in reversed(channels):
             stage = nn.ModuleList()
             for _ in range(blocks + 1):

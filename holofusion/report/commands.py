@@ -51,4 +51,4 @@ def commands(run: Run) -> list[str]:
 
 def target(run: Run, preset: str) -> str:
     """The one line that has the workflow make this row and whatever it needs."""
-    return f"snakemake --cores all results/metrics/{run.name}.json --config preset={preset}"
+    return f"snakemake --cores all results/metrics/{run.name}.json --config preset={preset} results={run.results}"

@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from holofusion.cameras import turntable
 from holofusion.methods.holodiffusion import HoloDiffusion
-from holofusion.methods.holofusion import HoloFusion
+from holofusion.methods.holofusion import HoloFusion, crop_windows
 from holofusion.methods.superresolution import SuperResolution
 from holofusion.training.batches import ViewBatch, pick_pixels, take_pixels
 from holofusion.training.runs import build
@@ -18,7 +19,7 @@ def settings(**training):
         volume=SimpleNamespace(resolution=8, features=8, extent=1.0, decoder_width=8, density_scale=20.0, precision="fp32"),
         rendering=SimpleNamespace(image_size=16, coarse_samples=8, importance_samples=4, empty_density=0.5),
         denoiser=SimpleNamespace(channels=[8, 16], blocks=1, noise_steps=20, schedule_shift=-3.0),
-        superresolution=SimpleNamespace(objects=1, low_size=8, channels=[8, 16], blocks=1, noise_steps=10, detail=0.2,
+        superresolution=SimpleNamespace(objects=1, crop=16, low_size=8, channels=[8, 16], blocks=1, noise_steps=10, detail=0.2,
                                         schedule_shift=3.0, learning_rate=1e-3, weight=1.0, render_noise_max=0.3),
         training=SimpleNamespace(**{**dict(steps=10, batch=4, learning_rate=1e-3, decoder_rate=0.1, bootstrap=0.5,
                                            grid_weight=1.0, grid_until=1.0, photometric_weight=10.0, mask_weight=0.2,
@@ -71,6 +72,48 @@ def test_super_resolution_trains_the_3d_denoiser_through_the_render():
     assert sum(p.grad.abs().sum() for p in method.superresolution.parameters()) > 0
 
 
+def test_crops_of_images_and_renders_show_the_same_place(monkeypatch):
+    """Images and (here) renders that hold their own pixel coordinates: averaged, the crop of one is the crop of the other."""
+    method, batch = method_and_batch()
+    axis = (torch.arange(32) + 0.5) / 32
+    images = torch.stack([axis.expand(32, 32), axis[:, None].expand(32, 32), torch.zeros(32, 32)])
+    masks = torch.zeros(4, 2, 1, 32, 32)
+    masks[..., 20:24, 4:8] = 1
+    views = ViewBatch(batch.names, images.expand(4, 2, 3, 32, 32), masks, batch.cameras)
+
+    def coordinates(field, origins, directions, *_):
+        ndc = torch.cat([views.cameras[i].project((origins + 5 * directions)[i])[0] for i in range(len(origins))])
+        rgb = torch.cat([(1 - ndc) / 2, torch.zeros_like(ndc[..., :1])], -1).reshape(origins.shape)
+        return SimpleNamespace(rgb=rgb, alpha=torch.ones(origins.shape[:2]))
+
+    monkeypatch.setattr("holofusion.methods.holofusion.render_rays", coordinates)
+    sharp, low = method.crops(torch.zeros(8, 8, 8, 8, 8), views, torch.Generator().manual_seed(0))
+    assert sharp.shape == (8, 3, 16, 16)
+    assert torch.allclose(F.avg_pool2d(sharp, 4), low[:, :3], atol=1e-4)
+    assert len({tuple(corner) for corner in sharp[:, :2, 0, 0].tolist()}) > 1
+
+
+def test_crop_windows_hold_the_object():
+    masks = torch.zeros(50, 1, 16, 16)
+    masks[:, 0, 3, 14] = 1e9
+    rows, columns = crop_windows(masks, 4, torch.Generator().manual_seed(0))
+    assert (rows == 3).any(1).all() and (columns == 14).any(1).all()
+    assert torch.equal(rows.diff(dim=1), torch.ones(50, 3).long())
+
+
+def test_super_resolution_works_on_the_window_around_the_object():
+    """Pixels outside the window around the object are the render's; inside, they are not."""
+    network = build(SuperResolution, settings(), torch.device("cpu"), 0)
+    low = torch.ones(1, 4, 8, 8)
+    low[:, 3] = 0
+    low[:, :, 2:4, 4:6] = torch.tensor([0.2, 0.3, 0.4, 1.0])[None, :, None, None]
+    sharp = network.sharpen(low, 32, 3, "ddim", torch.Generator().manual_seed(0))
+    assert not torch.equal(sharp[0, :, 4:20, 12:28], torch.ones(3, 16, 16))
+    outside = sharp.clone()
+    outside[0, :, 4:20, 12:28] = 1
+    assert torch.equal(outside, torch.ones(1, 3, 32, 32))
+
+
 def test_grid_error_counts_only_while_it_is_wanted():
     method, batch = method_and_batch(grid_until=0.5, photometric_weight=0.0)
     early = method.training_step(batch, 4, torch.Generator().manual_seed(0))
@@ -93,7 +136,7 @@ def test_standardised_grids_differ_between_objects_by_one():
 def test_untrained_super_resolution_shows_the_upsampled_render():
     network = build(SuperResolution, settings(), torch.device("cpu"), 0)
     ramp = torch.linspace(0, 1, 8).expand(1, 4, 8, 8)
-    shown = network(torch.randn(1, 3, 32, 32), torch.tensor([5]), ramp)
+    shown = network(torch.randn(1, 3, 32, 32), torch.tensor([network.schedule.steps - 1]), ramp)
     assert torch.allclose((shown[0, 0, 0, 2::4] + shown[0, 0, 0, 1::4]) / 2, ramp[0, 0, 0] * 2 - 1, atol=0.08)
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from holofusion.networks.unet import UNet, time_features
+from holofusion.networks.unet import UNet, fold, time_features, unfold
 
 
 @pytest.mark.parametrize(("dimensions", "size"), [(2, None), (3, 8)])
@@ -16,6 +16,14 @@ def test_shape_and_gradients_reach_every_parameter(dimensions, size):
     assert out.shape == (2, 3, *[8] * dimensions)
     out.square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_folding_gathers_neighbours_and_can_be_undone(dimensions):
+    x = torch.randn(2, 3, *[4, 6, 8][:dimensions])
+    assert torch.equal(unfold(fold(x)), x)
+    block = x[(1, 2) + (slice(2, 4),) * dimensions].flatten()
+    assert torch.equal(fold(x)[(1, slice(2 * 2**dimensions, 3 * 2**dimensions)) + (1,) * dimensions], block)
 
 
 def test_starts_at_zero():
