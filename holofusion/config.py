@@ -30,7 +30,7 @@ SLICES: dict[str, tuple[str, ...]] = {
     # step: the sections it reads; `sample` differs by what a method's scenes are made from
     "dataset": ("synthetic",),
     "prepare": ("dataset",),
-    "warmup": ("volume", "rendering", "encoder", "warmup"),
+    "warmup": ("volume", "rendering", "encoder", "warmup", "refinement"),
     "train": ("volume", "rendering", "denoiser", "training", "superresolution"),
     "sample from noise": ("volume", "rendering", "denoiser", "sampling"),
     "sample from coarse": ("volume", "rendering", "sampling", "superresolution", "sharpening"),

@@ -106,11 +106,20 @@ class Warmup(Section):
     checkpoint_every: Count = Field(description="steps between saved states")
 
 
+class Refinement(Section):
+    """Sharpening the warm-up's grids, which the denoiser learns from, on each object's own views."""
+
+    steps: int = Field(description="optimisation steps per object; 0: none", ge=0)
+    learning_rate: Positive = Field(description="Adam's step size")
+    views: Count = Field(description="views rendered per object and step")
+
+
 class Denoiser(Section):
     """The 3D U-Net over voxel grids, and its noise."""
 
     channels: list[Width] = Field(description="channels per level, finest first", min_length=1)
     blocks: Count = Field(description="residual blocks per level")
+    linear_rank: Count = Field(description="principal directions of the linear estimate that it corrects")
     noise_steps: int = Field(description="steps of the noise process", ge=2)
     schedule_shift: float = Field(
         description="added to the log signal-to-noise ratio (negative: noisier)", ge=-12, le=12
@@ -141,6 +150,7 @@ class SuperResolution(Section):
 
     objects: int = Field(description="objects of the batch it is trained on, all target views of each; 0: none", ge=0)
     crop: int = Field(description="side of the random crops it is trained on, px; a multiple of 2^levels", ge=8)
+    draws: Count = Field(description="noise levels that each rendered crop is trained at, per step")
     low_size: int = Field(description="side of the low-resolution render it starts from, px", ge=8, le=512)
     channels: list[Width] = Field(description="channels per level, finest first", min_length=1)
     blocks: Count = Field(description="residual blocks per level")
@@ -267,6 +277,7 @@ class Params(Section):
     rendering: Rendering
     encoder: Encoder
     warmup: Warmup
+    refinement: Refinement
     denoiser: Denoiser
     training: Training
     superresolution: SuperResolution

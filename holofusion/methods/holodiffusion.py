@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from holofusion.data.views import PreparedCategory
+from holofusion.diffusion.linear import LinearDenoiser
 from holofusion.diffusion.process import NoiseSchedule
 from holofusion.diffusion.samplers import sample
 from holofusion.networks.encoder import VoxelEncoder
@@ -105,13 +106,14 @@ class HoloDiffusion(nn.Module):
         self.settings = settings
         volume, denoiser = settings.volume, settings.denoiser
         folded = 8 * volume.features
-        self.unet = UNet(3, folded, folded, denoiser.channels, denoiser.blocks, volume.resolution // 2)
+        self.unet = UNet(3, 2 * folded, folded, denoiser.channels, denoiser.blocks, volume.resolution // 2)
         self.unet.to(memory_format=torch.channels_last_3d)
         self.decoder = RenderMLP(volume.features, volume.decoder_width, volume.density_scale)
         self.schedule = NoiseSchedule(denoiser.noise_steps, denoiser.schedule_shift)
         shape = (volume.features, *[volume.resolution] * 3)
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("deviation", torch.ones(volume.features, 1, 1, 1))
+        self.linear = LinearDenoiser(shape, denoiser.linear_rank)
 
     def standardise_by(self, grids: Tensor) -> Tensor:
         """Set the statistics from the training objects' grids (objects, C, n, n, n); return them standardised."""
@@ -119,17 +121,20 @@ class HoloDiffusion(nn.Module):
         self.deviation.copy_(
             (grids - self.mean).square().mean((0, 2, 3, 4)).sqrt().clamp_min(1e-4).reshape(-1, 1, 1, 1)
         )
-        return (grids - self.mean) / self.deviation
+        standardised = (grids - self.mean) / self.deviation
+        self.linear.fit(standardised)
+        return standardised
 
     def restore(self, standardised: Tensor) -> Tensor:
         """Back from standardised grids to the decoder's features."""
         return standardised * self.deviation + self.mean
 
     def denoise(self, noisy: Tensor, t: Tensor) -> Tensor:
-        """Predict the clean standardised grid from x_t (B, C, n, n, n) and t (B,)."""
+        """Predict the clean standardised grid from x_t (B, C, n, n, n) and t (B,): the linear estimate, corrected."""
+        estimate = self.linear(noisy, *self.schedule.signal_and_noise(t, noisy))
         with autocast(noisy.device, self.settings.volume.precision):
-            folded = fold(noisy).contiguous(memory_format=torch.channels_last_3d)
-            return unfold(self.unet(folded, self.schedule.fraction(t).to(noisy.device))).float()
+            folded = fold(torch.cat([noisy, estimate], 1)).contiguous(memory_format=torch.channels_last_3d)
+            return estimate + unfold(self.unet(folded, self.schedule.fraction(t).to(noisy.device))).float()
 
     def sample_grid(self, seed: int, steps: int, sampler: str) -> Tensor:
         """The clean grid (1, C, n, n, n), in decoder features, of one sample seed."""

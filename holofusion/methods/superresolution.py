@@ -46,10 +46,13 @@ class SuperResolution(nn.Module):
         return condition[:, :3] + support * self.settings.detail * (estimate + unfold(found.float()))
 
     def training_step(self, images: Tensor, low: Tensor, generator: torch.Generator) -> Tensor:
-        """Photometric error (a scalar) of the prediction for images (B, 3, S, S) in [0, 1]; gradients reach `low`."""
-        clean = images * 2 - 1
-        t = torch.randint(self.schedule.steps, (len(images),), generator=generator)
-        noise = torch.randn(images.shape, generator=generator).to(images.device)
+        """Photometric error (a scalar) of the prediction for images (B, 3, S, S) in [0, 1]; gradients reach `low`.
+
+        Each image is noised at `draws` levels: a render costs as much as several predictions from it.
+        """
+        clean, low = ((images * 2 - 1).repeat(self.settings.draws, 1, 1, 1), low.repeat(self.settings.draws, 1, 1, 1))
+        t = torch.randint(self.schedule.steps, (len(clean),), generator=generator)
+        noise = torch.randn(clean.shape, generator=generator).to(clean.device)
         return (self(self.schedule.add_noise(clean, noise, t), t, low) - clean).square().mean()
 
     @torch.no_grad()

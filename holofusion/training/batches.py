@@ -49,11 +49,17 @@ def resize_views(images: Tensor, size: int) -> Tensor:
 def draw_batch(
     data: PreparedCategory, objects: int, views: int, generator: torch.Generator, device: torch.device
 ) -> ViewBatch:
-    """Random training objects, each with random distinct views (repeated only when it has fewer than `views`)."""
+    """Random training objects, each with random distinct views, as in `draw_views`."""
     chosen = torch.randperm(len(data.train), generator=generator)[:objects].tolist()
     if len(chosen) < objects:
         chosen = torch.randint(len(data.train), (objects,), generator=generator).tolist()
-    names = [data.train[index] for index in chosen]
+    return draw_views(data, [data.train[index] for index in chosen], views, generator, device)
+
+
+def draw_views(
+    data: PreparedCategory, names: list[str], views: int, generator: torch.Generator, device: torch.device
+) -> ViewBatch:
+    """Random distinct views of each named object (repeated only when it has fewer than `views`)."""
     rows: list[int] = []
     for name in names:
         frames = data.frames[name]

@@ -11,6 +11,7 @@ from holofusion.data.views import PreparedCategory
 from holofusion.files import UserError, sha256_of
 from holofusion.methods.holodiffusion import VoxelAutoencoder
 from holofusion.methods.holofusion import HoloFusion
+from holofusion.methods.refinement import refine
 from holofusion.seeds import generator_for
 from holofusion.training.checkpoint import stamp_of
 from holofusion.training.loop import averaged_tensors, fit, save_model
@@ -29,7 +30,7 @@ def data_hash(data: PreparedCategory) -> str:
 
 
 def run_warmup(resolved, data_folder: Path, out: Path, device: torch.device) -> None:
-    """Train encoder, pooling head and decoder without noise; save them and the pooled grids of all training objects."""
+    """Train encoder, pooling head and decoder without noise; save them and the refined grids of all training objects."""
     settings, data = resolved.settings, PreparedCategory.load(data_folder)
     method = build(VoxelAutoencoder, settings, device, resolved.seed, "warmup")
     warmup = settings.warmup
@@ -38,7 +39,8 @@ def run_warmup(resolved, data_folder: Path, out: Path, device: torch.device) -> 
         method, data, resolved.seed, stamp, out, warmup.steps, warmup.ema, warmup.checkpoint_every, "warmup"
     )
     method.load_state_dict(averaged_tensors(method, average))
-    tensors = {**method.state_dict(), "grids": method.encode_objects(data, data.train, device)}
+    grids = refine(method.encode_objects(data, data.train, device), method.decoder, data, settings, resolved.seed)
+    tensors = {**method.state_dict(), "grids": grids}
     save_model(out, tensors, resolved, warmup.steps, seconds, method)
 
 

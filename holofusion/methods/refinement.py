@@ -1,0 +1,44 @@
+"""Sharpening the warm-up's grids: a few gradient steps on every training object's own views.
+
+The encoder answers for all objects at once and, after the few steps a CPU affords, blurs each. Its grids are the
+denoiser's training targets, so what they lack no sample can have. Encoder and decoder stay as they are.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from holofusion.data.views import PreparedCategory
+from holofusion.logs import Progress
+from holofusion.methods.holodiffusion import photometric_error
+from holofusion.seeds import generator_for
+from holofusion.training.batches import draw_views
+
+# Adam's epsilon: a voxel that hardly any ray meets has gradients below it, and keeps the encoder's feature.
+GRADIENT_FLOOR = 1e-5
+
+
+def refine(grids: Tensor, decoder: nn.Module, data: PreparedCategory, settings, seed: int) -> Tensor:
+    """Grids (N, C, n, n, n) of the training objects after `refinement.steps` steps on each; N as in `data.train`.
+
+    Objects are taken `warmup.batch` at a time, each with an optimiser of its own, so that the result of one batch does
+    not depend on the others.
+    """
+    warmup, refinement = settings.warmup, settings.refinement
+    progress = Progress("refine", len(data.train))
+    refined = []
+    for first in range(0, len(data.train), warmup.batch):
+        names = data.train[first : first + warmup.batch]
+        part = grids[first : first + warmup.batch].clone().requires_grad_()
+        optimiser = torch.optim.Adam([part], betas=(0.9, 0.99), eps=GRADIENT_FLOOR)
+        for step in range(refinement.steps):
+            optimiser.param_groups[0]["lr"] = refinement.learning_rate * (1 - step / refinement.steps)
+            generator = generator_for(seed, "refine", first, step)
+            views = draw_views(data, names, refinement.views, generator, grids.device)
+            rgb, opacity = photometric_error(settings, part, decoder, views, warmup.rays, generator)
+            (part.grad,) = torch.autograd.grad(len(names) * (rgb + warmup.mask_weight * opacity), part)
+            optimiser.step()
+        refined.append(part.detach())
+        progress.advance(steps=len(names))
+    return torch.cat(refined)
