@@ -178,6 +178,7 @@ class Sharpening(Section):
 
     steps: Count = Field(description="denoising steps per sharpened view")
     sampler: Literal["ddpm", "ddim"] = Field(description="ddpm: noise at every step; ddim: none after the first")
+    end: float = Field(description="noise level of the last prediction, as a share of the noise steps", ge=0, lt=1)
 
 
 class Hypotheses(Section):

@@ -34,9 +34,9 @@ class NoiseSchedule:
         """t as the denoisers see it: in (0, 1]."""
         return (t.float() + 1) / self.steps
 
-    def strided(self, count: int) -> list[int]:
-        """`count` time steps from the last to the first, evenly spaced; all of them when count is not smaller."""
-        count = min(count, self.steps)
+    def strided(self, count: int, end: float = 0.0) -> list[int]:
+        """`count` time steps from the last down to share `end` of it, evenly spaced; all of them when count is not smaller."""
+        last = self.steps - 1
         if count == 1:
-            return [self.steps - 1]
-        return sorted({round(step) for step in torch.linspace(0, self.steps - 1, count).tolist()}, reverse=True)
+            return [last]
+        return sorted({round(step) for step in torch.linspace(end * last, last, count).tolist()}, reverse=True)

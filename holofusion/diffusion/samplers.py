@@ -17,14 +17,15 @@ def sample(
     noise: Tensor,
     steps: int,
     generator: torch.Generator | None,
+    end: float = 0.0,
 ) -> Tensor:
     """Turn noise (B, ...) into a clean signal of the same shape in `steps` calls of denoise(x_t, t) -> x_0.
 
     With a generator: ancestral DDPM sampling on the strided time steps (Ho et al. 2020; eta = 1 in Song et al. 2021).
-    Without: deterministic DDIM (Song et al. 2021, eta = 0).
+    Without: deterministic DDIM (Song et al. 2021, eta = 0). The last prediction is made at share `end` of the time steps.
     """
     x = noise
-    times = schedule.strided(steps)
+    times = schedule.strided(steps, end)
     for now, after in zip(times, [*times[1:], None], strict=True):
         t = torch.full((len(x),), now)
         clean = denoise(x, t)

@@ -108,8 +108,7 @@ class SuperResolvedScene:
     def hypotheses(self, camera: Cameras, size: int, count: int, generator: torch.Generator) -> Tensor:
         """`count` independent sharpened images (count, 3, size, size) of one camera."""
         low = self.render_low(camera).expand(count, -1, -1, -1)
-        sharpening = self.settings.sharpening
-        return self.network.sharpen(low, size, sharpening.steps, sharpening.sampler, generator)
+        return self.network.sharpen(low, size, self.settings.sharpening, generator)
 
     def density(self, points: Tensor) -> Tensor:
         return self.coarse.density(points)

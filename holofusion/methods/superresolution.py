@@ -56,8 +56,10 @@ class SuperResolution(nn.Module):
         return (self(self.schedule.add_noise(clean, noise, t), t, low) - clean).square().mean()
 
     @torch.no_grad()
-    def sharpen(self, low: Tensor, size: int, steps: int, sampler: str, generator: torch.Generator) -> Tensor:
+    def sharpen(self, low: Tensor, size: int, sharpening, generator: torch.Generator) -> Tensor:
         """One super-resolved image (B, 3, size, size) in [0, 1] per low-resolution render (B, 4, s, s).
+
+        sharpening: section with `steps`, `sampler` and `end`, the share of the noise at which the last prediction is made.
 
         Only the window around the object is worked on, as in training's crops; outside, the image is the render's.
         """
@@ -70,8 +72,11 @@ class SuperResolution(nn.Module):
         rows, columns = (_window(shown.any(axis), multiple) for axis in (1, 0))
         low = low[:, :, rows, columns]
         noise = torch.randn((len(low), 3, *(factor * side for side in low.shape[2:])), generator=generator)
-        ancestral = generator if sampler == "ddpm" else None
-        clean = sample(lambda x, t: self(x, t, low).clamp(-1, 1), self.schedule, noise.to(low.device), steps, ancestral)
+        ancestral = generator if sharpening.sampler == "ddpm" else None
+        clean = sample(
+            lambda x, t: self(x, t, low).clamp(-1, 1),
+            self.schedule, noise.to(low.device), sharpening.steps, ancestral, sharpening.end,
+        )  # fmt: skip
         rows, columns = (slice(factor * window.start, factor * window.stop) for window in (rows, columns))
         image[:, :, rows, columns] = (clean + 1) / 2
         return image

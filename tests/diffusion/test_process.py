@@ -57,4 +57,5 @@ def test_strided_steps_cover_the_process_without_repeats():
     schedule = NoiseSchedule(100)
     assert schedule.strided(5) == [99, 74, 50, 25, 0]
     assert schedule.strided(1) == [99]
+    assert schedule.strided(3, 0.5) == [99, 74, 50]
     assert schedule.strided(1000) == list(range(99, -1, -1))

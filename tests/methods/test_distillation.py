@@ -83,7 +83,7 @@ def tiny_settings(**changes):
         rendering=SimpleNamespace(image_size=16, coarse_samples=24, importance_samples=8, empty_density=0.5),
         superresolution=SimpleNamespace(objects=1, low_size=16, channels=[8, 16], blocks=1, noise_steps=10,
                                         schedule_shift=0.0, detail=0.25),
-        sharpening=SimpleNamespace(steps=2, sampler="ddpm"),
+        sharpening=SimpleNamespace(steps=2, sampler="ddpm", end=0.0),
         distillation=SimpleNamespace(**{**distillation, **changes}),
     )  # fmt: skip
 

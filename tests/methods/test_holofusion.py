@@ -107,7 +107,9 @@ def test_super_resolution_works_on_the_window_around_the_object():
     low = torch.ones(1, 4, 8, 8)
     low[:, 3] = 0
     low[:, :, 2:4, 4:6] = torch.tensor([0.2, 0.3, 0.4, 1.0])[None, :, None, None]
-    sharp = network.sharpen(low, 32, 3, "ddim", torch.Generator().manual_seed(0))
+    sharp = network.sharpen(
+        low, 32, SimpleNamespace(steps=3, sampler="ddim", end=0.0), torch.Generator().manual_seed(0)
+    )
     assert not torch.equal(sharp[0, :, 4:20, 12:28], torch.ones(3, 16, 16))
     outside = sharp.clone()
     outside[0, :, 4:20, 12:28] = 1
@@ -145,7 +147,9 @@ def test_super_resolution_leaves_empty_background_white():
     low = torch.ones(1, 4, 8, 8)
     low[:, 3] = 0
     low[:, :, 4, 4] = torch.tensor([0.2, 0.3, 0.4, 1.0])
-    sharp = network.sharpen(low, 32, 4, "ddim", torch.Generator().manual_seed(0))
+    sharp = network.sharpen(
+        low, 32, SimpleNamespace(steps=4, sampler="ddim", end=0.0), torch.Generator().manual_seed(0)
+    )
     assert torch.equal(sharp[0, :, :8], torch.ones(3, 8, 32))
     assert not torch.equal(sharp[0, :, 16:20, 16:20], torch.ones(3, 4, 4))
 
