@@ -25,6 +25,8 @@ AT_MOST = (
     ("distillation.patch", "dataset.image_size"),
     ("distillation.sds_noise_min", "distillation.sds_noise_max"),
 )
+# of a U-Net's coarsest level: torch 2.12's bf16 convolutions in 3D give NaN gradients on CPUs at side 2
+SMALLEST_SIDE = 3
 
 
 def with_overrides(params: Params, method: str | None) -> dict[str, Any]:
@@ -81,6 +83,12 @@ def _indivisible(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for section, key, network in sides:
         side, levels = content[section][key], len(content[network]["channels"])
         divisor = 2**levels
+        if side < SMALLEST_SIDE * divisor:
+            message = (
+                f"{side} is not valid; {network}.channels has {levels} levels, "
+                f"so it should be at least {SMALLEST_SIDE * divisor}"
+            )
+            yield f"{section}.{key}", message
         if side % divisor:
             message = (
                 f"{side} is not valid; {network}.channels has {levels} levels, so it should be a multiple of {divisor}"
