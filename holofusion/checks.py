@@ -25,7 +25,7 @@ AT_MOST = (
     ("distillation.patch", "dataset.image_size"),
     ("distillation.sds_noise_min", "distillation.sds_noise_max"),
 )
-# of a U-Net's coarsest level: torch 2.12's bf16 convolutions in 3D give NaN gradients on CPUs at side 2
+# of the 3D U-Net's coarsest level: torch 2.12's bf16 convolutions in 3D give NaN gradients on CPUs at side 2
 SMALLEST_SIDE = 3
 
 
@@ -60,7 +60,7 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
     seen: set[str] = set()
     for method in (None, *ENTRIES):
         content = with_overrides(params, method)
-        for key, message in (*_over_limit(content), *_indivisible(content)):
+        for key, message in (*_over_limit(content), *_indivisible(content), *_uncounted(content)):
             if key not in seen:
                 seen.add(key)
                 yield (key if method is None else f"{method}.{key}"), message
@@ -83,7 +83,7 @@ def _indivisible(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for section, key, network in sides:
         side, levels = content[section][key], len(content[network]["channels"])
         divisor = 2**levels
-        if side < SMALLEST_SIDE * divisor:
+        if network == "denoiser" and side < SMALLEST_SIDE * divisor:
             message = (
                 f"{side} is not valid; {network}.channels has {levels} levels, "
                 f"so it should be at least {SMALLEST_SIDE * divisor}"
@@ -102,6 +102,26 @@ def _indivisible(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "superresolution.low_size", f"{low} is not valid; it should divide dataset.image_size, which is {size}"
     elif crop % (size // low):
         yield "superresolution.crop", f"{crop} is not valid; it should be a multiple of {size // low}, a render's pixel"
+
+
+def _uncounted(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Shares of a batch, or of the noise steps, that do not come out as they read."""
+    training, objects = content["training"], content["superresolution"]["objects"]
+    bootstrapped = round(training["bootstrap"] * training["batch"])
+    if training["bootstrap"] and not bootstrapped:
+        message = (
+            f"{training['bootstrap']} is not valid; of a batch of {training['batch']} it is no object (0: no bootstrap)"
+        )
+        yield "training.bootstrap", message
+    left = training["batch"] - bootstrapped
+    if objects and objects > left:
+        message = f"{objects} is not valid; training.batch has {left} objects left beside the bootstrap"
+        yield "superresolution.objects", message
+    sharpening, noise_steps = content["sharpening"], content["superresolution"]["noise_steps"]
+    levels = 1 + round((1 - sharpening["end"]) * (noise_steps - 1))
+    if sharpening["steps"] > levels:
+        message = f"{sharpening['steps']} is not valid; there are {levels} noise levels down to sharpening.end"
+        yield "sharpening.steps", message
 
 
 def data_root(params: Params) -> Path | None:

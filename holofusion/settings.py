@@ -64,7 +64,9 @@ class Synthetic(Section):
 class Volume(Section):
     """The voxel grid of features that is diffused, and its decoder."""
 
-    resolution: int = Field(description="voxels per side of the coarse grid; a multiple of 4", ge=4, multiple_of=4)
+    resolution: int = Field(
+        description="voxels per side of the coarse grid; a multiple of 2^levels of the denoiser", ge=4, multiple_of=4
+    )
     features: Count = Field(description="features per voxel")
     extent: Positive = Field(description="the grid spans [-extent, extent] in normalised world units")
     decoder_width: Count = Field(description="hidden units of the MLP from features to density and colour")
@@ -135,7 +137,7 @@ class Training(Section):
     decoder_rate: Weight = Field(description="the decoder's step size, share of learning_rate")
     ema: float = Field(description="decay of the running average of the weights, per step", ge=0, lt=1)
     bootstrap: Share = Field(description="share of the batch whose prediction is noised and denoised again")
-    grid_weight: Weight = Field(description="weight of the error against the pooled grid")
+    grid_weight: Weight = Field(description="weight of the error against the object's grid")
     grid_until: Share = Field(description="share of the run after which the grid error no longer counts")
     photometric_weight: Weight = Field(description="weight of the rendered error")
     mask_weight: Weight = Field(description="weight of the opacity error within the rendered error")
@@ -149,7 +151,10 @@ class SuperResolution(Section):
     """The 2D denoiser that sharpens one view."""
 
     objects: int = Field(description="objects of the batch it is trained on, all target views of each; 0: none", ge=0)
-    crop: int = Field(description="side of the random crops it is trained on, px; a multiple of 2^levels", ge=8)
+    crop: int = Field(
+        description="side of the random crops it is trained on, px; a multiple of 2^levels and of a render's pixel",
+        ge=8,
+    )
     draws: Count = Field(description="noise levels that each rendered crop is trained at, per step")
     low_size: int = Field(description="side of the low-resolution render it starts from, px", ge=8, le=512)
     channels: list[Width] = Field(description="channels per level, finest first", min_length=1)
@@ -178,7 +183,9 @@ class Sharpening(Section):
 
     steps: Count = Field(description="denoising steps per sharpened view")
     sampler: Literal["ddpm", "ddim"] = Field(description="ddpm: noise at every step; ddim: none after the first")
-    end: float = Field(description="noise level of the last prediction, as a share of the noise steps", ge=0, lt=1)
+    end: float = Field(
+        description="noise level of the last of several predictions, as a share of the noise steps", ge=0, lt=1
+    )
 
 
 class Hypotheses(Section):

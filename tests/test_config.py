@@ -74,6 +74,7 @@ def test_exponents_without_a_point_are_numbers(project: Path) -> None:
         ("holofusion_sds.distillation.los", "mse", "unknown key; did you mean 'holofusion_sds.distillation.loss'?"),
         ("training.bootstrap", 1.5, "1.5 is not valid; it should be less than or equal to 1"),
         ("holodiffusion_nobootstrap.training.bootstrap", -1.0, "-1.0 is not valid; it should be greater than or equal to 0"),
+        ("training.bootstrap", 0.01, "0.01 is not valid; of a batch of {training.batch} it is no object (0: no bootstrap)"),
         ("sampling.scenes", 0, "0 is not valid; it should be greater than or equal to 1"),
         ("sampling.scenes", "many", "'many' is not valid; it should be a valid integer"),
         ("sampling.scenes", True, "True is not valid; it should be a valid integer"),

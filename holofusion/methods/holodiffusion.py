@@ -1,9 +1,9 @@
 """Stage 1: a diffusion model over voxel features, learned from posed images only (HoloDiffusion, a variant).
 
 Order of training, decided by what works at small scale: a warm-up teaches encoder, pooling head and decoder to carry
-colour and shape through the grid; the grids of all training objects are then standardised, per voxel by the mean and
-per channel by the deviation *between objects*, so that unit noise is matched to what tells objects apart; then the
-denoiser is trained on them, with the bootstrap.
+colour and shape through the grid; the grids of all training objects are refined on their own views, then standardised,
+per voxel by the mean and per channel by the deviation *between objects*, so that unit noise is matched to what tells
+objects apart; then the denoiser is trained on them, with the bootstrap. What of it is linear is known in closed form.
 """
 
 from __future__ import annotations

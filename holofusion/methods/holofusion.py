@@ -29,7 +29,7 @@ class HoloFusion(nn.Module):
         self.grids: dict[str, Tensor] = {}
 
     def prepare(self, names: list[str], grids: Tensor, decoder: dict[str, Tensor]) -> None:
-        """Take over the warm-up's result: pooled grids of the training objects, and the decoder's weights."""
+        """Take over the warm-up's result: refined grids of the training objects, and the decoder's weights."""
         self.coarse.decoder.load_state_dict(decoder)
         self.grids = dict(zip(names, self.coarse.standardise_by(grids), strict=True))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,7 +20,7 @@ class SuperResolution(nn.Module):
     The network corrects a linear estimate of the detail that the upsampled render lacks. That estimate (Wiener's, for detail
     of deviation `detail`) vanishes in strong noise and keeps everything in weak noise; fed to the network in place of the
     noisy image, it spares it from having to learn, per noise level, how much to trust its input.
-    All layers are convolutions: training sees crops, sampling the window around the object.
+    It takes images of any size: training shows it crops, sampling the window around the object.
     """
 
     def __init__(self, settings) -> None:
@@ -64,12 +66,10 @@ class SuperResolution(nn.Module):
         Only the window around the object is worked on, as in training's crops; outside, the image is the render's.
         """
         image = F.interpolate(low[:, :3], size=(size, size), mode="bilinear", align_corners=False)
-        shown = support_of(low).amax((0, 1))
-        if not shown.any():
+        if not support_of(low).any():
             return image
+        rows, columns = self.window(low, size)
         factor = size // low.shape[-1]
-        multiple = max(1, 2 ** len(self.settings.channels) // factor)
-        rows, columns = (_window(shown.any(axis), multiple) for axis in (1, 0))
         low = low[:, :, rows, columns]
         noise = torch.randn((len(low), 3, *(factor * side for side in low.shape[2:])), generator=generator)
         ancestral = generator if sharpening.sampler == "ddpm" else None
@@ -77,9 +77,14 @@ class SuperResolution(nn.Module):
             lambda x, t: self(x, t, low).clamp(-1, 1),
             self.schedule, noise.to(low.device), sharpening.steps, ancestral, sharpening.end,
         )  # fmt: skip
-        rows, columns = (slice(factor * window.start, factor * window.stop) for window in (rows, columns))
-        image[:, :, rows, columns] = (clean + 1) / 2
+        image[:, :, scaled(rows, factor), scaled(columns, factor)] = (clean + 1) / 2
         return image
+
+    def window(self, low: Tensor, size: int) -> tuple[slice, slice]:
+        """Rows and columns of the renders (B, 4, s, s) that hold their support, of a size the U-Net can halve at `size`."""
+        divisor, factor = 2 ** len(self.settings.channels), size // low.shape[-1]
+        shown = support_of(low).amax((0, 1))
+        return tuple(_stretch(shown.any(axis), divisor // math.gcd(divisor, factor)) for axis in (1, 0))
 
 
 def support_of(low: Tensor) -> Tensor:
@@ -87,7 +92,12 @@ def support_of(low: Tensor) -> Tensor:
     return F.max_pool2d(low[:, 3:], 3, stride=1, padding=1) > 0.02
 
 
-def _window(line: Tensor, multiple: int) -> slice:
+def scaled(window: slice, factor: int) -> slice:
+    """The same window on images `factor` times larger."""
+    return slice(factor * window.start, factor * window.stop)
+
+
+def _stretch(line: Tensor, multiple: int) -> slice:
     """The stretch of a bool line (s,) that holds every True, widened to whole multiples."""
     inside = line.nonzero().flatten()
     first, last = int(inside[0]) // multiple, int(inside[-1]) // multiple

@@ -80,7 +80,7 @@ class UNet(nn.Module):
 
     dimensions 2 or 3; channels per level, each level at half the size of the one before. With a `size`, signals all have
     that side and show the same place: then each position has a learned feature of its own, and the coarsest level has
-    attention. Without, any size will do: the network is convolutions only.
+    attention. Without, any size will do.
     """
 
     def __init__(

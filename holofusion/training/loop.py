@@ -21,6 +21,7 @@ from holofusion.logs import Progress, say
 from holofusion.seeds import generator_for
 from holofusion.training.batches import draw_batch
 from holofusion.training.checkpoint import Average, load_state, save_state
+from holofusion.training.precision import resolve_precision
 
 
 def rate_at(step: int, steps: int, ramp: int = 50) -> float:
@@ -124,7 +125,8 @@ def save_model(out: Path, tensors: dict[str, Tensor], resolved, steps: int, seco
     write_json(out / "model.json", {
         "method": resolved.method, "category": resolved.category, "seed": resolved.seed, "config_hash": resolved.hash,
         "steps": steps, "seconds": round(seconds, 1), "parameters": {k: v for k, v in parameters.items() if v},
-        "device": machine(device), "versions": {name: version(name) for name in ("torch", "safetensors", "numpy")},
+        "device": machine(device), "precision": resolve_precision(device, resolved.settings.volume.precision),
+        "versions": {name: version(name) for name in ("torch", "safetensors", "numpy")},
         "git_commit": git_commit(),
     })  # fmt: skip
     with replacing(out / "model.safetensors") as temporary:

@@ -10,13 +10,19 @@ import torch
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager:
     """A context in which layers run in `precision`: "bf16", "fp32", or "auto": bf16 where the device computes in it."""
-    chosen = precision == "bf16" or (precision == "auto" and has_bf16(device.type))
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=chosen)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=resolve_precision(device, precision) == "bf16")
+
+
+def resolve_precision(device: torch.device, precision: str) -> str:
+    """What "auto" stands for on this device: "bf16" or "fp32"; any other precision as it is."""
+    if precision != "auto":
+        return precision
+    return "bf16" if has_bf16(device.type) else "fp32"
 
 
 @cache
 def has_bf16(device_type: str) -> bool:
-    """Whether the hardware computes in bf16. Without it torch emulates it, a hundred times slower than fp32."""
+    """Whether the hardware has instructions for bf16. Without them torch emulates it, up to a hundred times slower than fp32."""
     if device_type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.cpu._is_avx512_bf16_supported()

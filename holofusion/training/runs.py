@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from holofusion.methods.refinement import refine
 from holofusion.seeds import generator_for
 from holofusion.training.checkpoint import stamp_of
 from holofusion.training.loop import averaged_tensors, fit, save_model
+from holofusion.training.precision import resolve_precision
 
 
 def build(factory, settings, device: torch.device, *seed_parts: object) -> torch.nn.Module:
@@ -34,14 +36,15 @@ def run_warmup(resolved, data_folder: Path, out: Path, device: torch.device) -> 
     settings, data = resolved.settings, PreparedCategory.load(data_folder)
     method = build(VoxelAutoencoder, settings, device, resolved.seed, "warmup")
     warmup = settings.warmup
-    stamp = stamp_of(resolved.hash, data_hash(data))
+    stamp = stamp_of(resolved.hash, resolve_precision(device, settings.volume.precision), data_hash(data))
     average, seconds = fit(
         method, data, resolved.seed, stamp, out, warmup.steps, warmup.ema, warmup.checkpoint_every, "warmup"
     )
     method.load_state_dict(averaged_tensors(method, average))
+    began = time.monotonic()
     grids = refine(method.encode_objects(data, data.train, device), method.decoder, data, settings, resolved.seed)
     tensors = {**method.state_dict(), "grids": grids}
-    save_model(out, tensors, resolved, warmup.steps, seconds, method)
+    save_model(out, tensors, resolved, warmup.steps, seconds + time.monotonic() - began, method)
 
 
 def run_train(resolved, data_folder: Path, warmup_folder: Path, out: Path, device: torch.device) -> None:
@@ -58,7 +61,12 @@ def run_train(resolved, data_folder: Path, warmup_folder: Path, out: Path, devic
     decoder = {name.removeprefix(prefix): value for name, value in warmup.items() if name.startswith(prefix)}
     method.prepare(data.train, warmup["grids"], decoder)
     training = settings.training
-    stamp = stamp_of(resolved.hash, data_hash(data), sha256_of(warmup_folder / "model.safetensors"))
+    stamp = stamp_of(
+        resolved.hash,
+        resolve_precision(device, settings.volume.precision),
+        data_hash(data),
+        sha256_of(warmup_folder / "model.safetensors"),
+    )
     average, seconds = fit(
         method, data, resolved.seed, stamp, out, training.steps, training.ema, training.checkpoint_every, "train"
     )

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from holofusion.cameras import turntable
 from holofusion.methods.distillation import distil, lattice_patches, top_k_error
@@ -133,6 +134,24 @@ def test_patch_remix_commits_where_the_mean_hesitates(tmp_path):
         rgb = distil(scene, cameras, bank, settings, 0, tmp_path / "state", "stamp").render(cameras, 24).rgb
         distances[k] = (rgb[:, None] - bank).square().mean((2, 3, 4)).amin(1).mean().item()
     assert distances[1] < 0.25 * distances[4]
+
+
+def test_score_distillation_moves_towards_the_guide(tmp_path):
+    """A guide that sees a red ball whatever the noise: the scene becomes red."""
+    settings = tiny_settings(loss="sds")
+    scene, cameras = ball_scene(settings), turntable(8, 20.0, 5.0, 2.5)
+    red = torch.tensor([0.9, 0.2, 0.1]).reshape(1, 3, 1, 1)
+
+    def guide(noisy, t, low):
+        alpha = F.interpolate(low[:, 3:], size=noisy.shape[2:], mode="bilinear")
+        return (1 - alpha + alpha * red) * 2 - 1
+
+    scene.network.forward = guide
+    bank = recoloured_bank(scene, cameras, [(0.5, 0.5, 0.5)])
+    target = recoloured_bank(scene, cameras, [(0.9, 0.2, 0.1)])[:, 0]
+    after = distil(scene, cameras, bank, settings, 0, tmp_path / "state", "stamp").render(cameras, 24).rgb
+    before = scene.coarse.render(cameras, 24).rgb
+    assert (after - target).square().mean() < 0.3 * (before - target).square().mean()
 
 
 def test_killed_distillation_goes_on_to_the_same_result(tmp_path, monkeypatch):

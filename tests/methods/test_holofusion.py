@@ -116,6 +116,22 @@ def test_super_resolution_works_on_the_window_around_the_object():
     assert torch.equal(outside, torch.ones(1, 3, 32, 32))
 
 
+@pytest.mark.parametrize("factor", [1, 2, 3, 6])
+def test_sharpening_takes_renders_of_any_factor(factor):
+    """The window around an object off every lattice still has sides that the U-Net can halve."""
+    network = build(SuperResolution, settings(), torch.device("cpu"), 0)
+    low = torch.ones(1, 4, 20, 20)
+    low[:, 3] = 0
+    low[:, 3, 6:7, 9:10] = 1
+    way = SimpleNamespace(steps=1, sampler="ddim", end=0.0)
+    assert network.sharpen(low, 20 * factor, way, torch.Generator().manual_seed(0)).shape == (
+        1,
+        3,
+        20 * factor,
+        20 * factor,
+    )
+
+
 def test_grid_error_counts_only_while_it_is_wanted():
     method, batch = method_and_batch(grid_until=0.5, photometric_weight=0.0)
     early = method.training_step(batch, 4, torch.Generator().manual_seed(0))
