@@ -98,7 +98,11 @@ def scaled(window: slice, factor: int) -> slice:
 
 
 def _stretch(line: Tensor, multiple: int) -> slice:
-    """The stretch of a bool line (s,) that holds every True, widened to whole multiples."""
+    """The stretch of a bool line (s,) that holds every True, widened to whole multiples, two at least.
+
+    With one, the coarsest level would be a single pixel, which group norm refuses.
+    """
     inside = line.nonzero().flatten()
-    first, last = int(inside[0]) // multiple, int(inside[-1]) // multiple
+    last = max(1, int(inside[-1]) // multiple)
+    first = min(last - 1, int(inside[0]) // multiple)
     return slice(first * multiple, (last + 1) * multiple)

@@ -82,7 +82,7 @@ def tiny_settings(**changes):
     return SimpleNamespace(
         volume=SimpleNamespace(resolution=8, features=4, extent=1.0, decoder_width=16, density_scale=20.0, precision="fp32"),
         rendering=SimpleNamespace(image_size=16, coarse_samples=24, importance_samples=8, empty_density=0.5),
-        superresolution=SimpleNamespace(objects=1, low_size=16, channels=[8, 16], blocks=1, noise_steps=10,
+        superresolution=SimpleNamespace(objects=1, low_size=12, channels=[8, 16], blocks=1, noise_steps=10,
                                         schedule_shift=0.0, detail=0.25),
         sharpening=SimpleNamespace(steps=2, sampler="ddpm", end=0.0),
         distillation=SimpleNamespace(**{**distillation, **changes}),
@@ -151,7 +151,7 @@ def test_score_distillation_moves_towards_the_guide(tmp_path):
     target = recoloured_bank(scene, cameras, [(0.9, 0.2, 0.1)])[:, 0]
     after = distil(scene, cameras, bank, settings, 0, tmp_path / "state", "stamp").render(cameras, 24).rgb
     before = scene.coarse.render(cameras, 24).rgb
-    assert (after - target).square().mean() < 0.3 * (before - target).square().mean()
+    assert (after - target).square().mean() < 0.5 * (before - target).square().mean()
 
 
 def test_killed_distillation_goes_on_to_the_same_result(tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ def model(tmp_path, resolved):
     tensors = {k: v + 0.05 * torch.randn(v.shape, generator=generator) for k, v in network.state_dict().items()}
     folder = tmp_path / "model"
     folder.mkdir()
-    save_file(prefixed("coarse", tensors), folder / "model.safetensors")
+    save_file(prefixed("coarse", {k: v.contiguous() for k, v in tensors.items()}), folder / "model.safetensors")
     return folder
 
 
