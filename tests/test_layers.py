@@ -8,7 +8,19 @@ from pathlib import Path
 
 LAYERS = (
     # each may import what stands above it, and its own layer
-    ("files", "seeds", "logs", "mirror", "methods.registry", "settings", "explain", "checks", "config", "schema"),
+    (
+        "files",
+        "seeds",
+        "logs",
+        "memory",
+        "mirror",
+        "methods.registry",
+        "settings",
+        "explain",
+        "checks",
+        "config",
+        "schema",
+    ),
     ("cameras", "data"),
     ("networks", "diffusion", "rendering"),
     ("methods", "training", "evaluation", "export", "report"),
