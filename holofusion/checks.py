@@ -74,7 +74,7 @@ def _over_limit(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _indivisible(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Sides a U-Net cannot halve once per level, its entry included; what does not fit super-resolution's factor."""
+    """Sides a U-Net cannot halve once per level, its entry included, or not so often; crops that cut a render's pixel."""
     sides = (
         ("volume", "resolution", "denoiser"),
         ("dataset", "image_size", "superresolution"),
@@ -83,21 +83,17 @@ def _indivisible(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for section, key, network in sides:
         side, levels = content[section][key], len(content[network]["channels"])
         divisor = 2**levels
-        if network == "denoiser" and side < SMALLEST_SIDE * divisor:
-            message = (
-                f"{side} is not valid; {network}.channels has {levels} levels, "
-                f"so it should be at least {SMALLEST_SIDE * divisor}"
-            )
-            yield f"{section}.{key}", message
         if side % divisor:
             message = (
                 f"{side} is not valid; {network}.channels has {levels} levels, so it should be a multiple of {divisor}"
             )
             yield f"{section}.{key}", message
-    size, low, crop = (
-        content["dataset"]["image_size"],
-        *(content["superresolution"][key] for key in ("low_size", "crop")),
-    )
+    resolution, levels = content["volume"]["resolution"], len(content["denoiser"]["channels"])
+    if resolution < (least := SMALLEST_SIDE * 2**levels):
+        message = f"{resolution} is not valid; denoiser.channels has {levels} levels, so it should be at least {least}"
+        yield "volume.resolution", message
+    superresolution = content["superresolution"]
+    size, low, crop = content["dataset"]["image_size"], superresolution["low_size"], superresolution["crop"]
     if size % low:
         yield "superresolution.low_size", f"{low} is not valid; it should divide dataset.image_size, which is {size}"
     elif crop % (size // low):

@@ -12,7 +12,7 @@ def keep_freed_memory() -> None:
     """Let glibc reuse large blocks instead of returning them to the kernel.
 
     A training step allocates the same large tensors again and again; fetching them from the kernel each time, page by
-    page, costs a fifth of it. Does nothing where there is no glibc.
+    page, is a good part of its time. Does nothing where there is no glibc.
     """
     if sys.platform != "linux":
         return

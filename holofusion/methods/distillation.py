@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from holofusion.cameras import Cameras
 from holofusion.logs import say
 from holofusion.methods.scenes import DenseScene, SparseScene, SuperResolvedScene
-from holofusion.methods.superresolution import scaled, support_of
+from holofusion.methods.superresolution import support_of
 from holofusion.rendering.grids import SparseField, SparseGrid, dilate, occupancy_of
 from holofusion.rendering.volume import render_rays
 from holofusion.seeds import generator_for
@@ -147,15 +147,13 @@ def _score_distillation(field: SparseField, prepared: dict, settings, generator:
     render = _render(field, origins, directions, settings, generator)
     white = torch.ones(1, size * size, 3, device=render.device)
     image = white.index_copy(1, pixels, render).transpose(1, 2).unflatten(2, (size, size)) * 2 - 1
-    guide = prepared["low"][view]
-    rows, columns = network.window(prepared["low"], size)
-    factor = size // guide.shape[-1]
-    guide, image = guide[:, :, rows, columns], image[:, :, scaled(rows, factor), scaled(columns, factor)]
+    inside_low, inside = network.windows(prepared["low"], size)
+    low, image = prepared["low"][view][inside_low], image[inside]
     steps = network.schedule.steps
-    low, high = round(distillation.sds_noise_min * steps), round(distillation.sds_noise_max * steps)
-    t = torch.randint(low, high, (1,), generator=generator)
+    least, most = round(distillation.sds_noise_min * steps), round(distillation.sds_noise_max * steps)
+    t = torch.randint(least, most, (1,), generator=generator)
     with torch.no_grad():
         noise = torch.randn(image.shape, generator=generator).to(image.device)
-        predicted = network(network.schedule.add_noise(image, noise, t), t, guide).clamp(-1, 1)
+        predicted = network(network.schedule.add_noise(image, noise, t), t, low).clamp(-1, 1)
         signal, spread = network.schedule.signal_and_noise(t, image)
     return 0.5 * (signal * spread * (image - predicted).square()).sum() / (3 * max(1, len(pixels)))

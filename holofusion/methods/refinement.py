@@ -37,6 +37,7 @@ def refine(grids: Tensor, decoder: nn.Module, data: PreparedCategory, settings, 
             generator = generator_for(seed, "refine", first, step)
             views = draw_views(data, names, refinement.views, generator, grids.device)
             rgb, opacity = photometric_error(settings, part, decoder, views, warmup.rays, generator)
+            # not backward(): the decoder's parameters take no gradients
             (part.grad,) = torch.autograd.grad(len(names) * (rgb + warmup.mask_weight * opacity), part)
             optimiser.step()
         refined.append(part.detach())

@@ -52,7 +52,7 @@ class SuperResolution(nn.Module):
 
         Each image is noised at `draws` levels: a render costs as much as several predictions from it.
         """
-        clean, low = ((images * 2 - 1).repeat(self.settings.draws, 1, 1, 1), low.repeat(self.settings.draws, 1, 1, 1))
+        clean, low = (part.repeat(self.settings.draws, 1, 1, 1) for part in (images * 2 - 1, low))
         t = torch.randint(self.schedule.steps, (len(clean),), generator=generator)
         noise = torch.randn(clean.shape, generator=generator).to(clean.device)
         return (self(self.schedule.add_noise(clean, noise, t), t, low) - clean).square().mean()
@@ -68,33 +68,32 @@ class SuperResolution(nn.Module):
         image = F.interpolate(low[:, :3], size=(size, size), mode="bilinear", align_corners=False)
         if not support_of(low).any():
             return image
-        rows, columns = self.window(low, size)
-        factor = size // low.shape[-1]
-        low = low[:, :, rows, columns]
-        noise = torch.randn((len(low), 3, *(factor * side for side in low.shape[2:])), generator=generator)
+        inside_low, inside = self.windows(low, size)
+        low = low[inside_low]
+        noise = torch.randn(image[inside].shape, generator=generator)
         ancestral = generator if sharpening.sampler == "ddpm" else None
         clean = sample(
             lambda x, t: self(x, t, low).clamp(-1, 1),
             self.schedule, noise.to(low.device), sharpening.steps, ancestral, sharpening.end,
         )  # fmt: skip
-        image[:, :, scaled(rows, factor), scaled(columns, factor)] = (clean + 1) / 2
+        image[inside] = (clean + 1) / 2
         return image
 
-    def window(self, low: Tensor, size: int) -> tuple[slice, slice]:
-        """Rows and columns of the renders (B, 4, s, s) that hold their support, of a size the U-Net can halve at `size`."""
+    def windows(self, low: Tensor, size: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+        """Where renders (B, 4, s, s) show the object, as an index of them and as one of images (B, C, size, size).
+
+        The window is of a size that the U-Net can halve.
+        """
         divisor, factor = 2 ** len(self.settings.channels), size // low.shape[-1]
         shown = support_of(low).amax((0, 1))
-        return tuple(_stretch(shown.any(axis), divisor // math.gcd(divisor, factor)) for axis in (1, 0))
+        sides = [_stretch(shown.any(axis), divisor // math.gcd(divisor, factor)) for axis in (1, 0)]
+        scaled = [slice(factor * side.start, factor * side.stop) for side in sides]
+        return (slice(None), slice(None), *sides), (slice(None), slice(None), *scaled)
 
 
 def support_of(low: Tensor) -> Tensor:
     """Where detail can be (B, 1, s, s) bool: pixels of the render (B, 4, s, s) that show the object, and their neighbours."""
     return F.max_pool2d(low[:, 3:], 3, stride=1, padding=1) > 0.02
-
-
-def scaled(window: slice, factor: int) -> slice:
-    """The same window on images `factor` times larger."""
-    return slice(factor * window.start, factor * window.stop)
 
 
 def _stretch(line: Tensor, multiple: int) -> slice:

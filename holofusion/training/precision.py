@@ -22,7 +22,7 @@ def resolve_precision(device: torch.device, precision: str) -> str:
 
 @cache
 def has_bf16(device_type: str) -> bool:
-    """Whether the hardware has instructions for bf16. Without them torch emulates it, up to a hundred times slower than fp32."""
+    """Whether the hardware has instructions for bf16. Without them torch emulates it, slower than fp32."""
     if device_type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_avx512_bf16_supported()
