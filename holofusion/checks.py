@@ -32,7 +32,7 @@ SMALLEST_SIDE = 3
 def with_overrides(params: Params, method: str | None) -> dict[str, Any]:
     """All settings as plain values, with those that the method's own section changes."""
     content = params.model_dump(mode="json")
-    changes = content.get(method) or {}
+    changes = {} if method is None or ENTRIES[method].implementation else content.get(method) or {}
     for section, values in changes.items():
         content[section] |= {key: value for key, value in (values or {}).items() if value is not None}
     return content

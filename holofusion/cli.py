@@ -123,13 +123,15 @@ def warmup(
 def train(
     config: Config,
     data: Data,
-    warmup: _path("finished warm-up, results/warmup/CATEGORY-sSEED", "--warmup"),
     out: Out,
+    warmup: Annotated[
+        Path | None, typer.Option(help="finished warm-up, results/warmup/CATEGORY-sSEED, if the method needs it")
+    ] = None,
     threads: Threads = 1,
     device: Device = "auto",
     log: Log = None,
 ) -> None:
-    """Train the 3D denoiser and super-resolution. Killed and started again, it goes on where it stopped.
+    """Train a method. Killed and started again, it goes on where it stopped.
 
     Example: holofusion train --config results/config/train/holofusion-hydrant-s0.yaml --data results/data/hydrant
     --warmup results/warmup/hydrant-s0 --out results/runs/holofusion-hydrant-s0 --threads 2

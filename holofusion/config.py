@@ -135,14 +135,21 @@ def _resolve(
     params: Params, step: str, name: str, method: str | None, category: str | None, seed: int = DATA_SEED
 ) -> dict[str, Any]:
     """The content of one resolved file; `method` is the one whose own section applies."""
-    kind = f"sample from {ENTRIES[method].sampled_from}" if step == "sample" else step
     content = with_overrides(params, method)
-    settings = {section: content[section] for section in SLICES[kind]}
+    settings = {section: content[section] for section in _sections(step, method)}
     identity = {"method": method, "category": category, "seed": seed, "settings": settings}
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     config_hash = hashlib.sha256(canonical.encode()).hexdigest()
     return {"step": step, "name": name, "method": method, "category": category, "seed": seed,
             "config_hash": config_hash, "settings": settings}  # fmt: skip
+
+
+def _sections(step: str, method: str | None) -> tuple[str, ...]:
+    """The sections of params.yaml that a step of a method reads."""
+    entry = ENTRIES.get(method)
+    if entry and entry.implementation and step in ("train", "sample"):
+        return (*entry.sections, "sampling") if step == "sample" else entry.sections
+    return SLICES[f"sample from {entry.sampled_from}" if step == "sample" else step]
 
 
 def resolved_steps(params: Params) -> Iterator[dict[str, Any]]:
@@ -153,8 +160,9 @@ def resolved_steps(params: Params) -> Iterator[dict[str, Any]]:
         yield _resolve(params, "prepare", category, None, category)
         yield _resolve(params, "evaluate", f"real_floor-{category}", None, category)
         for seed in params.seeds:
-            yield _resolve(params, "warmup", f"{category}-s{seed}", None, category, seed)
             for method in params.methods:
+                if ENTRIES[method].implementation is None:
+                    yield _resolve(params, "warmup", f"{category}-s{seed}", None, category, seed)
                 trained, source = ENTRIES[method].trained_by, ENTRIES[method].sampled_from
                 steps = [("train", trained), ("sample", coarse_of(method))]
                 steps += [("hypotheses", trained)] if source == "hypotheses" else []

@@ -216,6 +216,52 @@ class Distillation(Section):
     checkpoint_every: Count = Field(description="steps between saved states")
 
 
+class Adversarial(Section):
+    """What the methods with a discriminator share."""
+
+    batch: int = Field(description="images per step, each of another object", ge=2)
+    width: Width = Field(description="channels of the discriminator at full size; doubled at each halving, up to 8 times")
+    learning_rate: Positive = Field(description="Adam's step size for the discriminator")
+    r1: Weight = Field(description="weight (gamma) of the R1 penalty on real images")
+    r1_every: Count = Field(description="steps between R1 penalties, each counted that many times")
+    augmentation: Share = Field(description="strength of the differentiable augmentation of all images; 0: none")
+    ema: float = Field(description="decay of the running average of the weights, per step", ge=0, lt=1)
+    checkpoint_every: Count = Field(description="steps between saved states")
+
+
+class PiGan(Section):
+    """pi-GAN: a FiLM-SIREN radiance field against a progressive discriminator."""
+
+    steps: Count = Field(description="training steps")
+    image_size: int = Field(description="side of the images at the end of training, px; a power of 2", ge=8, le=256)
+    doublings: int = Field(description="times that side doubles during training", ge=0)
+    latent: Count = Field(description="numbers in a latent code")
+    width: Count = Field(description="units per layer of the field and of the mapping network")
+    layers: Count = Field(description="layers before the density; one more follows for colour")
+    coarse_samples: Count = Field(description="evenly spaced points per ray")
+    importance_samples: int = Field(description="further points per ray, where the first met density", ge=0)
+    learning_rate: Positive = Field(description="Adam's step size for the generator")
+
+
+class EG3D(Section):
+    """EG3D: StyleGAN2 tri-planes, rendered to features and upsampled, against a dual discriminator."""
+
+    steps: Count = Field(description="training steps")
+    raw_size: int = Field(description="side of the rendered feature image, px; images are 4 times as large; a power of 2",
+                          ge=4, le=128)  # fmt: skip
+    latent: Count = Field(description="numbers in a latent code, and in a style")
+    plane_resolution: int = Field(description="side of each plane; a power of 2", ge=8, le=256)
+    features: Count = Field(description="features per plane")
+    width: Count = Field(description="channels of the backbone at full resolution; doubled at each halving, up to 8 times")
+    channels: int = Field(description="channels of the rendered feature image; the first three are colour", ge=3)
+    upsampler_width: int = Field(description="channels of the super-resolution module", ge=2, multiple_of=2)
+    coarse_samples: Count = Field(description="evenly spaced points per ray")
+    importance_samples: int = Field(description="further points per ray, where the first met density", ge=0)
+    learning_rate: Positive = Field(description="Adam's step size for the generator")
+    density_weight: Weight = Field(description="weight of the density regularisation")
+    pose_conditioning: bool = Field(description="whether the generator is told a camera, its own or another's")
+
+
 class Render(Section):
     """Pictures of finished scenes."""
 
@@ -297,6 +343,9 @@ class Params(Section):
     holofusion_mse: DistillationOverrides = Field(description="what this row changes")
     holofusion_sds: DistillationOverrides = Field(description="what this row changes")
     holodiffusion_nobootstrap: TrainingOverrides = Field(description="what this row changes")
+    adversarial: Adversarial
+    pigan: PiGan
+    eg3d: EG3D
     render: Render
     evaluation: Evaluation
     report: Report

@@ -6,6 +6,7 @@ Imports nothing heavy: the workflow reads it to know which jobs there are.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 
 
 @dataclass(frozen=True)
@@ -15,13 +16,18 @@ class Entry:
     trained_by: the method whose training gives the weights; rows that differ only in a later step share one.
     sampled_from: what its scenes are made from: "noise" (with the weights alone), "coarse" (the scenes of the "noise"
     row of the same training, seed by seed) or "hypotheses" (these, and their super-resolved views).
-    sections: sections of params.yaml that the section named like the method may change.
+    sections: without an implementation, the sections of params.yaml that the section named like the method may change;
+    with one, the sections that its training and sampling read.
+    implementation: "module:Class" of a method that trains by itself, without the warm-up. The class is a torch module
+    built from these sections, with `training_step`, `sample(seed)`, `parameter_groups`, `objects_per_batch`,
+    `views_per_object` and `scene_class`.
     """
 
     name: str
     trained_by: str
     sampled_from: str
     sections: tuple[str, ...] = ()
+    implementation: str | None = None
 
 
 ENTRIES: dict[str, Entry] = {
@@ -33,6 +39,8 @@ ENTRIES: dict[str, Entry] = {
         Entry("holodiffusion_star", "holofusion", "coarse"),
         Entry("holodiffusion", "holofusion", "noise"),
         Entry("holodiffusion_nobootstrap", "holodiffusion_nobootstrap", "noise", ("training", "superresolution")),
+        Entry("pigan", "pigan", "noise", ("volume", "adversarial", "pigan"), "holofusion.methods.pigan:PiGan"),
+        Entry("eg3d", "eg3d", "noise", ("volume", "adversarial", "eg3d"), "holofusion.methods.eg3d:EG3D"),
     )
 }
 
@@ -41,3 +49,9 @@ def coarse_of(name: str) -> str:
     """The method whose scenes come straight from the weights that method `name` uses."""
     trained_by = ENTRIES[name].trained_by
     return next(e.name for e in ENTRIES.values() if e.trained_by == trained_by and e.sampled_from == "noise")
+
+
+def method_class(name: str) -> type:
+    """The class of a method that trains by itself."""
+    module, _, attribute = ENTRIES[name].implementation.partition(":")
+    return getattr(import_module(module), attribute)

@@ -23,7 +23,7 @@ from holofusion.files import UserError, read_json, replacing, sha256_of, write_j
 from holofusion.logs import Progress
 from holofusion.methods.distillation import distil
 from holofusion.methods.holodiffusion import HoloDiffusion
-from holofusion.methods.registry import ENTRIES
+from holofusion.methods.registry import ENTRIES, method_class
 from holofusion.methods.scenes import DenseScene, SuperResolvedScene, load_scene, save_scene, unprefixed
 from holofusion.methods.superresolution import SuperResolution
 from holofusion.seeds import generator_for
@@ -53,6 +53,13 @@ def sample_coarse(model: Path, settings, device: torch.device):
         )
 
     return make
+
+
+def sample_alone(model: Path, name: str, settings, device: torch.device):
+    """A function seed -> scene from the averaged weights of a method that trains by itself."""
+    method = method_class(name)(settings)
+    method.load_state_dict(load_file(model / "model.safetensors"))
+    return method.to(device).eval().sample
 
 
 def sample_super_resolved(model: Path, coarse: Path, settings, device: torch.device):
@@ -99,6 +106,8 @@ def run_sample(
             make = sample_distilled(model, coarse, hypotheses, settings, device, partial, stamp)
         elif source == "coarse":
             make = sample_super_resolved(model, _needed(coarse, "coarse"), settings, device)
+        elif ENTRIES[resolved.method].implementation:
+            make = sample_alone(model, resolved.method, settings, device)
         else:
             make = sample_coarse(model, settings, device)
         seeds = shard_seeds(settings.sampling.scenes, settings.sampling.shards, shard)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from holofusion.cameras import Cameras
 from holofusion.files import UserError, read_json, write_json
+from holofusion.methods.registry import ENTRIES, method_class
 from holofusion.methods.superresolution import SuperResolution
 from holofusion.networks.render_mlp import RenderMLP
 from holofusion.rendering.grids import DenseField, SparseField, SparseGrid, occupancy_of
@@ -32,11 +33,14 @@ class Views:
 
 
 @torch.no_grad()
-def render_field(field, cameras: Cameras, size: int, settings, samples) -> Views:
-    """Render one field from every camera, without randomness. samples: the section that says how many points a ray gets."""
+def render_field(field, cameras: Cameras, size: int, settings, samples, channels: int = 3) -> Views:
+    """Render one field from every camera, without randomness.
+
+    samples: the section that says how many points a ray gets. channels: length of the field's colour.
+    """
     extent = settings.volume.extent
-    pixels = torch.zeros(len(cameras), size * size, 5, device=cameras.R.device)
-    pixels[..., :3] = 1.0
+    pixels = torch.zeros(len(cameras), size * size, channels + 2, device=cameras.R.device)
+    pixels[..., :channels] = 1.0
     for index in range(len(cameras)):
         origins, directions = cameras[index].rays(size)
         hit = hits_anything(field, origins, directions, extent, 2 * samples.coarse_samples)
@@ -46,11 +50,13 @@ def render_field(field, cameras: Cameras, size: int, settings, samples) -> Views
                                    samples.coarse_samples, samples.importance_samples)  # fmt: skip
             pixels[index, rays] = torch.cat([part.rgb, part.alpha[..., None], part.depth[..., None]], -1)[0].float()
     pixels = pixels.transpose(1, 2).unflatten(2, (size, size))
-    return Views(pixels[:, :3], pixels[:, 3:4], pixels[:, 4:5])
+    return Views(*pixels.split([channels, 1, 1], 1))
 
 
 def hits_anything(field, origins: Tensor, directions: Tensor, extent: float, samples: int) -> Tensor:
-    """Indices of the rays (1, N, 3) that meet occupied space at any of `samples` evenly spaced points."""
+    """Indices of the rays (1, N, 3) that meet occupied space at any of `samples` evenly spaced points; all, if it is unknown."""
+    if not hasattr(field, "occupied"):
+        return torch.arange(origins.shape[1], device=origins.device)
     depths = stratified_depths(*cube_interval(origins, directions, extent), samples, None)
     points = origins[:, :, None] + depths[..., None] * directions[:, :, None]
     return field.occupied(points)[0].any(-1).nonzero().squeeze(1)
@@ -179,12 +185,16 @@ def load_decoder(tensors: dict[str, Tensor], settings) -> RenderMLP:
 
 
 def save_scene(scene: Scene, folder: Path, facts: dict) -> None:
-    """Write scene.safetensors and scene.json (kind, seed, settings and `facts`) into a folder that exists."""
+    """Write scene.safetensors and scene.json (kind, seed, settings and `facts`) into a folder that exists.
+
+    The kind is one of this module's, or the name of the method whose class has a scene class of its own.
+    """
     tensors = {name: value.detach().cpu().contiguous() for name, value in scene.tensors().items()}
     save_file(tensors, folder / "scene.safetensors")
-    sections = ("volume", "rendering", "superresolution", "sharpening", "distillation")
+    sections = ("volume", "rendering", "superresolution", "sharpening", "distillation", *ENTRIES[facts["method"]].sections)
     plain = {name: vars(getattr(scene.settings, name)) for name in sections if getattr(scene.settings, name, None)}
-    write_json(folder / "scene.json", {"kind": scene.kind, "settings": plain, **facts})
+    kind = getattr(scene, "kind", facts["method"])
+    write_json(folder / "scene.json", {"kind": kind, "settings": plain, **facts})
 
 
 def load_scene(folder: Path, device: torch.device) -> tuple[Scene, dict]:
@@ -198,4 +208,7 @@ def load_scene(folder: Path, device: torch.device) -> tuple[Scene, dict]:
         return SuperResolvedScene.from_tensors(tensors, settings, facts["seed"]), facts
     if facts["kind"] == SparseScene.kind:
         return SparseScene.from_tensors(tensors, settings), facts
-    raise UserError(f"{folder}/scene.json: unknown kind {facts['kind']!r}")
+    entry = ENTRIES.get(facts["kind"])
+    if entry is None or entry.implementation is None:
+        raise UserError(f"{folder}/scene.json: unknown kind {facts['kind']!r}")
+    return method_class(facts["kind"]).scene_class.from_tensors(tensors, settings), facts

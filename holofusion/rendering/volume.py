@@ -1,7 +1,8 @@
 """Emission-absorption rendering of a radiance field inside the cube [-extent, extent]^3.
 
 A field is any callable `field(points) -> (density, colour)` with points (B, N, 3) in world units, density (B, N) >= 0 per
-world unit and colour (B, N, 3) in [0, 1]. It may carry an `occupied(points) -> bool (B, N)` method; samples in empty space
+world unit and colour (B, N, 3) in [0, 1] (or any number of features in place of three). One that sets
+`sees_directions` is called `field(points, directions)`, unit directions (B, N, 3). It may carry an `occupied(points) -> bool (B, N)` method; samples in empty space
 are then skipped. HoloDiffusion renders the same way: coarse samples, then importance samples, coarse ones kept.
 """
 
@@ -65,7 +66,7 @@ def absorption_weights(opacity: Tensor) -> Tensor:
 
 
 def composite(density: Tensor, colour: Tensor, depths: Tensor, far: Tensor) -> Rendered:
-    """March sorted samples over white. density, depths (B, N, n); colour (B, N, n, 3); far (B, N)."""
+    """March sorted samples over white. density, depths (B, N, n); colour (B, N, n, C); far (B, N)."""
     following = torch.cat([depths[..., 1:], far[..., None]], -1)
     weights = absorption_weights(1.0 - torch.exp(-density * (following - depths).clamp_min(0.0)))
     alpha = weights.sum(-1)
@@ -77,6 +78,9 @@ def _query(field: Field, origins: Tensor, directions: Tensor, depths: Tensor) ->
     """Density (B, N, n) and colour (B, N, n, 3) at the depths; empty space is not evaluated."""
     batch, rays, count = depths.shape
     points = (origins[:, :, None] + depths[..., None] * directions[:, :, None]).reshape(batch, rays * count, 3)
+    if getattr(field, "sees_directions", False):
+        density, colour = field(points, directions.repeat_interleave(count, 1))
+        return density.reshape(batch, rays, count), colour.reshape(batch, rays, count, -1)
     occupied = getattr(field, "occupied", None)
     if occupied is None:
         density, colour = field(points)
@@ -85,7 +89,7 @@ def _query(field: Field, origins: Tensor, directions: Tensor, depths: Tensor) ->
         some_density, some_colour = field(points.reshape(1, -1, 3)[:, keep])
         density = some_density.new_zeros(batch * rays * count).index_copy(0, keep, some_density[0])
         colour = some_colour.new_zeros(batch * rays * count, 3).index_copy(0, keep, some_colour[0])
-    return density.reshape(batch, rays, count), colour.reshape(batch, rays, count, 3)
+    return density.reshape(batch, rays, count), colour.reshape(batch, rays, count, -1)
 
 
 def render_rays(
@@ -114,5 +118,5 @@ def render_rays(
             fresh = extra.contiguous()
         extra_density, extra_colour = _query(field, origins, directions, fresh)
         density = torch.cat([density, extra_density], -1).gather(-1, order)
-        colour = torch.cat([colour, extra_colour], -2).gather(-2, order[..., None].expand(*order.shape, 3))
+        colour = torch.cat([colour, extra_colour], -2).gather(-2, order[..., None].expand(*order.shape, colour.shape[-1]))
     return composite(density, colour, depths, far)

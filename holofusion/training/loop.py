@@ -49,6 +49,7 @@ def fit(
     """
     device = next(method.parameters()).device
     optimiser = torch.optim.Adam(method.parameter_groups(), betas=(0.9, 0.99))
+    limit = getattr(method, "gradient_limit", 1.0)
     base_rates = [group["lr"] for group in optimiser.param_groups]
     average = Average(method, ema)
     done, seconds = load_state(out / "state", stamp, method, optimiser, average)
@@ -66,7 +67,7 @@ def fit(
         losses = method.training_step(batch, step, generator)
         optimiser.zero_grad(set_to_none=True)
         losses["loss"].backward()
-        norm = torch.nn.utils.clip_grad_norm_(method.parameters(), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(method.parameters(), limit)
         values = {name: float(value.detach()) for name, value in losses.items()}
         if not (math.isfinite(values["loss"]) and math.isfinite(float(norm))):
             raise UserError(f"{out}: loss or gradient is not finite at step {step}; lower the learning rate")

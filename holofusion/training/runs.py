@@ -13,6 +13,7 @@ from holofusion.files import UserError, sha256_of
 from holofusion.methods.holodiffusion import VoxelAutoencoder
 from holofusion.methods.holofusion import HoloFusion
 from holofusion.methods.refinement import refine
+from holofusion.methods.registry import ENTRIES, method_class
 from holofusion.seeds import generator_for
 from holofusion.training.checkpoint import stamp_of
 from holofusion.training.loop import averaged_tensors, fit, save_model
@@ -47,7 +48,33 @@ def run_warmup(resolved, data_folder: Path, out: Path, device: torch.device) -> 
     save_model(out, tensors, resolved, warmup.steps, seconds + time.monotonic() - began, method)
 
 
-def run_train(resolved, data_folder: Path, warmup_folder: Path, out: Path, device: torch.device) -> None:
+def run_train(resolved, data_folder: Path, warmup_folder: Path | None, out: Path, device: torch.device) -> None:
+    """Train the method of `resolved`: by itself, or, for those of HoloFusion's family, on the warm-up's grids.
+
+    Raises UserError when such a one is given no warm-up.
+    """
+    if ENTRIES[resolved.method].implementation:
+        return _train_alone(resolved, data_folder, out, device)
+    if warmup_folder is None:
+        raise UserError(f"--warmup: {resolved.method} trains on a warm-up; name its folder")
+    _train_denoiser(resolved, data_folder, warmup_folder, out, device)
+
+
+def _train_alone(resolved, data_folder: Path, out: Path, device: torch.device) -> None:
+    """Train a method that needs the images and cameras only. The section named like it holds steps and the rest."""
+    settings, data = resolved.settings, PreparedCategory.load(data_folder)
+    method = build(method_class(resolved.method), settings, device, resolved.seed, resolved.method)
+    if hasattr(method, "prepare"):
+        method.prepare(data)
+    own, shared = getattr(settings, resolved.method), settings.adversarial
+    stamp = stamp_of(resolved.hash, resolve_precision(device, settings.volume.precision), data_hash(data))
+    average, seconds = fit(
+        method, data, resolved.seed, stamp, out, own.steps, shared.ema, shared.checkpoint_every, "train"
+    )
+    save_model(out, averaged_tensors(method, average), resolved, own.steps, seconds, method)
+
+
+def _train_denoiser(resolved, data_folder: Path, warmup_folder: Path, out: Path, device: torch.device) -> None:
     """Train the 3D denoiser, with super-resolution where the settings ask for it, on the warm-up's grids."""
     settings, data = resolved.settings, PreparedCategory.load(data_folder)
     warmup = load_file(warmup_folder / "model.safetensors", device=str(device))

@@ -28,6 +28,13 @@ def trained_run(wildcards):
     return f"<results>/runs/{method}-{wildcards.category}-s{wildcards.seed}"
 
 
+def warmup(wildcards):
+    """The warm-up's weights, or nothing for a method that trains by itself: the input `warmup` of the rule `train_run`."""
+    if ENTRIES[wildcards.method].implementation:
+        return []
+    return f"<results>/warmup/{wildcards.category}-s{wildcards.seed}/model.safetensors"
+
+
 def weights(wildcards):
     return f"{trained_run(wildcards)}/model.safetensors"
 

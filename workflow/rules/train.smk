@@ -28,7 +28,7 @@ rule train_run:
     input:
         config="<results>/config/train/{method}-{category}-s{seed}.yaml",
         data="<results>/data/{category}",
-        warmup="<results>/warmup/{category}-s{seed}/model.safetensors",
+        warmup=warmup,
     output:
         multiext(
             "<results>/runs/{method}-{category}-s{seed}/",
@@ -45,10 +45,12 @@ rule train_run:
         runtime=1440,
         gpu=GPU,
     params:
-        warmup=lambda wildcards, input: str(Path(input.warmup).parent),
+        warmup=lambda wildcards, input: (
+            f"--warmup {Path(input.warmup).parent}" if input.warmup else ""
+        ),
         out=lambda wildcards, output: str(Path(output[0]).parent),
     shell:
-        "holofusion train --config {input.config} --data {input.data} --warmup {params.warmup} --out {params.out}"
+        "holofusion train --config {input.config} --data {input.data} {params.warmup} --out {params.out}"
         " --threads {threads} --log {log}"
 
 

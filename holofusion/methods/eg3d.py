@@ -1,0 +1,212 @@
+"""EG3D (Chan, Lin, Chan, Nagano et al., CVPR 2022), written from the paper.
+
+Kept: a StyleGAN2 backbone that makes tri-planes, averaged plane features, a small decoder without view direction, volume
+rendering of a feature image at low resolution whose first three channels are the raw colours, a super-resolution module
+driven by the style, dual discrimination, a camera-conditioned discriminator, optional pose conditioning of the generator
+with its swap schedule, density regularisation, non-saturating loss with R1, averaged weights.
+Departures: bilinear resampling; differentiable augmentation in place of ADA; both players step together; the camera
+label is rotation, centre, focal length and principal point (16 numbers); sizes are settings.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from holofusion.cameras import Cameras
+from holofusion.data.views import PreparedCategory
+from holofusion.methods.scenes import Views, prefixed, render_field, unprefixed
+from holofusion.networks.discriminator import Discriminator
+from holofusion.networks.style import EqualLinear, MappingNetwork, ModulatedConv, StyleBackbone, StyledLayer
+from holofusion.networks.triplane import sample_planes
+from holofusion.rendering.volume import render_rays
+from holofusion.seeds import generator_for
+from holofusion.training.adversarial import GRADIENT_LIMIT, adversarial_losses
+from holofusion.training.batches import ViewBatch
+
+LABEL = 16  # numbers that describe a camera
+POSES = 64  # training cameras kept for pose conditioning at sampling time
+DENSITY_EVERY, DENSITY_POINTS, DENSITY_SHIFT = 4, 1000, 0.004  # density regularisation, as published
+
+
+def camera_label(cameras: Cameras) -> Tensor:
+    """Rotation, centre, focal length and principal point of every camera: (B, 16)."""
+    return torch.cat([cameras.R.flatten(1), cameras.centers(), cameras.focal, cameras.principal], 1)
+
+
+class PlaneDecoder(nn.Module):
+    """Plane features (B, N, C) -> density (B, N) per world unit and features (B, N, channels) whose first three are colour."""
+
+    def __init__(self, features: int, width: int, channels: int, density_scale: float) -> None:
+        super().__init__()
+        self.hidden, self.out = EqualLinear(features, width), EqualLinear(width, 1 + channels)
+        self.density_scale = density_scale
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        raw = self.out(F.softplus(self.hidden(features)))
+        # sigmoid widened a little, so that pure black and white are reached
+        return self.density_scale * F.softplus(raw[..., 0] - 1), torch.sigmoid(raw[..., 1:]) * 1.002 - 0.001
+
+
+class TriPlaneField:
+    """The field of a batch of planes (B, 3, C, n, n)."""
+
+    def __init__(self, planes: Tensor, decoder: PlaneDecoder, extent: float) -> None:
+        self.planes, self.decoder, self.extent = planes, decoder, extent
+
+    def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        return self.decoder(sample_planes(self.planes, points, self.extent).mean(1))
+
+
+class Upsampler(nn.Module):
+    """The super-resolution module: feature images (B, channels, s, s) -> RGB (B, 3, 4 s, 4 s), in two styled blocks."""
+
+    def __init__(self, channels: int, width: int, latent: int) -> None:
+        super().__init__()
+        self.blocks, self.heads = nn.ModuleList(), nn.ModuleList()
+        for inputs, outputs in ((channels, width), (width, width // 2)):
+            self.blocks.append(nn.ModuleList([
+                StyledLayer(inputs, outputs, latent, upsample=True, noise=False),
+                StyledLayer(outputs, outputs, latent, upsample=False, noise=False),
+            ]))  # fmt: skip
+            self.heads.append(ModulatedConv(outputs, 3, 1, latent, demodulate=False))
+
+    def forward(self, features: Tensor, w: Tensor) -> Tensor:
+        image, x = features[:, :3], features
+        for block, head in zip(self.blocks, self.heads, strict=True):
+            for layer in block:
+                x = layer(x, w, None)
+            image = F.interpolate(image, scale_factor=2, mode="bilinear", align_corners=False) + 0.1 * head(x, w)
+        return image
+
+
+class EG3D(nn.Module):
+    """Generator and discriminator of EG3D."""
+
+    gradient_limit = GRADIENT_LIMIT
+
+    def __init__(self, settings) -> None:
+        super().__init__()
+        self.settings, section = settings, settings.eg3d
+        label = LABEL if section.pose_conditioning else 0
+        self.mapping = MappingNetwork(section.latent, 2, label)
+        self.backbone = StyleBackbone(section.latent, 3 * section.features, section.plane_resolution, section.width)
+        self.decoder = PlaneDecoder(section.features, 32, section.channels, settings.volume.density_scale)
+        self.upsampler = Upsampler(section.channels, section.upsampler_width, section.latent)
+        self.discriminator = Discriminator(6, 4 * section.raw_size, settings.adversarial.width, LABEL)
+        self.register_buffer("poses", torch.zeros(POSES, LABEL))
+        self.objects_per_batch, self.views_per_object = settings.adversarial.batch, 1
+
+    def prepare(self, data: PreparedCategory) -> None:
+        """Keep some training cameras, for pose conditioning at sampling time."""
+        rows = [row for name in data.train for row in data.frames[name]]
+        chosen = torch.linspace(0, len(rows) - 1, POSES).round().long().tolist()
+        self.poses.copy_(camera_label(data.cameras[[rows[index] for index in chosen]]))
+
+    def parameter_groups(self) -> list[dict]:
+        parts = (self.mapping, self.backbone, self.decoder, self.upsampler)
+        generator = [parameter for part in parts for parameter in part.parameters()]
+        return [
+            {"params": generator, "lr": self.settings.eg3d.learning_rate, "betas": (0.0, 0.99)},
+            {"params": list(self.discriminator.parameters()), "lr": self.settings.adversarial.learning_rate, "betas": (0.0, 0.99)},
+        ]  # fmt: skip
+
+    def planes(self, w: Tensor, generator: torch.Generator) -> Tensor:
+        """Tri-planes (B, 3, C, n, n) of styles w (B, latent)."""
+        return self.backbone(w, generator).unflatten(1, (3, -1))
+
+    def pose_label(self, cameras: Cameras, step: int, generator: torch.Generator) -> Tensor | None:
+        """The label that conditions the generator: the view's own camera, or another's, with a probability that falls
+        from 1 to 0.5 over the run, lest the scene turn with the camera."""
+        if not self.settings.eg3d.pose_conditioning:
+            return None
+        label = camera_label(cameras)
+        swapped = torch.rand(len(label), 1, generator=generator) < 1 - 0.5 * step / self.settings.eg3d.steps
+        return torch.where(swapped.to(label.device), label.roll(1, 0), label)
+
+    def training_step(self, batch: ViewBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Losses of both players on the batch's images, and on fakes from the same cameras."""
+        section, cameras = self.settings.eg3d, batch.cameras
+        size = section.raw_size
+        real = batch.resized(4 * size).images.flatten(0, 1)
+        z = torch.randn((len(real), section.latent), generator=generator).to(real.device)
+        w = self.mapping(z, self.pose_label(cameras, step, generator))
+        field = TriPlaneField(self.planes(w, generator), self.decoder, self.settings.volume.extent)
+        rendered = render_rays(field, *cameras.rays(size), self.settings.volume.extent,
+                               section.coarse_samples, section.importance_samples, generator)  # fmt: skip
+        features = rendered.rgb.transpose(1, 2).unflatten(2, (size, size))
+        fake = dual(self.upsampler(features, w), features[:, :3])
+        label = camera_label(cameras)
+        losses = adversarial_losses(
+            self.discriminator, lambda images: self.discriminator(images, label.repeat(len(images) // len(label), 1)),
+            dual(real, F.interpolate(real, scale_factor=0.25, mode="area")), fake, step, self.settings.adversarial, generator,
+        )  # fmt: skip
+        if step % DENSITY_EVERY == 0:
+            losses["smoothness"] = self.density_roughness(field, generator)
+            losses["loss"] = losses["loss"] + DENSITY_EVERY * section.density_weight * losses["smoothness"]
+        return losses
+
+    def density_roughness(self, field: TriPlaneField, generator: torch.Generator) -> Tensor:
+        """Mean absolute difference of density between random points and points close to them."""
+        shape = (len(field.planes), DENSITY_POINTS, 3)
+        points = (2 * torch.rand(shape, generator=generator) - 1) * field.extent
+        near = points + DENSITY_SHIFT * torch.randn(shape, generator=generator)
+        density = field(torch.cat([points, near], 1).to(field.planes.device))[0]
+        first, second = density.chunk(2, 1)
+        return (first - second).abs().mean()
+
+    @torch.no_grad()
+    def sample(self, seed: int) -> EG3DScene:
+        """The scene of one seed."""
+        generator = generator_for("coarse", seed)
+        z = torch.randn((1, self.settings.eg3d.latent), generator=generator).to(self.poses.device)
+        pose = self.poses[int(torch.randint(POSES, (1,), generator=generator))][None]
+        w = self.mapping(z, pose if self.settings.eg3d.pose_conditioning else None)
+        return EG3DScene(self.planes(w, generator), w, self.decoder, self.upsampler, self.settings)
+
+
+def dual(image: Tensor, raw: Tensor) -> Tensor:
+    """What the discriminator sees: the image (B, 3, S, S) and the raw one (B, 3, s, s) at its size, channel-wise."""
+    return torch.cat([image, F.interpolate(raw, size=image.shape[2:], mode="bilinear", align_corners=False)], 1)
+
+
+class EG3DScene:
+    """Planes (1, 3, C, n, n) and style of one latent. Geometry is one field; the upsampler works on each view alone."""
+
+    def __init__(self, planes: Tensor, w: Tensor, decoder: PlaneDecoder, upsampler: Upsampler, settings) -> None:
+        self.field, self.w, self.upsampler = TriPlaneField(planes, decoder, settings.volume.extent), w, upsampler
+        self.settings = settings
+
+    @torch.no_grad()
+    def render(self, cameras: Cameras, size: int) -> Views:
+        """Views at `size`; where that is not four times the raw size, the upsampler's image is resized."""
+        section = self.settings.eg3d
+        raw = render_field(self.field, cameras, section.raw_size, self.settings, section, section.channels)
+        images = self.upsampler(raw.rgb, self.w.expand(len(cameras), -1)).clamp(0, 1)
+        mode = "area" if size < images.shape[-1] else "bilinear"
+        flat = (F.interpolate(part, size=(size, size), mode="bilinear") for part in (raw.alpha, raw.depth))
+        return Views(F.interpolate(images, size=(size, size), mode=mode), *flat)
+
+    @torch.no_grad()
+    def density(self, points: Tensor) -> Tensor:
+        """Density (N,) per world unit at points (N, 3)."""
+        return self.field(points[None])[0][0]
+
+    def tensors(self) -> dict[str, Tensor]:
+        parts = {"decoder": self.field.decoder, "upsampler": self.upsampler}
+        weights = [prefixed(name, part.state_dict()) for name, part in parts.items()]
+        return {"planes": self.field.planes, "w": self.w, **weights[0], **weights[1]}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor], settings) -> EG3DScene:
+        section = settings.eg3d
+        decoder = PlaneDecoder(section.features, 32, section.channels, settings.volume.density_scale)
+        upsampler = Upsampler(section.channels, section.upsampler_width, section.latent)
+        for name, part in {"decoder": decoder, "upsampler": upsampler}.items():
+            part.load_state_dict(unprefixed(name, tensors))
+            part.to(tensors["w"].device)
+        return cls(tensors["planes"], tensors["w"], decoder, upsampler, settings)
+
+
+EG3D.scene_class = EG3DScene
