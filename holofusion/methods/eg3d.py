@@ -97,6 +97,8 @@ class EG3D(nn.Module):
         self.discriminator = Discriminator(6, 4 * section.raw_size, settings.adversarial.width, LABEL)
         self.register_buffer("poses", torch.zeros(POSES, LABEL))
         self.objects_per_batch, self.views_per_object = settings.adversarial.batch, 1
+        self.steps, self.ema = section.steps, settings.adversarial.ema
+        self.checkpoint_every = settings.adversarial.checkpoint_every
 
     def prepare(self, data: PreparedCategory) -> None:
         """Keep some training cameras, for pose conditioning at sampling time."""
@@ -183,7 +185,8 @@ class EG3DScene:
         """Views at `size`; where that is not four times the raw size, the upsampler's image is resized."""
         section = self.settings.eg3d
         raw = render_field(self.field, cameras, section.raw_size, self.settings, section, section.channels)
-        images = self.upsampler(raw.rgb, self.w.expand(len(cameras), -1)).clamp(0, 1)
+        # one by one: rounding must not depend on how views are batched
+        images = torch.cat([self.upsampler(view, self.w) for view in raw.rgb.split(1)]).clamp(0, 1)
         mode = "area" if size < images.shape[-1] else "bilinear"
         flat = (F.interpolate(part, size=(size, size), mode="bilinear") for part in (raw.alpha, raw.depth))
         return Views(F.interpolate(images, size=(size, size), mode=mode), *flat)

@@ -78,6 +78,8 @@ class PiGan(nn.Module):
         largest = section.image_size
         self.discriminator = Discriminator(3, largest, settings.adversarial.width, coordinates=True)
         self.objects_per_batch, self.views_per_object = settings.adversarial.batch, 1
+        self.steps, self.ema = section.steps, settings.adversarial.ema
+        self.checkpoint_every = settings.adversarial.checkpoint_every
 
     def parameter_groups(self) -> list[dict]:
         rate = self.settings.pigan.learning_rate

@@ -19,8 +19,8 @@ class Entry:
     sections: without an implementation, the sections of params.yaml that the section named like the method may change;
     with one, the sections that its training and sampling read.
     implementation: "module:Class" of a method that trains by itself, without the warm-up. The class is a torch module
-    built from these sections, with `training_step`, `sample(seed)`, `parameter_groups`, `objects_per_batch`,
-    `views_per_object` and `scene_class`.
+    built from these sections, with `training_step`, `parameter_groups`, `sample(seed)`, `scene_class`, and the numbers
+    `steps`, `ema`, `checkpoint_every`, `objects_per_batch` and `views_per_object`.
     """
 
     name: str
@@ -41,6 +41,8 @@ ENTRIES: dict[str, Entry] = {
         Entry("holodiffusion_nobootstrap", "holodiffusion_nobootstrap", "noise", ("training", "superresolution")),
         Entry("pigan", "pigan", "noise", ("volume", "adversarial", "pigan"), "holofusion.methods.pigan:PiGan"),
         Entry("eg3d", "eg3d", "noise", ("volume", "adversarial", "eg3d"), "holofusion.methods.eg3d:EG3D"),
+        Entry("get3d", "get3d", "noise", ("volume", "adversarial", "get3d"), "holofusion.methods.get3d:GET3D"),
+        Entry("sds", "sds", "noise", ("volume", "sds"), "holofusion.methods.sds:ScoreDistillation"),
     )
 }
 

@@ -194,6 +194,8 @@ def save_scene(scene: Scene, folder: Path, facts: dict) -> None:
     sections = ("volume", "rendering", "superresolution", "sharpening", "distillation", *ENTRIES[facts["method"]].sections)
     plain = {name: vars(getattr(scene.settings, name)) for name in sections if getattr(scene.settings, name, None)}
     kind = getattr(scene, "kind", facts["method"])
+    if hasattr(scene, "export"):
+        scene.export(folder)
     write_json(folder / "scene.json", {"kind": kind, "settings": plain, **facts})
 
 

@@ -53,21 +53,21 @@ def augment(images: Tensor, strength: float, generator: torch.Generator) -> Tens
     """Random brightness, saturation, contrast and shift of images (B, C, s, s) in [0, 1], with gradients.
 
     strength 0 leaves them as they are, 1 is Zhao et al.'s. Colour changes touch only what is not background: they act on the
-    difference from white. All triples of channels of one image change alike; a single channel is only shifted.
+    difference from white. All triples of channels of one image change alike; a channel beyond them (transparency) is only
+    shifted. What comes in at the rim is 1.
     """
     if strength == 0:
         return images
     count, channels, size = images.shape[:3]
     change = strength * (torch.rand((3, count, 1, 1, 1, 1), generator=generator) - 0.5).to(images.device)
-    if channels % 3 == 0:
-        ink = (1 - images).unflatten(1, (-1, 3))
-        grey = ink.mean(2, keepdim=True)
-        ink = (grey + (ink - grey) * (1 + 2 * change[0])) * (1 + change[1]) * (1 + change[2])
-        images = 1 - ink.flatten(1, 2)
+    coloured = channels // 3 * 3
+    ink = (1 - images[:, :coloured]).unflatten(1, (-1, 3))
+    grey = ink.mean(2, keepdim=True)
+    ink = (grey + (ink - grey) * (1 + 2 * change[0])) * (1 + change[1]) * (1 + change[2])
+    images = torch.cat([1 - ink.flatten(1, 2), images[:, coloured:]], 1)
     reach = round(size / 8 * strength)
     shift = torch.randint(-reach, reach + 1, (count, 2), generator=generator).tolist()
-    rim = images.new_ones(()) if channels % 3 == 0 else images.new_zeros(())
-    padded = F.pad(images, [reach] * 4, value=float(rim))
+    padded = F.pad(images, [reach] * 4, value=1.0)
     return torch.stack([
         image[:, reach + dy : reach + dy + size, reach + dx : reach + dx + size]
         for image, (dy, dx) in zip(padded, shift, strict=True)

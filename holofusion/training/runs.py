@@ -61,17 +61,16 @@ def run_train(resolved, data_folder: Path, warmup_folder: Path | None, out: Path
 
 
 def _train_alone(resolved, data_folder: Path, out: Path, device: torch.device) -> None:
-    """Train a method that needs the images and cameras only. The section named like it holds steps and the rest."""
+    """Train a method that needs the images and cameras only."""
     settings, data = resolved.settings, PreparedCategory.load(data_folder)
     method = build(method_class(resolved.method), settings, device, resolved.seed, resolved.method)
     if hasattr(method, "prepare"):
         method.prepare(data)
-    own, shared = getattr(settings, resolved.method), settings.adversarial
     stamp = stamp_of(resolved.hash, resolve_precision(device, settings.volume.precision), data_hash(data))
     average, seconds = fit(
-        method, data, resolved.seed, stamp, out, own.steps, shared.ema, shared.checkpoint_every, "train"
+        method, data, resolved.seed, stamp, out, method.steps, method.ema, method.checkpoint_every, "train"
     )
-    save_model(out, averaged_tensors(method, average), resolved, own.steps, seconds, method)
+    save_model(out, averaged_tensors(method, average), resolved, method.steps, seconds, method)
 
 
 def _train_denoiser(resolved, data_folder: Path, warmup_folder: Path, out: Path, device: torch.device) -> None:

@@ -1,0 +1,220 @@
+"""GET3D (Gao, Shen, Wang et al., NeurIPS 2022), written from the paper.
+
+Kept: two latents with a mapping network each, tri-planes of geometry from one and of texture from both, summed plane
+features, style-modulated heads for signed distance, deformation and colour, marching tetrahedra on a deformed grid, a
+texture field looked up at visible surface points only, one discriminator for colour and one for the mask, both told the
+camera, regularisation of the signed distance and a guard against empty shapes. Samples are meshes.
+Departures: PyTorch3D's rasteriser with a soft rim in place of nvdiffrast's antialiasing; the signed distance starts
+from a sphere and is positive at the grid's border, so that meshes are closed; two backbones instead of one with two kinds
+of heads; differentiable augmentation; both players step together; the camera label is that of EG3D; sizes are settings.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import trimesh
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from holofusion.cameras import Cameras
+from holofusion.files import replacing
+from holofusion.methods.eg3d import LABEL, camera_label
+from holofusion.methods.scenes import Views, prefixed, unprefixed
+from holofusion.networks.discriminator import Discriminator
+from holofusion.networks.style import MappingNetwork, ModulatedConv, StyleBackbone, leaky
+from holofusion.networks.tetrahedra import EDGES, marching_tetrahedra, tetrahedral_grid
+from holofusion.networks.triplane import sample_planes
+from holofusion.rendering.mesh import rasterise
+from holofusion.seeds import generator_for
+from holofusion.training.adversarial import GRADIENT_LIMIT, adversarial_losses
+from holofusion.training.batches import ViewBatch
+
+SPHERE = 0.5  # radius of the first shape, share of the extent
+HEAD_WIDTH = 32
+DISTANCE_SCALE = 0.25  # cells that the first shapes stray from the sphere: rougher ones have many more faces to draw
+
+
+class StyledHead(nn.Module):
+    """Features (B, N, C) and style (B, latent) -> (B, N, outputs), through one modulated hidden layer."""
+
+    def __init__(self, features: int, outputs: int, latent: int) -> None:
+        super().__init__()
+        self.hidden = ModulatedConv(features, HEAD_WIDTH, 1, latent)
+        self.out = ModulatedConv(HEAD_WIDTH, outputs, 1, latent, demodulate=False)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, features: Tensor, w: Tensor) -> Tensor:
+        x = features.transpose(1, 2)[..., None]
+        return self.out(leaky(self.hidden(x, w)), w)[..., 0].transpose(1, 2) + self.bias
+
+
+class PairedDiscriminator(nn.Module):
+    """Colour and transparency (B, 4, s, s) -> scores (2 B,): of the colours, then of the masks."""
+
+    def __init__(self, size: int, width: int) -> None:
+        super().__init__()
+        self.colour, self.mask = Discriminator(3, size, width, LABEL), Discriminator(1, size, width, LABEL)
+
+    def forward(self, images: Tensor, label: Tensor) -> Tensor:
+        return torch.cat([self.colour(images[:, :3], label), self.mask(images[:, 3:], label)])
+
+
+class TextureField:
+    """Colours (B, N, 3) in [0, 1] of points (B, N, 3), from texture planes and style of one batch of shapes."""
+
+    def __init__(self, planes: Tensor, w: Tensor, head: StyledHead, extent: float) -> None:
+        self.planes, self.w, self.head, self.extent = planes, w, head, extent
+
+    def __call__(self, points: Tensor) -> Tensor:
+        return torch.sigmoid(self.head(sample_planes(self.planes, points, self.extent).sum(1), self.w))
+
+
+def paint(texture: TextureField, vertices: list[Tensor], faces: list[Tensor], cameras: Cameras, size: int) -> Views:
+    """Views of mesh i from camera i; the texture is asked only at visible points (padded to the fullest image)."""
+    surface = rasterise(vertices, faces, cameras, size)
+    count = len(cameras)
+    seen = surface.seen.reshape(count, -1)
+    most = max(1, int(seen.sum(1).max()))
+    order = seen.float().argsort(dim=1, descending=True, stable=True)[:, :most]
+    points = surface.points.reshape(count, -1, 3).gather(1, order[..., None].expand(-1, -1, 3))
+    colour = torch.ones(count, size * size, 3, device=seen.device)
+    colour = colour.scatter(1, order[..., None].expand(-1, -1, 3), texture(points)).reshape(count, size, size, 3)
+    rgb = 1 - surface.alpha[..., None] * (1 - colour)
+    depth = torch.where(surface.seen, surface.depth, torch.zeros_like(surface.depth))
+    return Views(rgb.permute(0, 3, 1, 2), surface.alpha[:, None], depth[:, None])
+
+
+class GET3D(nn.Module):
+    """Generator and discriminators of GET3D."""
+
+    gradient_limit = GRADIENT_LIMIT
+
+    def __init__(self, settings) -> None:
+        super().__init__()
+        self.settings, section = settings, settings.get3d
+        latent, features, resolution = section.latent, section.features, section.plane_resolution
+        self.shape_mapping, self.texture_mapping = MappingNetwork(latent, 8), MappingNetwork(latent, 8)
+        self.shape_planes = StyleBackbone(latent, 3 * features, resolution, section.width)
+        self.texture_planes = StyleBackbone(2 * latent, 3 * features, resolution, section.width)
+        self.distance, self.deformation = StyledHead(features, 1, latent), StyledHead(features, 3, latent)
+        self.texture = StyledHead(features, 3, 2 * latent)
+        self.discriminator = PairedDiscriminator(section.image_size, settings.adversarial.width)
+        vertices, tetrahedra = tetrahedral_grid(section.cells)
+        edges = torch.unique(tetrahedra[:, torch.tensor(EDGES)].reshape(-1, 2).sort(-1).values, dim=0)
+        self.register_buffer("vertices", vertices * settings.volume.extent, persistent=False)
+        self.register_buffer("border", vertices.abs().amax(1) > 1 - 1e-4, persistent=False)
+        self.register_buffer("tetrahedra", tetrahedra, persistent=False)
+        self.register_buffer("edges", edges, persistent=False)
+        self.objects_per_batch, self.views_per_object = section.batch, 1
+        self.steps, self.ema = section.steps, settings.adversarial.ema
+        self.checkpoint_every = settings.adversarial.checkpoint_every
+
+    def parameter_groups(self) -> list[dict]:
+        parts = [part for name, part in self.named_children() if name != "discriminator"]
+        generator = [parameter for part in parts for parameter in part.parameters()]
+        return [
+            {"params": generator, "lr": self.settings.get3d.learning_rate, "betas": (0.0, 0.99)},
+            {"params": list(self.discriminator.parameters()), "lr": self.settings.adversarial.learning_rate, "betas": (0.0, 0.99)},
+        ]  # fmt: skip
+
+    def fields(self, z_shape: Tensor, z_texture: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, TextureField]:
+        """Grid vertices (B, V, 3), signed distances (B, V) in cells, negative inside, and texture of latents (B, latent)."""
+        extent = self.settings.volume.extent
+        w = self.shape_mapping(z_shape)
+        both = torch.cat([w, self.texture_mapping(z_texture)], 1)
+        planes = self.shape_planes(w, generator).unflatten(1, (3, -1))
+        features = sample_planes(planes, self.vertices.expand(len(w), -1, -1), extent).sum(1)
+        cell = 2 * extent / self.settings.get3d.cells
+        sphere = (self.vertices.norm(dim=1) - SPHERE * extent) / cell
+        distance = sphere + DISTANCE_SCALE * self.distance(features, w)[..., 0]
+        distance = torch.where(self.border, distance.clamp_min(0.1), distance)
+        moved = self.vertices + 0.5 * cell * torch.tanh(self.deformation(features, w))
+        texture = self.texture_planes(both, generator).unflatten(1, (3, -1))
+        return moved, distance, TextureField(texture, both, self.texture, extent)
+
+    def regularisation(self, distance: Tensor) -> tuple[Tensor, Tensor]:
+        """(cross-entropy over the edges whose ends differ in sign, guard against shapes without a surface).
+
+        The first discourages floating and inner surfaces; the second pulls the least-inside vertex of an empty (the
+        most-inside of a full) shape across zero.
+        """
+        ends = distance[:, self.edges]
+        first, second = ends.unbind(-1)
+        differ = (first < 0) != (second < 0)
+        first, second = first[differ], second[differ]
+        entropy = F.binary_cross_entropy_with_logits(first, (second > 0).float(), reduction="sum")
+        entropy = entropy + F.binary_cross_entropy_with_logits(second, (first > 0).float(), reduction="sum")
+        inner = distance[:, ~self.border]
+        guard = F.relu(inner.amin(1) + 0.1).mean() + F.relu(0.1 - inner.amax(1)).mean()
+        return entropy / max(1, 2 * int(differ.sum())), guard
+
+    def training_step(self, batch: ViewBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Losses of both players on the batch's images and masks, and on fakes from the same cameras."""
+        section = self.settings.get3d
+        real = batch.resized(section.image_size)
+        images, masks = real.images.flatten(0, 1), real.masks.flatten(0, 1)
+        z = torch.randn((2, len(images), section.latent), generator=generator).to(images.device)
+        moved, distance, texture = self.fields(*z, generator)
+        meshes = [marching_tetrahedra(*pair, self.tetrahedra) for pair in zip(moved, distance, strict=True)]
+        views = paint(texture, *map(list, zip(*meshes, strict=True)), batch.cameras, section.image_size)
+        label = camera_label(batch.cameras)
+        losses = adversarial_losses(
+            self.discriminator, lambda seen: self.discriminator(seen, label),
+            torch.cat([images, 1 - masks], 1), torch.cat([views.rgb, 1 - views.alpha], 1), step,
+            self.settings.adversarial, generator,
+        )  # fmt: skip
+        losses["entropy"], losses["guard"] = self.regularisation(distance)
+        losses["loss"] = losses["loss"] + section.distance_weight * losses["entropy"] + losses["guard"]
+        return losses
+
+    @torch.no_grad()
+    def sample(self, seed: int) -> MeshScene:
+        """The scene of one seed."""
+        generator = generator_for("coarse", seed)
+        z = torch.randn((2, 1, self.settings.get3d.latent), generator=generator).to(self.vertices.device)
+        moved, distance, texture = self.fields(*z, generator)
+        vertices, faces = marching_tetrahedra(moved[0], distance[0], self.tetrahedra)
+        return MeshScene(vertices, faces, texture, self.settings)
+
+
+class MeshScene:
+    """A closed triangle mesh, vertices (M, 3) and faces (F, 3), and its texture field. It has no density."""
+
+    def __init__(self, vertices: Tensor, faces: Tensor, texture: TextureField, settings) -> None:
+        self.vertices, self.faces, self.texture, self.settings = vertices, faces, texture, settings
+
+    @torch.no_grad()
+    def render(self, cameras: Cameras, size: int) -> Views:
+        views = [paint(self.texture, [self.vertices], [self.faces], cameras[i], size) for i in range(len(cameras))]
+        return Views(*(torch.cat([getattr(view, part) for view in views]) for part in ("rgb", "alpha", "depth")))
+
+    def density(self, points: Tensor) -> None:
+        """A surface has none."""
+        return None
+
+    @torch.no_grad()
+    def export(self, folder: Path) -> None:
+        """Write mesh.ply and mesh.glb with vertex colours; nothing for an empty mesh."""
+        if not len(self.faces):
+            return
+        colours = (self.texture(self.vertices[None])[0] * 255).round().byte().cpu().numpy()
+        mesh = trimesh.Trimesh(self.vertices.cpu().numpy(), self.faces.cpu().numpy(), vertex_colors=colours, process=False)
+        for kind in ("ply", "glb"):
+            with replacing(folder / f"mesh.{kind}") as temporary:
+                mesh.export(temporary, file_type=kind)
+
+    def tensors(self) -> dict[str, Tensor]:
+        texture = {"planes": self.texture.planes, "w": self.texture.w}
+        return {"vertices": self.vertices, "faces": self.faces, **texture, **prefixed("head", self.texture.head.state_dict())}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor], settings) -> MeshScene:
+        head = StyledHead(tensors["planes"].shape[2], 3, tensors["w"].shape[1]).to(tensors["w"].device)
+        head.load_state_dict(unprefixed("head", tensors))
+        texture = TextureField(tensors["planes"], tensors["w"], head, settings.volume.extent)
+        return cls(tensors["vertices"], tensors["faces"], texture, settings)
+
+
+GET3D.scene_class = MeshScene

@@ -1,0 +1,131 @@
+"""What every method that trains by itself owes the pipeline: train, resume, sample, save, render, density."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from holofusion.config import load_params, load_step, write_resolved
+from holofusion.data.prepare import prepare
+from holofusion.data.synthetic import make_dataset
+from holofusion.data.views import PreparedCategory
+from holofusion.evaluation.fidelity import run_evaluate, run_floor
+from holofusion.methods import registry
+from holofusion.methods.registry import ENTRIES, Entry
+from holofusion.methods.sampling import run_render, run_sample
+from holofusion.methods.scenes import load_scene
+from holofusion.report.page import run_report
+from holofusion.training import runs
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CPU = torch.device("cpu")
+ALONE = [name for name, entry in ENTRIES.items() if entry.implementation]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    """Smoke-sized settings and data of all methods that train by themselves, in two steps each."""
+    project = tmp_path_factory.mktemp("contract")
+    (project / "config").mkdir()
+    (project / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
+    overlay = yaml.safe_load((REPOSITORY / "config/smoke.yaml").read_text())
+    overlay |= {"methods": ALONE}
+    for name in ALONE:
+        overlay[name] |= {"steps": 2}
+    overlay["adversarial"] |= {"checkpoint_every": 1, "r1_every": 1}
+    overlay["sds"] |= {"checkpoint_every": 1}
+    (project / "config/smoke.yaml").write_text(yaml.safe_dump(overlay))
+    results = project / "results"
+    write_resolved(load_params(project / "params.yaml", "smoke"), results)
+    step = load_step(results / "config/dataset/hydrant.yaml")
+    make_dataset(step.settings.synthetic, "hydrant", 0, results / "dataset", 1)
+    step = load_step(results / "config/prepare/hydrant.yaml")
+    prepare(step.settings, "hydrant", 0, results / "dataset", results / "data/hydrant", step.hash, 1)
+    return results
+
+
+@pytest.mark.parametrize("method", ALONE)
+def test_contract(results, tmp_path, method, monkeypatch):
+    run = f"{method}-hydrant-s0"
+    step, data = load_step(results / f"config/train/{run}.yaml"), results / "data/hydrant"
+    runs.run_train(step, data, None, tmp_path / "whole", CPU)
+
+    original = runs.fit
+
+    def killed(*arguments):
+        network = arguments[0]
+        once = network.training_step
+
+        def dies(batch, number, generator):
+            if number == 1:
+                raise KeyboardInterrupt
+            return once(batch, number, generator)
+
+        network.training_step = dies
+        return original(*arguments)
+
+    monkeypatch.setattr(runs, "fit", killed)
+    with pytest.raises(KeyboardInterrupt):
+        runs.run_train(step, data, None, tmp_path / "model", CPU)
+    monkeypatch.setattr(runs, "fit", original)
+    runs.run_train(step, data, None, tmp_path / "model", CPU)
+    weights = (tmp_path / "model/model.safetensors").read_bytes()
+    assert weights == (tmp_path / "whole/model.safetensors").read_bytes()
+
+    step = load_step(results / f"config/sample/{run}.yaml")
+    run_sample(step, tmp_path / "model", None, None, 0, tmp_path / "scenes", CPU)
+    first, second = (load_scene(tmp_path / f"scenes/{seed:06d}", CPU)[0] for seed in (0, 1))
+    cameras = PreparedCategory.load(data).evaluation_cameras[:2]
+    views = first.render(cameras, 32)
+    assert views.rgb.shape == (2, 3, 32, 32) and views.alpha.shape == views.depth.shape == (2, 1, 32, 32)
+    assert all(torch.isfinite(part).all() for part in (views.rgb, views.alpha, views.depth))
+    assert views.rgb.min() >= -1e-3 and views.rgb.max() <= 1.001
+    assert torch.equal(views.rgb[1:], first.render(cameras[1], 32).rgb)  # a view does not depend on the others
+    assert not torch.equal(views.rgb, second.render(cameras, 32).rgb)
+    density = first.density(torch.rand(7, 3) - 0.5)
+    assert density is None or (density.shape == (7,) and (density >= 0).all())
+
+    made = runs.method_class(method)(step.settings)
+    made.load_state_dict(load_file(tmp_path / "model/model.safetensors"))
+    torch.testing.assert_close(made.eval().sample(0).render(cameras, 32).rgb, views.rgb, rtol=0, atol=1e-5)
+
+
+def test_get3d_meshes_are_closed(results, tmp_path):
+    import trimesh
+
+    run, data = "get3d-hydrant-s0", results / "data/hydrant"
+    runs.run_train(load_step(results / f"config/train/{run}.yaml"), data, None, tmp_path / "model", CPU)
+    run_sample(load_step(results / f"config/sample/{run}.yaml"), tmp_path / "model", None, None, 0, tmp_path / "scenes", CPU)
+    for kind in ("ply", "glb"):
+        mesh = trimesh.load(tmp_path / f"scenes/000000/mesh.{kind}", force="mesh", process=False)
+        assert len(mesh.faces) > 50 and mesh.visual.vertex_colors.shape == (len(mesh.vertices), 4)
+        mesh.merge_vertices()
+        assert mesh.is_watertight
+
+
+def test_a_toy_method_reaches_the_table_with_one_class_and_one_line(results, tmp_path, monkeypatch):
+    monkeypatch.setitem(registry.ENTRIES, "toy", Entry("toy", "toy", "noise", ("volume",), "tests.methods.toy:Toy"))
+    monkeypatch.syspath_prepend(str(REPOSITORY))
+    project, out = tmp_path / "project", tmp_path / "project/results"
+    (project / "config").mkdir(parents=True)
+    (project / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
+    overlay = yaml.safe_load((REPOSITORY / "config/smoke.yaml").read_text()) | {"methods": ["toy"]}
+    (project / "config/smoke.yaml").write_text(yaml.safe_dump(overlay))
+    write_resolved(load_params(project / "params.yaml", "smoke"), out)
+    shutil.copytree(results / "data", out / "data")
+    data, run = out / "data/hydrant", "toy-hydrant-s0"
+    runs.run_train(load_step(out / f"config/train/{run}.yaml"), data, None, out / f"runs/{run}", CPU)
+    run_sample(load_step(out / f"config/sample/{run}.yaml"), out / f"runs/{run}", None, None, 0, out / f"samples/{run}/0", CPU)
+    run_render(load_step(out / f"config/render/{run}.yaml"), data, out / f"samples/{run}/0", out / f"views/{run}/0", CPU)
+    run_floor(load_step(out / "config/evaluate/real_floor-hydrant.yaml"), data, out / "metrics/real_floor-hydrant.json", CPU)
+    run_evaluate(load_step(out / f"config/evaluate/{run}.yaml"), data, out / f"views/{run}", out / f"metrics/{run}.json", CPU)
+    run_report(load_step(out / "config/report/report.yaml"), out, out / "report.html")
+    with open(out / "tables/metrics.csv", newline="") as file:
+        assert "toy" in {row["method"] for row in csv.DictReader(file)}
+    assert "toy" in (out / "report.html").read_text()
