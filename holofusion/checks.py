@@ -9,7 +9,7 @@ from typing import Any
 
 from holofusion.explain import nearest
 from holofusion.files import UserError
-from holofusion.methods.registry import ENTRIES
+from holofusion.methods.registry import ENTRIES, needs_warmup
 from holofusion.settings import Params
 
 ROOT_VARIABLE = "CO3DV2_DATASET_ROOT"
@@ -24,6 +24,14 @@ AT_MOST = (
     ("rendering.image_size", "dataset.image_size"),
     ("distillation.patch", "dataset.image_size"),
     ("distillation.sds_noise_min", "distillation.sds_noise_max"),
+    ("sds.noise_min", "sds.noise_max"),
+)
+POWERS_OF_TWO = (
+    "pigan.image_size",
+    "eg3d.raw_size",
+    "eg3d.plane_resolution",
+    "get3d.image_size",
+    "get3d.plane_resolution",
 )
 # of the 3D U-Net's coarsest level: torch 2.12's bf16 convolutions in 3D give NaN gradients on CPUs at side 2
 SMALLEST_SIDE = 3
@@ -32,7 +40,7 @@ SMALLEST_SIDE = 3
 def with_overrides(params: Params, method: str | None) -> dict[str, Any]:
     """All settings as plain values, with those that the method's own section changes."""
     content = params.model_dump(mode="json")
-    changes = {} if method is None or ENTRIES[method].implementation else content.get(method) or {}
+    changes = {} if method is None or not needs_warmup(method) else content.get(method) or {}
     for section, values in changes.items():
         content[section] |= {key: value for key, value in (values or {}).items() if value is not None}
     return content
@@ -50,13 +58,15 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
     if params.dataset.root is not None and params.dataset.source != "co3d":
         yield "dataset.root", "is only read with dataset.source: co3d; remove it or change the source"
     for method in params.methods:
-        if method in ENTRIES and ENTRIES[method].sampled_from != "noise":
+        if method in ENTRIES and ENTRIES[method].sampled_from in ("coarse", "hypotheses"):
             if with_overrides(params, ENTRIES[method].trained_by)["superresolution"]["objects"] == 0:
                 yield (
                     "superresolution.objects",
                     f"0 is not valid; the row {method} needs super-resolution, so at least 1",
                 )
                 break
+    if "external" in params.methods and params.external.folder is None:
+        yield "external.folder", "null is not valid with the row `external`; name the folder of its pictures"
     seen: set[str] = set()
     for method in (None, *ENTRIES):
         content = with_overrides(params, method)
@@ -79,6 +89,7 @@ def _indivisible(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
         ("volume", "resolution", "denoiser"),
         ("dataset", "image_size", "superresolution"),
         ("superresolution", "crop", "superresolution"),
+        ("sds", "image_size", "sds"),
     )
     for section, key, network in sides:
         side, levels = content[section][key], len(content[network]["channels"])
@@ -92,6 +103,15 @@ def _indivisible(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if resolution < (least := SMALLEST_SIDE * 2**levels):
         message = f"{resolution} is not valid; denoiser.channels has {levels} levels, so it should be at least {least}"
         yield "volume.resolution", message
+    for key in POWERS_OF_TWO:
+        section, name = key.split(".")
+        value = content[section][name]
+        if value & (value - 1):
+            yield key, f"{value} is not valid; it should be a power of 2"
+    pigan = content["pigan"]
+    if pigan["image_size"] >> pigan["doublings"] < 8:
+        message = f"{pigan['doublings']} is not valid; pigan.image_size, {pigan['image_size']}, would start below 8 px"
+        yield "pigan.doublings", message
     superresolution = content["superresolution"]
     size, low, crop = content["dataset"]["image_size"], superresolution["low_size"], superresolution["crop"]
     if size % low:

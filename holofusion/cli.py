@@ -212,6 +212,19 @@ def render(
     run_render(resolved, data, samples, out, _device(device, threads))
 
 
+@app.command("import")
+def import_views(config: Config, data: Data, out: Out, threads: Threads = 1, log: Log = None) -> None:
+    """Check pictures made elsewhere, and their cameras.json, and take them over as views of the row `external`.
+
+    Example: holofusion import --config results/config/import/external-hydrant-s0.yaml --data results/data/hydrant
+    --out results/views/external-hydrant-s0/0
+    """
+    resolved = _open(config, "import", threads, log, data)
+    from holofusion.evaluation.folders import run_import
+
+    run_import(resolved, data, out)
+
+
 @app.command()
 def evaluate(
     config: Config,

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from holofusion.checks import conflicts, with_overrides
 from holofusion.explain import explain, nearest
 from holofusion.files import UserError, read_json, replacing, write_json
-from holofusion.methods.registry import ENTRIES, coarse_of
+from holofusion.methods.registry import ENTRIES, coarse_of, needs_warmup
 from holofusion.settings import Params, Settings
 
 DATA_SEED = 0  # embedded objects, split and frozen cameras are the same for every training seed
@@ -36,6 +36,7 @@ SLICES: dict[str, tuple[str, ...]] = {
     "sample from coarse": ("volume", "rendering", "sampling", "superresolution", "sharpening"),
     "sample from hypotheses": ("volume", "rendering", "sampling", "superresolution", "sharpening", "distillation"),
     "hypotheses": ("volume", "rendering", "sampling", "superresolution", "sharpening", "hypotheses"),
+    "import": ("external",),
     "render": ("render",),
     "evaluate": ("evaluation",),
     "report": ("preset", "categories", "seeds", "methods", "report"),
@@ -144,6 +145,16 @@ def _resolve(
             "config_hash": config_hash, "settings": settings}  # fmt: skip
 
 
+def steps_of(method: str) -> list[tuple[str, str]]:
+    """(step, method that owns it) of every step after the data and the warm-up that a row needs, in order."""
+    entry = ENTRIES[method]
+    if entry.sampled_from == "images":
+        return [("import", method), ("evaluate", method)]
+    steps = [("train", entry.trained_by), ("sample", coarse_of(method))]
+    steps += [("hypotheses", entry.trained_by)] if entry.sampled_from == "hypotheses" else []
+    return steps + [(step, method) for step in ("sample", "render", "evaluate")]
+
+
 def _sections(step: str, method: str | None) -> tuple[str, ...]:
     """The sections of params.yaml that a step of a method reads."""
     entry = ENTRIES.get(method)
@@ -161,13 +172,9 @@ def resolved_steps(params: Params) -> Iterator[dict[str, Any]]:
         yield _resolve(params, "evaluate", f"real_floor-{category}", None, category)
         for seed in params.seeds:
             for method in params.methods:
-                if ENTRIES[method].implementation is None:
+                if needs_warmup(method):
                     yield _resolve(params, "warmup", f"{category}-s{seed}", None, category, seed)
-                trained, source = ENTRIES[method].trained_by, ENTRIES[method].sampled_from
-                steps = [("train", trained), ("sample", coarse_of(method))]
-                steps += [("hypotheses", trained)] if source == "hypotheses" else []
-                steps += [(step, method) for step in ("sample", "render", "evaluate")]
-                for step, owner in steps:
+                for step, owner in steps_of(method):
                     yield _resolve(params, step, f"{owner}-{category}-s{seed}", owner, category, seed)
     yield _resolve(params, "report", "report", None, None)
 

@@ -220,9 +220,10 @@ class Adversarial(Section):
     """What the methods with a discriminator share."""
 
     batch: int = Field(description="images per step, each of another object", ge=2)
-    width: Width = Field(description="channels of the discriminator at full size; doubled at each halving, up to 8 times")
+    width: Width = Field(
+        description="channels of the discriminator at full size; doubled at each halving, up to 8 times"
+    )
     learning_rate: Positive = Field(description="Adam's step size for the discriminator")
-    r1: Weight = Field(description="weight (gamma) of the R1 penalty on real images")
     r1_every: Count = Field(description="steps between R1 penalties, each counted that many times")
     augmentation: Share = Field(description="strength of the differentiable augmentation of all images; 0: none")
     ema: float = Field(description="decay of the running average of the weights, per step", ge=0, lt=1)
@@ -241,6 +242,7 @@ class PiGan(Section):
     coarse_samples: Count = Field(description="evenly spaced points per ray")
     importance_samples: int = Field(description="further points per ray, where the first met density", ge=0)
     learning_rate: Positive = Field(description="Adam's step size for the generator")
+    r1: Weight = Field(description="weight (gamma) of the R1 penalty on real images")
 
 
 class EG3D(Section):
@@ -252,12 +254,15 @@ class EG3D(Section):
     latent: Count = Field(description="numbers in a latent code, and in a style")
     plane_resolution: int = Field(description="side of each plane; a power of 2", ge=8, le=256)
     features: Count = Field(description="features per plane")
-    width: Count = Field(description="channels of the backbone at full resolution; doubled at each halving, up to 8 times")
+    width: Count = Field(
+        description="channels of the backbone at full resolution; doubled at each halving, up to 8 times"
+    )
     channels: int = Field(description="channels of the rendered feature image; the first three are colour", ge=3)
     upsampler_width: int = Field(description="channels of the super-resolution module", ge=2, multiple_of=2)
     coarse_samples: Count = Field(description="evenly spaced points per ray")
     importance_samples: int = Field(description="further points per ray, where the first met density", ge=0)
     learning_rate: Positive = Field(description="Adam's step size for the generator")
+    r1: Weight = Field(description="weight (gamma) of the R1 penalty on real images")
     density_weight: Weight = Field(description="weight of the density regularisation")
     pose_conditioning: bool = Field(description="whether the generator is told a camera, its own or another's")
 
@@ -272,8 +277,11 @@ class GET3D(Section):
     latent: Count = Field(description="numbers in each of the two latent codes")
     plane_resolution: int = Field(description="side of each plane; a power of 2", ge=8, le=256)
     features: Count = Field(description="features per plane")
-    width: Count = Field(description="channels of each backbone at full resolution; doubled at each halving, up to 8 times")
+    width: Count = Field(
+        description="channels of each backbone at full resolution; doubled at each halving, up to 8 times"
+    )
     learning_rate: Positive = Field(description="Adam's step size for the generator")
+    r1: Weight = Field(description="weight (gamma) of the R1 penalty on real images")
     distance_weight: Weight = Field(description="weight of the cross-entropy of signs across the surface")
 
 
@@ -301,6 +309,13 @@ class ScoreDistillation(Section):
     smoothness: Weight = Field(description="weight of the squared difference of neighbouring voxels")
     coarse_samples: Count = Field(description="evenly spaced points per ray")
     importance_samples: int = Field(description="further points per ray, where the first met density", ge=0)
+
+
+class External(Section):
+    """Views made elsewhere, scored as the row `external`: for those who run the authors' own code."""
+
+    folder: str | None = Field(description="folder that holds CATEGORY/cameras.json and its PNGs; null: no such row")
+    label: str = Field(description="name of the row in tables and figures", min_length=1)
 
 
 class Render(Section):
@@ -389,6 +404,7 @@ class Params(Section):
     eg3d: EG3D
     get3d: GET3D
     sds: ScoreDistillation
+    external: External
     render: Render
     evaluation: Evaluation
     report: Report

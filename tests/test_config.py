@@ -16,7 +16,7 @@ import yaml
 from holofusion.checks import data_root
 from holofusion.config import Resolved, discard_shards, load_params, load_step, write_resolved
 from holofusion.files import UserError
-from holofusion.methods.registry import ENTRIES, coarse_of
+from holofusion.methods.registry import ENTRIES, coarse_of, needs_warmup
 from holofusion.schema import README_FILE, SCHEMA_FILE, json_schema, readme
 from holofusion.settings import Params
 
@@ -254,6 +254,9 @@ def test_registry_and_settings_agree() -> None:
     for name, entry in ENTRIES.items():
         assert entry.name == name and entry.trained_by in ENTRIES
         assert ENTRIES[coarse_of(name)].trained_by == entry.trained_by
+        if not needs_warmup(name):
+            assert name in entry.sections and set(entry.sections) <= set(Params.model_fields)
+            continue
         section = Params.model_fields.get(name)
         assert (set(section.annotation.model_fields) if section else set()) == set(entry.sections)
 

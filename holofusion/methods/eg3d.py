@@ -142,7 +142,8 @@ class EG3D(nn.Module):
         label = camera_label(cameras)
         losses = adversarial_losses(
             self.discriminator, lambda images: self.discriminator(images, label.repeat(len(images) // len(label), 1)),
-            dual(real, F.interpolate(real, scale_factor=0.25, mode="area")), fake, step, self.settings.adversarial, generator,
+            dual(real, F.interpolate(real, scale_factor=0.25, mode="area")), fake, section.r1,
+            step, self.settings.adversarial, generator,
         )  # fmt: skip
         if step % DENSITY_EVERY == 0:
             losses["smoothness"] = self.density_roughness(field, generator)

@@ -119,7 +119,9 @@ class GET3D(nn.Module):
             {"params": list(self.discriminator.parameters()), "lr": self.settings.adversarial.learning_rate, "betas": (0.0, 0.99)},
         ]  # fmt: skip
 
-    def fields(self, z_shape: Tensor, z_texture: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, TextureField]:
+    def fields(
+        self, z_shape: Tensor, z_texture: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, TextureField]:
         """Grid vertices (B, V, 3), signed distances (B, V) in cells, negative inside, and texture of latents (B, latent)."""
         extent = self.settings.volume.extent
         w = self.shape_mapping(z_shape)
@@ -162,7 +164,7 @@ class GET3D(nn.Module):
         label = camera_label(batch.cameras)
         losses = adversarial_losses(
             self.discriminator, lambda seen: self.discriminator(seen, label),
-            torch.cat([images, 1 - masks], 1), torch.cat([views.rgb, 1 - views.alpha], 1), step,
+            torch.cat([images, 1 - masks], 1), torch.cat([views.rgb, 1 - views.alpha], 1), section.r1, step,
             self.settings.adversarial, generator,
         )  # fmt: skip
         losses["entropy"], losses["guard"] = self.regularisation(distance)
@@ -200,14 +202,21 @@ class MeshScene:
         if not len(self.faces):
             return
         colours = (self.texture(self.vertices[None])[0] * 255).round().byte().cpu().numpy()
-        mesh = trimesh.Trimesh(self.vertices.cpu().numpy(), self.faces.cpu().numpy(), vertex_colors=colours, process=False)
+        mesh = trimesh.Trimesh(
+            self.vertices.cpu().numpy(), self.faces.cpu().numpy(), vertex_colors=colours, process=False
+        )
         for kind in ("ply", "glb"):
             with replacing(folder / f"mesh.{kind}") as temporary:
                 mesh.export(temporary, file_type=kind)
 
     def tensors(self) -> dict[str, Tensor]:
         texture = {"planes": self.texture.planes, "w": self.texture.w}
-        return {"vertices": self.vertices, "faces": self.faces, **texture, **prefixed("head", self.texture.head.state_dict())}
+        return {
+            "vertices": self.vertices,
+            "faces": self.faces,
+            **texture,
+            **prefixed("head", self.texture.head.state_dict()),
+        }
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor], settings) -> MeshScene:

@@ -118,7 +118,7 @@ class PiGan(nn.Module):
             real = small + fade * (real - small)
         return adversarial_losses(
             self.discriminator, lambda images: self.discriminator(images, fade=fade),
-            real, fake, step, self.settings.adversarial, generator,
+            real, fake, section.r1, step, self.settings.adversarial, generator,
         )  # fmt: skip
 
     @torch.no_grad()

@@ -15,7 +15,8 @@ class Entry:
 
     trained_by: the method whose training gives the weights; rows that differ only in a later step share one.
     sampled_from: what its scenes are made from: "noise" (with the weights alone), "coarse" (the scenes of the "noise"
-    row of the same training, seed by seed) or "hypotheses" (these, and their super-resolved views).
+    row of the same training, seed by seed), "hypotheses" (these, and their super-resolved views) or "images" (none: its
+    views were made elsewhere).
     sections: without an implementation, the sections of params.yaml that the section named like the method may change;
     with one, the sections that its training and sampling read.
     implementation: "module:Class" of a method that trains by itself, without the warm-up. The class is a torch module
@@ -43,17 +44,24 @@ ENTRIES: dict[str, Entry] = {
         Entry("eg3d", "eg3d", "noise", ("volume", "adversarial", "eg3d"), "holofusion.methods.eg3d:EG3D"),
         Entry("get3d", "get3d", "noise", ("volume", "adversarial", "get3d"), "holofusion.methods.get3d:GET3D"),
         Entry("sds", "sds", "noise", ("volume", "sds"), "holofusion.methods.sds:ScoreDistillation"),
+        Entry("external", "external", "images", ("external",)),
     )
 }
 
 
 def coarse_of(name: str) -> str:
-    """The method whose scenes come straight from the weights that method `name` uses."""
+    """The method whose scenes come straight from the weights that method `name` uses; itself where there are none."""
     trained_by = ENTRIES[name].trained_by
-    return next(e.name for e in ENTRIES.values() if e.trained_by == trained_by and e.sampled_from == "noise")
+    return next((e.name for e in ENTRIES.values() if e.trained_by == trained_by and e.sampled_from == "noise"), name)
 
 
 def method_class(name: str) -> type:
     """The class of a method that trains by itself."""
     module, _, attribute = ENTRIES[name].implementation.partition(":")
     return getattr(import_module(module), attribute)
+
+
+def needs_warmup(name: str) -> bool:
+    """Whether a method trains on the warm-up's grids, as those of HoloFusion's family do."""
+    entry = ENTRIES[name]
+    return entry.implementation is None and entry.sampled_from != "images"

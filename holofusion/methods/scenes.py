@@ -191,7 +191,14 @@ def save_scene(scene: Scene, folder: Path, facts: dict) -> None:
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in scene.tensors().items()}
     save_file(tensors, folder / "scene.safetensors")
-    sections = ("volume", "rendering", "superresolution", "sharpening", "distillation", *ENTRIES[facts["method"]].sections)
+    sections = (
+        "volume",
+        "rendering",
+        "superresolution",
+        "sharpening",
+        "distillation",
+        *ENTRIES[facts["method"]].sections,
+    )
     plain = {name: vars(getattr(scene.settings, name)) for name in sections if getattr(scene.settings, name, None)}
     kind = getattr(scene, "kind", facts["method"])
     if hasattr(scene, "export"):

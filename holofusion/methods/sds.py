@@ -62,7 +62,10 @@ class DenoiserGuide(nn.Module):
         x = images * 2 - 1
         steps = self.schedule.steps
         t = torch.randint(
-            round(self.settings.noise_min * steps), round(self.settings.noise_max * steps), (len(x),), generator=generator
+            round(self.settings.noise_min * steps),
+            round(self.settings.noise_max * steps),
+            (len(x),),
+            generator=generator,
         )
         with torch.no_grad():
             noise = torch.randn(x.shape, generator=generator).to(x.device)
@@ -127,7 +130,11 @@ class ScoreDistillation(nn.Module):
         for name, shape in shapes.items():
             self.register_buffer(f"poses_{name}", torch.zeros(POSES, *shape))
         self.objects_per_batch, self.views_per_object = settings.sds.batch, 1
-        self.steps, self.ema, self.checkpoint_every = settings.sds.steps, settings.sds.ema, settings.sds.checkpoint_every
+        self.steps, self.ema, self.checkpoint_every = (
+            settings.sds.steps,
+            settings.sds.ema,
+            settings.sds.checkpoint_every,
+        )
 
     def prepare(self, data: PreparedCategory) -> None:
         """Keep training cameras, from which scenes are rendered."""

@@ -43,15 +43,15 @@ class Discriminator(nn.Module):
     the score is conditioned on by projection; 0: none. coordinates: CoordConv, as in pi-GAN.
     """
 
-    def __init__(self, image_channels: int, size: int, width: int, label_size: int = 0, coordinates: bool = False) -> None:
+    def __init__(
+        self, image_channels: int, size: int, width: int, label_size: int = 0, coordinates: bool = False
+    ) -> None:
         super().__init__()
         self.size = size
         levels = int(math.log2(size // SMALLEST))
         channels = [width * min(8, 2**level) for level in range(levels + 1)]
         self.entries = nn.ModuleList(EqualConv(image_channels, count, 1) for count in channels[:-1])
-        self.blocks = nn.ModuleList(
-            DownBlock(a, b, coordinates) for a, b in zip(channels, channels[1:], strict=False)
-        )
+        self.blocks = nn.ModuleList(DownBlock(a, b, coordinates) for a, b in zip(channels, channels[1:], strict=False))
         last = channels[-1]
         self.final = EqualConv(last + 1, last, 3)
         self.hidden = EqualLinear(last * SMALLEST**2, last)

@@ -118,5 +118,7 @@ def render_rays(
             fresh = extra.contiguous()
         extra_density, extra_colour = _query(field, origins, directions, fresh)
         density = torch.cat([density, extra_density], -1).gather(-1, order)
-        colour = torch.cat([colour, extra_colour], -2).gather(-2, order[..., None].expand(*order.shape, colour.shape[-1]))
+        colour = torch.cat([colour, extra_colour], -2).gather(
+            -2, order[..., None].expand(*order.shape, colour.shape[-1])
+        )
     return composite(density, colour, depths, far)

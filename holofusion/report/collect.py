@@ -10,7 +10,7 @@ from typing import Any
 
 from holofusion.config import load_step
 from holofusion.files import UserError, read_json
-from holofusion.methods.registry import ENTRIES
+from holofusion.methods.registry import ENTRIES, needs_warmup
 from holofusion.report.paper import label_of
 
 
@@ -91,11 +91,11 @@ def _run(folder: Path, method: str, category: str, seed: int, missing: list[str]
     scenes, costs = _views(folder / "views" / name)
     if not scenes:
         missing.append(f"{name}: no rendered views")
-    elif not any(scene.turntable for scene in scenes.values()):
+    elif ENTRIES[method].sampled_from != "images" and not any(scene.turntable for scene in scenes.values()):
         missing.append(f"{name}: no turntable")
     training = f"{trained_by(method)}-{category}-s{seed}"
     model = _optional_json(folder / "runs" / training / "model.json")
-    if model is None:
+    if model is None and ENTRIES[method].sampled_from != "images":
         missing.append(f"{name}: no trained model")
     return Run(
         method=method,
@@ -106,7 +106,9 @@ def _run(folder: Path, method: str, category: str, seed: int, missing: list[str]
         scenes=scenes,
         costs=costs,
         model=model,
-        warmup=_optional_json(folder / "warmup" / f"{category}-s{seed}" / "model.json"),
+        warmup=_optional_json(folder / "warmup" / f"{category}-s{seed}" / "model.json")
+        if needs_warmup(method)
+        else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holofusion.methods.registry import ENTRIES, coarse_of
+from holofusion.methods.registry import ENTRIES, coarse_of, needs_warmup
 from holofusion.report.collect import Run
 
 
@@ -28,9 +28,15 @@ def commands(run: Run) -> list[str]:
     photographs = "results/dataset" if embedded else "$CO3DV2_DATASET_ROOT"
     lines += [
         f"{settings('prepare', category)} --dataset {photographs} --out {data}",
-        f"{settings('warmup', run.warmup_run)} --data {data} --out {warmup}",
-        f"{settings('train', training)} --data {data} --warmup {warmup} --out {model}",
     ]
+    score = f"{settings('evaluate', name)} --data {data} --views results/views/{name} --out results/metrics/{name}.json"
+    if source == "images":
+        return [*lines, f"{settings('import', name)} --data {data} --out results/views/{name}/0", score]
+    grids = ""
+    if needs_warmup(run.method):
+        lines.append(f"{settings('warmup', run.warmup_run)} --data {data} --out {warmup}")
+        grids = f" --warmup {warmup}"
+    lines.append(f"{settings('train', training)} --data {data}{grids} --out {model}")
     inputs = f"--data {data} --model {model}"
     if source in ("coarse", "hypotheses"):
         coarse = f"results/samples/{coarse_run}/0"
@@ -44,7 +50,7 @@ def commands(run: Run) -> list[str]:
     lines += [
         f"{settings('sample', name)} {inputs} --shard 0 --out {samples}{note}",
         f"{settings('render', name)} --data {data} --samples {samples} --out {views}{note_views}",
-        f"{settings('evaluate', name)} --data {data} --views results/views/{name} --out results/metrics/{name}.json",
+        score,
     ]
     return lines
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from holofusion.files import read_json
-from holofusion.methods.registry import ENTRIES, coarse_of
+from holofusion.methods.registry import ENTRIES, coarse_of, needs_warmup
 from holofusion.report.collect import Results, Run, benchmarks
 from holofusion.report.paper import label_of
 
@@ -62,7 +62,7 @@ def cost_of(run: Run, runs: list[Run]) -> Cost:
         parameters=sum(model["parameters"].values()) if model.get("parameters") else None,
         trained_with=label_of(shared) if shared else None,
         steps=model.get("steps"),
-        warmup_seconds=warmup.get("seconds"),
+        warmup_seconds=warmup.get("seconds") if needs_warmup(run.method) else 0.0,
         train_seconds=model.get("seconds"),
         coarse_seconds=_per_scene(coarse, "sample_seconds") if source in ("coarse", "hypotheses") else 0.0,
         hypotheses_seconds=_hypotheses(run) if source == "hypotheses" else 0.0,

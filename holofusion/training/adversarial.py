@@ -19,19 +19,26 @@ Score = Callable[[Tensor], Tensor]
 
 
 def adversarial_losses(
-    discriminator: nn.Module, score: Score, real: Tensor, fake: Tensor, step: int, settings, generator: torch.Generator
+    discriminator: nn.Module,
+    score: Score,
+    real: Tensor,
+    fake: Tensor,
+    r1: float,
+    step: int,
+    settings,
+    generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """Losses of both players; their sum is under "loss".
 
     score: images -> scores (B,), through `discriminator`. real, fake (B, C, s, s) in [0, 1]; `fake` carries the
-    generator's gradient. settings: the section `adversarial`.
+    generator's gradient. r1: weight (gamma) of the penalty. settings: the section `adversarial`.
     """
     discriminator.requires_grad_(False)
     generator_loss = F.softplus(-score(augment(fake, settings.augmentation, generator))).mean()
     discriminator.requires_grad_(True)
     seen = augment(torch.cat([real, fake.detach()]), settings.augmentation, generator)
     seen_real, seen_fake = seen.chunk(2)
-    penalised = step % settings.r1_every == 0 and settings.r1 > 0
+    penalised = step % settings.r1_every == 0 and r1 > 0
     seen_real.requires_grad_(penalised)
     real_score = score(seen_real)
     discriminator_loss = F.softplus(-real_score).mean() + F.softplus(score(seen_fake)).mean()
@@ -39,7 +46,7 @@ def adversarial_losses(
     losses["loss"] = generator_loss + discriminator_loss
     if penalised:
         losses["r1"] = r1_penalty(real_score, seen_real)
-        losses["loss"] = losses["loss"] + 0.5 * settings.r1 * settings.r1_every * losses["r1"]
+        losses["loss"] = losses["loss"] + 0.5 * r1 * settings.r1_every * losses["r1"]
     return losses
 
 

@@ -101,7 +101,9 @@ def test_get3d_meshes_are_closed(results, tmp_path):
 
     run, data = "get3d-hydrant-s0", results / "data/hydrant"
     runs.run_train(load_step(results / f"config/train/{run}.yaml"), data, None, tmp_path / "model", CPU)
-    run_sample(load_step(results / f"config/sample/{run}.yaml"), tmp_path / "model", None, None, 0, tmp_path / "scenes", CPU)
+    run_sample(
+        load_step(results / f"config/sample/{run}.yaml"), tmp_path / "model", None, None, 0, tmp_path / "scenes", CPU
+    )
     for kind in ("ply", "glb"):
         mesh = trimesh.load(tmp_path / f"scenes/000000/mesh.{kind}", force="mesh", process=False)
         assert len(mesh.faces) > 50 and mesh.visual.vertex_colors.shape == (len(mesh.vertices), 4)
@@ -121,10 +123,18 @@ def test_a_toy_method_reaches_the_table_with_one_class_and_one_line(results, tmp
     shutil.copytree(results / "data", out / "data")
     data, run = out / "data/hydrant", "toy-hydrant-s0"
     runs.run_train(load_step(out / f"config/train/{run}.yaml"), data, None, out / f"runs/{run}", CPU)
-    run_sample(load_step(out / f"config/sample/{run}.yaml"), out / f"runs/{run}", None, None, 0, out / f"samples/{run}/0", CPU)
-    run_render(load_step(out / f"config/render/{run}.yaml"), data, out / f"samples/{run}/0", out / f"views/{run}/0", CPU)
-    run_floor(load_step(out / "config/evaluate/real_floor-hydrant.yaml"), data, out / "metrics/real_floor-hydrant.json", CPU)
-    run_evaluate(load_step(out / f"config/evaluate/{run}.yaml"), data, out / f"views/{run}", out / f"metrics/{run}.json", CPU)
+    run_sample(
+        load_step(out / f"config/sample/{run}.yaml"), out / f"runs/{run}", None, None, 0, out / f"samples/{run}/0", CPU
+    )
+    run_render(
+        load_step(out / f"config/render/{run}.yaml"), data, out / f"samples/{run}/0", out / f"views/{run}/0", CPU
+    )
+    run_floor(
+        load_step(out / "config/evaluate/real_floor-hydrant.yaml"), data, out / "metrics/real_floor-hydrant.json", CPU
+    )
+    run_evaluate(
+        load_step(out / f"config/evaluate/{run}.yaml"), data, out / f"views/{run}", out / f"metrics/{run}.json", CPU
+    )
     run_report(load_step(out / "config/report/report.yaml"), out, out / "report.html")
     with open(out / "tables/metrics.csv", newline="") as file:
         assert "toy" in {row["method"] for row in csv.DictReader(file)}

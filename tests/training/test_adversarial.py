@@ -23,12 +23,19 @@ def test_r1_equals_the_penalty_computed_image_by_image():
 
 def step(penalised: bool):
     torch.manual_seed(0)
-    settings = SimpleNamespace(augmentation=0.0, r1=2.0, r1_every=4)
+    settings = SimpleNamespace(augmentation=0.0, r1_every=4)
     source = nn.Linear(2, 12)
     network = nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.Softplus(), nn.Linear(8, 1))
     fake, real = torch.sigmoid(source(torch.randn(6, 2))).reshape(6, 3, 2, 2), torch.rand(6, 3, 2, 2)
     losses = adversarial_losses(
-        network, lambda images: network(images)[:, 0], real, fake, 4 if penalised else 5, settings, torch.Generator()
+        network,
+        lambda images: network(images)[:, 0],
+        real,
+        fake,
+        2.0,
+        4 if penalised else 5,
+        settings,
+        torch.Generator(),
     )
     return source, network, losses
 

@@ -74,7 +74,7 @@ def test_jobs_of_a_fresh_run(repository: Path, snakemake: Snakemake, tmp_path: P
     params = load_params(folder / "params.yaml")
     rows, shards = len(params.methods), params.sampling.shards
     assert jobs(snakemake(folder, "-n")) == {
-        "dataset": 1, "prepare": 1, "floor": 1, "warmup": 1, "train_run": 2, "sample_shard": rows * shards,
+        "dataset": 1, "prepare": 1, "floor": 1, "warmup": 1, "train_run": 6, "sample_shard": rows * shards,
         "hypotheses": shards, "render": rows * shards, "evaluate_run": rows, "report": 1,
     }  # fmt: skip
 
@@ -88,6 +88,18 @@ def test_a_row_brings_the_steps_it_shares_with_others(
         "dataset": 1, "prepare": 1, "floor": 1, "warmup": 1, "train_run": 1, "sample_shard": 2,
         "hypotheses": 1, "render": 1, "evaluate_run": 1, "report": 1,
     }  # fmt: skip
+
+
+def test_pictures_made_elsewhere_become_a_row(
+    repository: Path, snakemake: Snakemake, tmp_path: Path, edit: Edit
+) -> None:
+    folder = settings_in(repository, tmp_path / "external")
+    (tmp_path / "pictures/hydrant").mkdir(parents=True)
+    edit(folder, methods=["external"], **{"external.folder": str(tmp_path / "pictures")})
+    assert jobs(snakemake(folder, "-n", "--config", "preset=smoke")) == {
+        "dataset": 1, "prepare": 1, "floor": 1, "import_views": 1, "evaluate_run": 1, "report": 1,
+    }  # fmt: skip
+    assert snakemake(folder, "--config", "preset=smoke").returncode == 0
 
 
 def test_photographs_are_not_made(repository: Path, snakemake: Snakemake, tmp_path: Path) -> None:
@@ -119,15 +131,16 @@ def test_a_finished_run_stays_finished(project: Path, snakemake: Snakemake) -> N
             91.0,
             {
                 "warmup": 1,
-                "train_run": 2,
-                "sample_shard": 6,
+                "train_run": 6,
+                "sample_shard": 10,
                 "hypotheses": 1,
-                "render": 6,
-                "evaluate_run": 6,
+                "render": 10,
+                "evaluate_run": 10,
                 "report": 1,
             },
         ),
-        ("evaluation.inception_weights", "file", {"floor": 1, "evaluate_run": 6, "report": 1}),
+        ("evaluation.inception_weights", "file", {"floor": 1, "evaluate_run": 10, "report": 1}),
+        ("pigan.learning_rate", 0.91, {"train_run": 1, "sample_shard": 1, "render": 1, "evaluate_run": 1, "report": 1}),
         (
             "holodiffusion_nobootstrap.training.ema",
             0.91,

@@ -1,6 +1,8 @@
 # What there is to make, from the settings and the list of methods. A run is <method>-<category>-s<seed>.
+from itertools import product
+
 from holofusion.config import discard_shards
-from holofusion.methods.registry import ENTRIES, coarse_of
+from holofusion.methods.registry import ENTRIES, coarse_of, needs_warmup
 
 
 wildcard_constraints:
@@ -15,7 +17,8 @@ GPU = int(
 )  # GPUs that each job of the steps with networks asks for
 SHARDS = range(PARAMS.sampling.shards)
 ROWS = {"method": PARAMS.methods, "category": PARAMS.categories, "seed": PARAMS.seeds}
-TRAINED = {"method": sorted({ENTRIES[method].trained_by for method in PARAMS.methods})}
+MADE = [method for method in PARAMS.methods if ENTRIES[method].sampled_from != "images"]
+TRAINED = {"method": sorted({ENTRIES[method].trained_by for method in MADE})}
 
 
 onstart:
@@ -30,9 +33,17 @@ def trained_run(wildcards):
 
 def warmup(wildcards):
     """The warm-up's weights, or nothing for a method that trains by itself: the input `warmup` of the rule `train_run`."""
-    if ENTRIES[wildcards.method].implementation:
-        return []
-    return f"<results>/warmup/{wildcards.category}-s{wildcards.seed}/model.safetensors"
+    if needs_warmup(wildcards.method):
+        return (
+            f"<results>/warmup/{wildcards.category}-s{wildcards.seed}/model.safetensors"
+        )
+    return []
+
+
+def views_of(method, category, seed):
+    """All shards of a run's pictures; those made elsewhere are one."""
+    shards = SHARDS if method in MADE else [0]
+    return [f"<results>/views/{method}-{category}-s{seed}/{shard}" for shard in shards]
 
 
 def weights(wildcards):

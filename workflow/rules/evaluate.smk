@@ -3,9 +3,7 @@ rule evaluate_run:
     input:
         config="<results>/config/evaluate/{method}-{category}-s{seed}.yaml",
         data="<results>/data/{category}",
-        views=expand(
-            "<results>/views/{{method}}-{{category}}-s{{seed}}/{shard}", shard=SHARDS
-        ),
+        views=lambda wildcards: views_of(**wildcards),
         # scored first, it leaves the features of the real images for all runs
         # (not `ancient`: when the floor is scored again, Snakemake 9.27 then overlooks every other reason)
         floor="<results>/metrics/real_floor-{category}.json",

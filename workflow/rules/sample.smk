@@ -63,6 +63,8 @@ rule render:
         "<results>/logs/render/{method}-{category}-s{seed}/{shard}.log",
     benchmark:
         "<results>/benchmarks/render/{method}-{category}-s{seed}/{shard}.tsv"
+    wildcard_constraints:
+        method="(?!external-)[a-z][a-z0-9_]*",
     threads: PARAMS.threads.render
     resources:
         mem_mb=6000,
@@ -73,8 +75,26 @@ rule render:
         " --out {output} --threads {threads} --log {log}"
 
 
+rule import_views:
+    input:
+        config="<results>/config/import/external-{category}-s{seed}.yaml",
+        data="<results>/data/{category}",
+        pictures=lambda wildcards: f"{PARAMS.external.folder}/{wildcards.category}",
+    output:
+        directory("<results>/views/external-{category}-s{seed}/0"),
+    log:
+        "<results>/logs/import/external-{category}-s{seed}.log",
+    benchmark:
+        "<results>/benchmarks/import/external-{category}-s{seed}.tsv"
+    threads: PARAMS.threads.render
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=0,
+    shell:
+        "holofusion import --config {input.config} --data {input.data} --out {output} --threads {threads} --log {log}"
+
+
 rule sample:
     input:
-        expand(
-            "<results>/views/{method}-{category}-s{seed}/{shard}", **ROWS, shard=SHARDS
-        ),
+        [views_of(*run) for run in product(*ROWS.values())],
