@@ -109,10 +109,11 @@ class EG3D(nn.Module):
     def parameter_groups(self) -> list[dict]:
         parts = (self.mapping, self.backbone, self.decoder, self.upsampler)
         generator = [parameter for part in parts for parameter in part.parameters()]
+        judge = list(self.discriminator.parameters())
         return [
             {"params": generator, "lr": self.settings.eg3d.learning_rate, "betas": (0.0, 0.99)},
-            {"params": list(self.discriminator.parameters()), "lr": self.settings.adversarial.learning_rate, "betas": (0.0, 0.99)},
-        ]  # fmt: skip
+            {"params": judge, "lr": self.settings.adversarial.learning_rate, "betas": (0.0, 0.99)},
+        ]
 
     def planes(self, w: Tensor, generator: torch.Generator) -> Tensor:
         """Tri-planes (B, 3, C, n, n) of styles w (B, latent)."""
@@ -187,7 +188,7 @@ class EG3DScene:
         section = self.settings.eg3d
         raw = render_field(self.field, cameras, section.raw_size, self.settings, section, section.channels)
         # one by one: rounding must not depend on how views are batched
-        images = torch.cat([self.upsampler(view, self.w) for view in raw.rgb.split(1)]).clamp(0, 1)
+        images = torch.cat([self.upsampler(view[None].contiguous(), self.w) for view in raw.rgb]).clamp(0, 1)
         mode = "area" if size < images.shape[-1] else "bilinear"
         flat = (F.interpolate(part, size=(size, size), mode="bilinear") for part in (raw.alpha, raw.depth))
         return Views(F.interpolate(images, size=(size, size), mode=mode), *flat)

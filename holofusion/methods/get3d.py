@@ -114,10 +114,11 @@ class GET3D(nn.Module):
     def parameter_groups(self) -> list[dict]:
         parts = [part for name, part in self.named_children() if name != "discriminator"]
         generator = [parameter for part in parts for parameter in part.parameters()]
+        judge = list(self.discriminator.parameters())
         return [
             {"params": generator, "lr": self.settings.get3d.learning_rate, "betas": (0.0, 0.99)},
-            {"params": list(self.discriminator.parameters()), "lr": self.settings.adversarial.learning_rate, "betas": (0.0, 0.99)},
-        ]  # fmt: skip
+            {"params": judge, "lr": self.settings.adversarial.learning_rate, "betas": (0.0, 0.99)},
+        ]
 
     def fields(
         self, z_shape: Tensor, z_texture: Tensor, generator: torch.Generator

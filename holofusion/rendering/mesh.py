@@ -15,8 +15,8 @@ REACH = 1.0  # pixels outside the silhouette that still see it
 
 @dataclass(frozen=True)
 class Surface:
-    """What the pixels of B images of side S see. alpha (B, S, S): 1 inside the silhouette, falling to 0 within a pixel
-    outside, with gradients on both sides. points (B, S, S, 3) on the nearest face, depth (B, S, S); both mean nothing
+    """What the pixels of B images of side S see. alpha (B, S, S): 1 inside the silhouette, from 1/2 to 0 within a
+    pixel outside, where it has gradients. points (B, S, S, 3) on the nearest face, depth (B, S, S); both mean nothing
     where `seen` (B, S, S) is false.
     """
 
@@ -32,23 +32,27 @@ def rasterise(vertices: list[Tensor], faces: list[Tensor], cameras: Cameras, siz
     from pytorch3d.renderer.mesh import MeshRasterizer
     from pytorch3d.structures import Meshes
 
-    pixel = 2 / size
-    settings = RasterizationSettings(
-        image_size=size, blur_radius=(REACH * pixel) ** 2, faces_per_pixel=1,
-        clip_barycentric_coords=True, perspective_correct=True, bin_size=0 if vertices[0].device.type == "cpu" else None,
-    )  # fmt: skip
     meshes = Meshes(vertices, faces)
     if meshes.isempty():
         blank = torch.zeros((len(cameras), size, size), device=vertices[0].device)
         return Surface(blank, blank[..., None].expand(-1, -1, -1, 3), blank, blank > 0)
-    found = MeshRasterizer(cameras.to_pytorch3d(size), settings)(meshes)
-    hit = found.pix_to_face >= 0
-    outward = torch.where(hit, found.dists / (BAND * pixel) ** 2, torch.full_like(found.dists, 30.0))
-    soft = torch.sigmoid(-outward[..., 0].clamp(-30, 30))
-    covered = hit[..., 0] & (found.dists[..., 0] <= 0)
-    # at the edges of small faces `soft` is below one inside the silhouette too: its value is exact there, its gradient kept
-    alpha = soft + (torch.where(covered, torch.ones_like(soft), soft) - soft).detach()
+    pytorch3d_cameras, pixel = cameras.to_pytorch3d(size), 2 / size
+
+    def fragments(reach: float):
+        settings = RasterizationSettings(
+            image_size=size, blur_radius=reach**2, clip_barycentric_coords=reach > 0, perspective_correct=True,
+            bin_size=0 if vertices[0].device.type == "cpu" else None,
+        )  # fmt: skip
+        return MeshRasterizer(pytorch3d_cameras, settings)(meshes)
+
+    # twice: with a rim, the nearest face that reaches a pixel may not be the one that covers it
+    hard, rim = fragments(0.0), fragments(REACH * pixel)
+    covered, near = hard.pix_to_face[..., 0] >= 0, rim.pix_to_face[..., 0] >= 0
+    soft = torch.sigmoid(-rim.dists[..., 0] / (BAND * pixel) ** 2)
+    alpha = torch.where(covered, torch.ones_like(soft), torch.where(near, soft, torch.zeros_like(soft)))
     corners = meshes.verts_packed()[meshes.faces_packed()]
-    nearest = found.pix_to_face[..., 0].clamp_min(0)
-    points = (corners[nearest] * found.bary_coords[..., 0, :, None]).sum(-2)
-    return Surface(alpha, points, found.zbuf[..., 0], hit[..., 0])
+    # the face that covers the pixel, or the one whose rim does
+    face = torch.where(covered, hard.pix_to_face[..., 0], rim.pix_to_face[..., 0]).clamp_min(0)
+    weights = torch.where(covered[..., None], hard.bary_coords[..., 0, :], rim.bary_coords[..., 0, :])
+    depth = torch.where(covered, hard.zbuf[..., 0], rim.zbuf[..., 0])
+    return Surface(alpha, (corners[face] * weights[..., None]).sum(-2), depth, near | covered)

@@ -1,9 +1,10 @@
 """Emission-absorption rendering of a radiance field inside the cube [-extent, extent]^3.
 
 A field is any callable `field(points) -> (density, colour)` with points (B, N, 3) in world units, density (B, N) >= 0 per
-world unit and colour (B, N, 3) in [0, 1] (or any number of features in place of three). One that sets
-`sees_directions` is called `field(points, directions)`, unit directions (B, N, 3). It may carry an `occupied(points) -> bool (B, N)` method; samples in empty space
-are then skipped. HoloDiffusion renders the same way: coarse samples, then importance samples, coarse ones kept.
+world unit and colour (B, N, 3) in [0, 1], or any number of features in its place. One that sets `sees_directions` is
+called `field(points, directions)`, unit directions (B, N, 3). It may carry an `occupied(points) -> bool (B, N)` method;
+samples in empty space are then skipped. HoloDiffusion renders the same way: coarse samples, then importance samples,
+coarse ones kept.
 """
 
 from __future__ import annotations

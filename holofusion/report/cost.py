@@ -20,6 +20,7 @@ class Cost:
     parameters: int | None
     trained_with: str | None
     steps: int | None
+    images: int | None
     warmup_seconds: float | None
     train_seconds: float | None
     coarse_seconds: float | None
@@ -62,6 +63,7 @@ def cost_of(run: Run, runs: list[Run]) -> Cost:
         parameters=sum(model["parameters"].values()) if model.get("parameters") else None,
         trained_with=label_of(shared) if shared else None,
         steps=model.get("steps"),
+        images=model.get("images"),
         warmup_seconds=warmup.get("seconds") if needs_warmup(run.method) else 0.0,
         train_seconds=model.get("seconds"),
         coarse_seconds=_per_scene(coarse, "sample_seconds") if source in ("coarse", "hypotheses") else 0.0,

@@ -125,7 +125,8 @@ def save_model(out: Path, tensors: dict[str, Tensor], resolved, steps: int, seco
     parameters = {name: sum(value.numel() for value in child.parameters()) for name, child in module.named_children()}
     write_json(out / "model.json", {
         "method": resolved.method, "category": resolved.category, "seed": resolved.seed, "config_hash": resolved.hash,
-        "steps": steps, "seconds": round(seconds, 1), "parameters": {k: v for k, v in parameters.items() if v},
+        "steps": steps, "images": steps * module.objects_per_batch * module.views_per_object,
+        "seconds": round(seconds, 1), "parameters": {k: v for k, v in parameters.items() if v},
         "device": machine(device), "precision": resolve_precision(device, resolved.settings.volume.precision),
         "versions": {name: version(name) for name in ("torch", "safetensors", "numpy")},
         "git_commit": git_commit(),
