@@ -247,6 +247,27 @@ def evaluate(
 
 
 @app.command()
+def curve(
+    config: Config,
+    data: Data,
+    model: ModelFolder,
+    out: Out,
+    threads: Threads = 1,
+    device: Device = "auto",
+    log: Log = None,
+) -> None:
+    """Score the weights kept during a training: kernel distance against training time.
+
+    Example: holofusion curve --config results/config/curve/holodiffusion-hydrant-s0.yaml --data results/data/hydrant
+    --model results/runs/holofusion-hydrant-s0 --out results/metrics/curve-holodiffusion-hydrant-s0.json
+    """
+    resolved = _open(config, "curve", threads, log, data)
+    from holofusion.evaluation.curve import run_curve
+
+    run_curve(resolved, data, model, out, _device(device, threads))
+
+
+@app.command()
 def floor(config: Config, data: Data, out: Out, threads: Threads = 1, device: Device = "auto", log: Log = None) -> None:
     """Score real held-out images as if they were generated: the least distance to be hoped for.
 

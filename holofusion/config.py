@@ -152,12 +152,15 @@ def steps_of(method: str) -> list[tuple[str, str]]:
         return [("import", method), ("evaluate", method)]
     steps = [("train", entry.trained_by), ("sample", coarse_of(method))]
     steps += [("hypotheses", entry.trained_by)] if entry.sampled_from == "hypotheses" else []
+    steps += [("curve", coarse_of(method))]
     return steps + [(step, method) for step in ("sample", "render", "evaluate")]
 
 
 def _sections(step: str, method: str | None) -> tuple[str, ...]:
     """The sections of params.yaml that a step of a method reads."""
     entry = ENTRIES.get(method)
+    if step == "curve":
+        return (*_sections("sample", method), "evaluation", "curve")
     if entry and entry.implementation and step in ("train", "sample"):
         return (*entry.sections, "sampling") if step == "sample" else entry.sections
     return SLICES[f"sample from {entry.sampled_from}" if step == "sample" else step]

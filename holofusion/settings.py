@@ -25,6 +25,7 @@ class Threads(Section):
     sample: Count = Field(description="torch threads of one shard; shards run side by side")
     render: Count = Field(description="torch threads of one shard; shards run side by side")
     evaluate: Count = Field(description="torch threads; runs are scored side by side")
+    curve: Count = Field(description="torch threads; trainings are followed side by side")
     report: Count = Field(description="torch threads")
 
 
@@ -227,6 +228,13 @@ class Evaluation(Section):
     reference_frames: Count = Field(description="real images per object, at most")
 
 
+class Curve(Section):
+    """Kernel distance against training time, from weights kept during training."""
+
+    scenes: int = Field(description="scenes made with the weights of each point", ge=2)
+    views: Count = Field(description="images per scene")
+
+
 class Report(Section):
     """The page."""
 
@@ -295,6 +303,7 @@ class Params(Section):
     external: External
     render: Render
     evaluation: Evaluation
+    curve: Curve
     report: Report
 
 

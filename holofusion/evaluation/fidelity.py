@@ -24,7 +24,7 @@ from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metri
 from holofusion.data.views import PreparedCategory
 from holofusion.evaluation import features as networks
 from holofusion.evaluation.folders import ViewFolder
-from holofusion.evaluation.kernel import interval
+from holofusion.evaluation.kernel import interval, repeated_image_distance
 from holofusion.files import UserError, replacing, write_json
 from holofusion.logs import say
 from holofusion.seeds import numpy_generator_for
@@ -144,16 +144,24 @@ def compare(real: ImageSet, generated: ImageSet, reference: str, settings: Any, 
     return entries
 
 
-def _open(
+def open_inputs(
     resolved: Any, data_dir: Path, out: Path, device: torch.device | str
 ) -> tuple[PreparedCategory, FeatureExtractorBase, Path]:
+    """Prepared data, the feature network, and the folder beside `out` where features of real images are kept."""
     settings = resolved.settings.evaluation
     extractor = networks.load_network(settings.feature_network, settings.inception_weights, torch.device(device))
     return PreparedCategory.load(Path(data_dir)), extractor, Path(out).parent / "features"
 
 
 def _write(
-    resolved: Any, method: str, run: str, n_scenes: int, entries: list[dict[str, Any]], began: float, out: Path
+    resolved: Any,
+    method: str,
+    run: str,
+    n_scenes: int,
+    entries: list[dict[str, Any]],
+    began: float,
+    out: Path,
+    **further: float,
 ) -> None:
     write_json(
         out,
@@ -166,6 +174,7 @@ def _write(
             "feature_network": resolved.settings.evaluation.feature_network,
             "n_scenes": n_scenes,
             "entries": entries,
+            **further,
             "seconds": round(time.monotonic() - began, 2),
         },
     )
@@ -182,7 +191,7 @@ def run_evaluate(resolved: Any, data_dir: Path, views_dir: Path, out: Path, devi
     began = time.monotonic()
     settings = resolved.settings.evaluation
     run = f"{resolved.method}-{resolved.category}-s{resolved.seed}"
-    data, extractor, cache = _open(resolved, data_dir, out, device)
+    data, extractor, cache = open_inputs(resolved, data_dir, out, device)
     views = ViewFolder.load(Path(views_dir), run, data.image_size)
     generated = ImageSet(
         networks.extract(extractor, views.images(), len(views.files), f"features {run}").double(), views.units
@@ -197,12 +206,15 @@ def run_evaluate(resolved: Any, data_dir: Path, views_dir: Path, out: Path, devi
 def run_floor(resolved: Any, data_dir: Path, out: Path, device: torch.device | str = "cpu") -> None:
     """Distance between training and held-out real images, the least a good generator can be asked for.
 
+    `one_image_repeated` is the kernel distance of a generator that knows one training image: what diversity must beat.
     Entries against `train` take the held-out images as the generated ones; entries against `held_out` the reverse.
     """
     began = time.monotonic()
     settings = resolved.settings.evaluation
-    data, extractor, cache = _open(resolved, data_dir, out, device)
+    data, extractor, cache = open_inputs(resolved, data_dir, out, device)
     sets = {split: reference_set(data, split, settings, extractor, cache) for split in REFERENCES}
     entries = compare(sets["train"], sets["held_out"], "train", settings, resolved.seed)
     entries += compare(sets["held_out"], sets["train"], "held_out", settings, resolved.seed)
-    _write(resolved, "real_floor", f"real_floor-{resolved.category}", len(data.held_out), entries, began, out)
+    repeated = repeated_image_distance(sets["train"].features.numpy())
+    name = f"real_floor-{resolved.category}"
+    _write(resolved, "real_floor", name, len(data.held_out), entries, began, out, one_image_repeated=repeated)

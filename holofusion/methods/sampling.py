@@ -41,25 +41,21 @@ def scene_name(seed: int) -> str:
     return f"{seed:06d}"
 
 
-def sample_coarse(model: Path, settings, device: torch.device):
-    """A function seed -> DenseScene from a trained model's averaged weights."""
-    method = HoloDiffusion(settings)
-    method.load_state_dict(unprefixed("coarse", load_file(model / "model.safetensors")))
-    method.to(device).eval()
+def sampler_from_noise(name: str, weights: dict[str, Tensor], settings, device: torch.device):
+    """A function seed -> scene of a row that is sampled with the weights alone."""
+    if ENTRIES[name].implementation:
+        method = method_class(name)(settings)
+        method.load_state_dict(weights)
+        return method.to(device).eval().sample
+    coarse = HoloDiffusion(settings)
+    coarse.load_state_dict(unprefixed("coarse", weights))
+    coarse.to(device).eval()
 
     def make(seed: int) -> DenseScene:
-        return DenseScene(
-            method.sample_grid(seed, settings.sampling.steps, settings.sampling.sampler), method.decoder, settings
-        )
+        grid = coarse.sample_grid(seed, settings.sampling.steps, settings.sampling.sampler)
+        return DenseScene(grid, coarse.decoder, settings)
 
     return make
-
-
-def sample_alone(model: Path, name: str, settings, device: torch.device):
-    """A function seed -> scene from the averaged weights of a method that trains by itself."""
-    method = method_class(name)(settings)
-    method.load_state_dict(load_file(model / "model.safetensors"))
-    return method.to(device).eval().sample
 
 
 def sample_super_resolved(model: Path, coarse: Path, settings, device: torch.device):
@@ -106,10 +102,8 @@ def run_sample(
             make = sample_distilled(model, coarse, hypotheses, settings, device, partial, stamp)
         elif source == "coarse":
             make = sample_super_resolved(model, _needed(coarse, "coarse"), settings, device)
-        elif ENTRIES[resolved.method].implementation:
-            make = sample_alone(model, resolved.method, settings, device)
         else:
-            make = sample_coarse(model, settings, device)
+            make = sampler_from_noise(resolved.method, load_file(model / "model.safetensors"), settings, device)
         seeds = shard_seeds(settings.sampling.scenes, settings.sampling.shards, shard)
         progress = Progress(f"sample {resolved.method}", len(seeds))
         for seed in seeds:

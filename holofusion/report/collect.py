@@ -10,7 +10,7 @@ from typing import Any
 
 from holofusion.config import load_step
 from holofusion.files import UserError, read_json
-from holofusion.methods.registry import ENTRIES, needs_warmup
+from holofusion.methods.registry import ENTRIES, coarse_of, needs_warmup
 from holofusion.report.paper import label_of
 
 
@@ -57,12 +57,27 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """Kernel distance against training time of one training, shown by the row that its scenes come straight from.
+
+    points as `holofusion curve` writes them; warmup_seconds is spent before the first.
+    """
+
+    method: str
+    category: str
+    seed: int
+    points: list[dict[str, Any]]
+    warmup_seconds: float
+
+
+@dataclass(frozen=True)
 class Results:
     """All runs in the order methods are listed, the floor of every category, and what was expected but not found."""
 
     folder: Path
     runs: list[Run]
     floors: dict[str, dict[str, Any]]
+    curves: list[Curve]
     missing: list[str] = field(default_factory=list)
 
     def of(self, category: str, seed: int) -> list[Run]:
@@ -76,13 +91,20 @@ def trained_by(method: str) -> str:
 
 def read_results(folder: Path, methods: list[str], categories: list[str], seeds: list[int]) -> Results:
     """Collect everything below `folder`. Raises UserError if a metrics file was made with other settings than now in force."""
-    results = Results(folder, [], {})
+    results = Results(folder, [], {}, [])
+    trained = [method for method in methods if ENTRIES[method].sampled_from != "images"]
     for category in categories:
-        floor = _metrics(folder, f"real_floor-{category}", results.missing)
+        floor = _scored(folder, "evaluate", f"real_floor-{category}", results.missing)
         if floor is not None:
             results.floors[category] = floor
         for seed in seeds:
             results.runs.extend(_run(folder, method, category, seed, results.missing) for method in methods)
+            for method in dict.fromkeys(map(coarse_of, trained)):
+                scored = _scored(folder, "curve", f"{method}-{category}-s{seed}", results.missing)
+                warmup = _warmup(folder, method, category, seed) or {}
+                if scored:
+                    curve = Curve(method, category, seed, scored["points"], warmup.get("seconds", 0.0))
+                    results.curves.append(curve)
     return results
 
 
@@ -102,28 +124,33 @@ def _run(folder: Path, method: str, category: str, seed: int, missing: list[str]
         category=category,
         seed=seed,
         results=folder,
-        metrics=_metrics(folder, name, missing),
+        metrics=_scored(folder, "evaluate", name, missing),
         scenes=scenes,
         costs=costs,
         model=model,
-        warmup=_optional_json(folder / "warmup" / f"{category}-s{seed}" / "model.json")
-        if needs_warmup(method)
-        else None,
+        warmup=_warmup(folder, method, category, seed),
     )
 
 
-def _metrics(folder: Path, name: str, missing: list[str]) -> dict[str, Any] | None:
-    """The metrics of `name`, or None with a note. Raises UserError if its settings are gone or have another hash."""
-    path = folder / "metrics" / f"{name}.json"
+def _warmup(folder: Path, method: str, category: str, seed: int) -> dict[str, Any] | None:
+    return _optional_json(folder / "warmup" / f"{category}-s{seed}" / "model.json") if needs_warmup(method) else None
+
+
+def _scored(folder: Path, step: str, name: str, missing: list[str]) -> dict[str, Any] | None:
+    """What the step `evaluate` or `curve` found for `name`, or None with a note.
+
+    Raises UserError if its settings are gone or have another hash.
+    """
+    path = folder / "metrics" / (f"{name}.json" if step == "evaluate" else f"{step}-{name}.json")
     if not path.is_file():
-        missing.append(f"{name}: not scored")
+        missing.append(f"{name}: not scored" if step == "evaluate" else f"{name}: not followed through its training")
         return None
     metrics = read_json(path)
-    settings = folder / "config" / "evaluate" / f"{name}.yaml"
+    settings = folder / "config" / step / f"{name}.yaml"
     expected = load_step(settings).hash
     if metrics["config_hash"] != expected:
         raise UserError(
-            f"{path}: made with settings {metrics['config_hash']}, {settings} has {expected}; run evaluate again"
+            f"{path}: made with settings {metrics['config_hash']}, {settings} has {expected}; run {step} again"
         )
     return metrics
 

@@ -9,7 +9,7 @@ from holofusion.methods.registry import ENTRIES, coarse_of, needs_warmup
 from holofusion.report.collect import Results, Run, benchmarks
 from holofusion.report.paper import label_of
 
-RULES = ("dataset", "prepare", "warmup", "train", "sample", "hypotheses", "render", "evaluate", "floor")
+RULES = ("dataset", "prepare", "warmup", "train", "sample", "hypotheses", "render", "evaluate", "curve", "floor")
 
 
 @dataclass(frozen=True)

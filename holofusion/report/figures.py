@@ -51,7 +51,7 @@ class Plot:
     inline: str
 
 
-def _save(figure: Figure, folder: Path, name: str) -> Plot:
+def save(figure: Figure, folder: Path, name: str) -> Plot:
     png, svg = folder / f"{name}.png", folder / f"{name}.svg"
     with replacing(png) as temporary:
         figure.savefig(temporary, facecolor="white")
@@ -108,7 +108,7 @@ def distance_plot(
             axis.set_xlim(left=min(0, axis.get_xlim()[0]))
         axes[0].set_yticks(range(len(found)), [label_of(method) for method, _ in found])
         axes[0].set_ylim(len(found) - 0.5, -1)
-        return _save(figure, folder, f"kernel_distance-{category}-s{seed}")
+        return save(figure, folder, f"kernel_distance-{category}-s{seed}")
 
 
 def smoothed(values: np.ndarray) -> np.ndarray:
@@ -153,7 +153,7 @@ def training_plot(results: Results, category: str, seed: int, folder: Path) -> P
                 row[0].legend(frameon=False, fontsize=7.5, labelcolor=INK, handlelength=1.2)
             for axis in row[len(parts) :]:
                 axis.set_visible(False)
-        return _save(figure, folder, f"training-{category}-s{seed}")
+        return save(figure, folder, f"training-{category}-s{seed}")
 
 
 def _log_axis(axis: Axes) -> None:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from holofusion.data.views import PreparedCategory
 from holofusion.files import replacing
 from holofusion.logs import duration, say
-from holofusion.report import figures, grids, tables
+from holofusion.report import curves, figures, grids, tables
 from holofusion.report.collect import Results, Run, read_results
 from holofusion.report.commands import commands, target
 from holofusion.report.cost import cost_of, step_seconds
@@ -126,6 +126,7 @@ def chapter(results: Results, rows: list[tables.Row], category: str, seeds: list
         "floor": tables.find(rows, "real_floor", category, seed, metric) if metric else None,
         "comparisons": tables.comparisons(rows, category, seed, metric) if metric else [],
         "distances": figures.distance_plot(rows, methods, category, seed, metric, folder) if metric else None,
+        "curves": curves.curve_plot(results, category, seed, folder),
         "training": figures.training_plot(results, category, seed, folder),
         "samples": grids.sample_sheet(runs, data, columns, folder / f"samples-{stem}.png"),
         "zoom": grids.zoom_sheet(runs, ZOOM_SCENES, folder / f"zoom-{stem}.png"),
@@ -150,6 +151,7 @@ def run_report(resolved: Any, results: Path, out: Path) -> None:
     found = read_results(folder, settings.methods, settings.categories, settings.seeds)
     rows = tables.metric_rows(found)
     tables.write_csv(rows, folder / "tables" / "metrics.csv")
+    curves.write_curves(found.curves, folder / "tables" / "curves.csv")
     with replacing(folder / "tables" / "metrics.md") as temporary:
         temporary.write_text(tables.markdown(rows))
     chapters = [chapter(found, rows, category, settings.seeds, settings) for category in settings.categories]

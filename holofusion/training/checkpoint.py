@@ -55,6 +55,25 @@ def save_state(folder: Path, stamp: str, step: int, steps: int, seconds: float, 
         save_file({name: value.contiguous().clone() for name, value in tensors.items()}, temporary, facts)
 
 
+def save_snapshot(folder: Path, step: int, seconds: float, average: Average) -> None:
+    """Write the averaged weights after `step` steps to folder/<step>.safetensors; step 0 begins the folder anew."""
+    if step == 0:
+        shutil.rmtree(folder, ignore_errors=True)
+    facts = {"step": str(step), "seconds": repr(seconds)}
+    with replacing(folder / f"{step:08d}.safetensors") as temporary:
+        save_file({name: value.contiguous().clone() for name, value in average.weights.items()}, temporary, facts)
+
+
+def read_snapshots(folder: Path) -> list[tuple[int, float, Path]]:
+    """(steps, seconds of training, file of averaged weights) of every snapshot in the folder, first to last."""
+    found = []
+    for path in sorted(folder.glob("[0-9]*.safetensors")):
+        with safe_open(path, "pt") as file:
+            facts = file.metadata()
+        found.append((int(facts["step"]), float(facts["seconds"]), path))
+    return found
+
+
 def read_facts(folder: Path) -> dict[str, str] | None:
     """Stamp, step, steps and seconds of a saved state; None where there is none."""
     if not (folder / STATE).exists():

@@ -20,7 +20,7 @@ from holofusion.files import UserError, replacing, write_json
 from holofusion.logs import Progress, say
 from holofusion.seeds import generator_for
 from holofusion.training.batches import draw_batch
-from holofusion.training.checkpoint import Average, load_state, save_state
+from holofusion.training.checkpoint import Average, load_state, save_snapshot, save_state
 from holofusion.training.precision import resolve_precision
 
 
@@ -40,11 +40,13 @@ def fit(
     ema: float,
     checkpoint_every: int,
     label: str,
+    snapshots: tuple[float, ...] = (),
 ) -> tuple[Average, float]:
     """Run `method.training_step` up to `steps`, resuming from out/state; return averaged weights and seconds spent.
 
     `stamp` names the job: config and inputs. Step n's batch and noise come from the seed and n alone, so a resumed run
-    repeats an uninterrupted one bit for bit.
+    repeats an uninterrupted one bit for bit. `snapshots`: shares of the run after which the averaged weights are also
+    kept in out/snapshots.
     Every logged step is one JSON line of out/log.jsonl. Raises UserError when the loss is not finite.
     """
     device = next(method.parameters()).device
@@ -54,12 +56,15 @@ def fit(
     average = Average(method, ema)
     done, seconds = load_state(out / "state", stamp, method, optimiser, average)
     log = _open_log(out / "log.jsonl", done)
+    kept_after = {round(share * steps) for share in snapshots}
     if done:
         say(f"{label}: going on from step {done}")
     progress = Progress(label, steps, start=done)
     began = time.monotonic() - seconds
     smooth: dict[str, float] = {}
     for step in range(done, steps):
+        if step in kept_after:
+            save_snapshot(out / "snapshots", step, time.monotonic() - began, average)
         for group, rate in zip(optimiser.param_groups, base_rates, strict=True):
             group["lr"] = rate * rate_at(step, steps)
         generator = generator_for(seed, label, step)

@@ -19,6 +19,9 @@ from holofusion.training.checkpoint import stamp_of
 from holofusion.training.loop import averaged_tensors, fit, save_model
 from holofusion.training.precision import resolve_precision
 
+# Shares of a training after which its weights are kept, for the curve of kernel distance against training time.
+SNAPSHOTS = (0.0, 0.1, 0.25, 0.5, 0.75)
+
 
 def build(factory, settings, device: torch.device, *seed_parts: object) -> torch.nn.Module:
     """A module with weights drawn from a seed of its own; the global generator is left as it was."""
@@ -68,7 +71,7 @@ def _train_alone(resolved, data_folder: Path, out: Path, device: torch.device) -
         method.prepare(data)
     stamp = stamp_of(resolved.hash, resolve_precision(device, settings.volume.precision), data_hash(data))
     average, seconds = fit(
-        method, data, resolved.seed, stamp, out, method.steps, method.ema, method.checkpoint_every, "train"
+        method, data, resolved.seed, stamp, out, method.steps, method.ema, method.checkpoint_every, "train", SNAPSHOTS
     )
     save_model(out, averaged_tensors(method, average), resolved, method.steps, seconds, method)
 
@@ -94,6 +97,15 @@ def _train_denoiser(resolved, data_folder: Path, warmup_folder: Path, out: Path,
         sha256_of(warmup_folder / "model.safetensors"),
     )
     average, seconds = fit(
-        method, data, resolved.seed, stamp, out, training.steps, training.ema, training.checkpoint_every, "train"
+        method,
+        data,
+        resolved.seed,
+        stamp,
+        out,
+        training.steps,
+        training.ema,
+        training.checkpoint_every,
+        "train",
+        SNAPSHOTS,
     )
     save_model(out, averaged_tensors(method, average), resolved, training.steps, seconds, method)

@@ -20,6 +20,8 @@ ROWS = {"method": PARAMS.methods, "category": PARAMS.categories, "seed": PARAMS.
 MADE = [method for method in PARAMS.methods if ENTRIES[method].sampled_from != "images"]
 TRAINED = {"method": sorted({ENTRIES[method].trained_by for method in MADE})}
 
+FROM_NOISE = {"method": sorted({coarse_of(method) for method in MADE})}
+
 
 onstart:
     discard_shards(RESULTS, len(SHARDS))

@@ -25,6 +25,30 @@ rule evaluate_run:
         " --out {output} --threads {threads} --log {log}"
 
 
+rule curve:
+    input:
+        config="<results>/config/curve/{method}-{category}-s{seed}.yaml",
+        data="<results>/data/{category}",
+        weights=weights,
+        floor="<results>/metrics/real_floor-{category}.json",
+    output:
+        "<results>/metrics/curve-{method}-{category}-s{seed}.json",
+    log:
+        "<results>/logs/curve/{method}-{category}-s{seed}.log",
+    benchmark:
+        "<results>/benchmarks/curve/{method}-{category}-s{seed}.tsv"
+    threads: PARAMS.threads.curve
+    resources:
+        mem_mb=6000,
+        runtime=240,
+        gpu=GPU,
+    params:
+        model=lambda wildcards, input: str(Path(input.weights).parent),
+    shell:
+        "holofusion curve --config {input.config} --data {input.data} --model {params.model}"
+        " --out {output} --threads {threads} --log {log}"
+
+
 rule floor:
     input:
         config="<results>/config/evaluate/real_floor-{category}.yaml",
@@ -49,4 +73,8 @@ rule evaluate:
         expand("<results>/metrics/{method}-{category}-s{seed}.json", **ROWS),
         expand(
             "<results>/metrics/real_floor-{category}.json", category=PARAMS.categories
+        ),
+        expand(
+            "<results>/metrics/curve-{method}-{category}-s{seed}.json",
+            **(ROWS | FROM_NOISE),
         ),

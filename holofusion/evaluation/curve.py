@@ -1,0 +1,53 @@
+"""Kernel distance against training time: a few scenes of every weights kept during a training, scored like any row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from holofusion.evaluation import features as networks
+from holofusion.evaluation.fidelity import ImageSet, compare, open_inputs, reference_set
+from holofusion.files import read_json, write_json
+from holofusion.logs import say
+from holofusion.methods.sampling import sampler_from_noise, to_bytes
+from holofusion.training.checkpoint import read_snapshots
+
+
+def run_curve(resolved, data_folder: Path, model: Path, out: Path, device: torch.device) -> None:
+    """Score `curve.scenes` scenes, seen from `curve.views` cameras each, of every snapshot and of the finished weights.
+
+    All points share sample seeds and cameras. Writes `out`: steps, seconds of training and images seen so far (without the
+    warm-up's), and the kernel distance to the training objects with its interval. A run without snapshots has one point.
+    """
+    section, evaluation = resolved.settings.curve, resolved.settings.evaluation
+    data, extractor, cache = open_inputs(resolved, data_folder, out, device)
+    real = reference_set(data, "train", evaluation, extractor, cache)
+    last, facts = load_file(model / "model.safetensors"), read_json(model / "model.json")
+    units = np.repeat(np.arange(section.scenes), section.views)
+
+    def pictures(weights: dict[str, torch.Tensor]) -> list[np.ndarray]:
+        images = []
+        make = sampler_from_noise(resolved.method, weights, resolved.settings, device)
+        for seed in range(section.scenes):
+            rows = torch.arange(seed * section.views, (seed + 1) * section.views) % len(data.evaluation_cameras)
+            images += list(to_bytes(make(seed).render(data.evaluation_cameras[rows].to(device), data.image_size).rgb))
+        return images
+
+    points = []
+    for step, seconds, file in [*read_snapshots(model / "snapshots"), (facts["steps"], facts["seconds"], None)]:
+        weights = last | load_file(file) if file else last
+        label = f"curve {resolved.method}, {step} steps"
+        generated = networks.extract(extractor, pictures(weights), len(units), label).double()
+        entry = compare(real, ImageSet(generated, units), "train", evaluation, resolved.seed)[1]
+        points.append({
+            "steps": step, "seconds": round(seconds, 1), "images": facts["images"] * step // facts["steps"],
+            **{key: entry[key] for key in ("metric", "value", "low", "high", "n_real", "n_generated")},
+        })  # fmt: skip
+        say(f"{label}: {entry['metric']} {entry['value']:.5g}")
+    write_json(out, {
+        "method": resolved.method, "category": resolved.category, "seed": resolved.seed, "config_hash": resolved.hash,
+        "points": points,
+    })  # fmt: skip
