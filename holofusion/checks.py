@@ -65,8 +65,9 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
                     f"0 is not valid; the row {method} needs super-resolution, so at least 1",
                 )
                 break
-    if "external" in params.methods and params.external.folder is None:
-        yield "external.folder", "null is not valid with the row `external`; name the folder of its pictures"
+    for row, holds in (("external", "of its pictures"), ("stable_dreamfusion", "of a Stable Diffusion pipeline")):
+        if row in params.methods and getattr(params, row).folder is None:
+            yield f"{row}.folder", f"null is not valid with the row `{row}`; name the folder {holds}"
     seen: set[str] = set()
     for method in (None, *ENTRIES):
         content = with_overrides(params, method)

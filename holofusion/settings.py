@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, Field, create_model
 
 from holofusion.section import Count, Name, Positive, Section, Share, Weight, Width
-from holofusion.settings_rivals import EG3D, GET3D, Adversarial, External, PiGan, ScoreDistillation
+from holofusion.settings_rivals import EG3D, GET3D, Adversarial, External, PiGan, ScoreDistillation, StableDreamFusion
 
 
 class Threads(Section):
@@ -300,6 +300,7 @@ class Params(Section):
     eg3d: EG3D
     get3d: GET3D
     sds: ScoreDistillation
+    stable_dreamfusion: StableDreamFusion
     external: External
     render: Render
     evaluation: Evaluation

@@ -102,6 +102,17 @@ class ScoreDistillation(Section):
     importance_samples: int = Field(description="further points per ray, where the first met density", ge=0)
 
 
+class StableDreamFusion(Section):
+    """Score distillation guided by Stable Diffusion, from a folder; scenes and noise range are those of `sds`."""
+
+    folder: str | None = Field(
+        description="folder of a Stable Diffusion pipeline (model_index.json); null: no such row"
+    )
+    prompt: str = Field(description="what to make; {category} stands for the category, the view is added", min_length=1)
+    guidance: Positive = Field(description="weight of what the prompt adds to the prediction")
+    image_size: int = Field(description="side of the images the pipeline encodes, px", ge=8, multiple_of=8)
+
+
 class External(Section):
     """Views made elsewhere, scored as the row `external`: for those who run the authors' own code."""
 

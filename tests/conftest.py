@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from holofusion.config import load_params
+from holofusion.config import load_params, load_step, write_resolved
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -34,6 +34,22 @@ def shared_data() -> Callable[[str], Path]:
         return path
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def prepared_smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prepared data of the smoke preset's one category. Not to be changed."""
+    from holofusion.data.prepare import prepare
+    from holofusion.data.synthetic import make_dataset
+
+    project = copy_settings(tmp_path_factory.mktemp("prepared") / "project")
+    results = project / "results"
+    write_resolved(load_params(project / "params.yaml", "smoke"), results)
+    step = load_step(results / "config/dataset/hydrant.yaml")
+    make_dataset(step.settings.synthetic, "hydrant", 0, results / "dataset", 1)
+    step = load_step(results / "config/prepare/hydrant.yaml")
+    prepare(step.settings, "hydrant", 0, results / "dataset", results / "data/hydrant", step.hash, 1)
+    return results / "data/hydrant"
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def run_curve(resolved, data_folder: Path, model: Path, out: Path, device: torch
         generated = networks.extract(extractor, pictures(weights), len(units), label).double()
         entry = compare(real, ImageSet(generated, units), "train", evaluation, resolved.seed)[1]
         points.append({
-            "steps": step, "seconds": round(seconds, 1), "images": facts["images"] * step // facts["steps"],
+            "steps": step, "seconds": round(seconds, 1), "images": facts["images"] * step // max(1, facts["steps"]),
             **{key: entry[key] for key in ("metric", "value", "low", "high", "n_real", "n_generated")},
         })  # fmt: skip
         say(f"{label}: {entry['metric']} {entry['value']:.5g}")

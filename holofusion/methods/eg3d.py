@@ -16,13 +16,14 @@ from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
 from holofusion.data.views import PreparedCategory
+from holofusion.methods.poses import CameraPool
 from holofusion.methods.scenes import Views, prefixed, render_field, unprefixed
 from holofusion.networks.discriminator import Discriminator
 from holofusion.networks.style import EqualLinear, MappingNetwork, ModulatedConv, StyleBackbone, StyledLayer
 from holofusion.networks.triplane import sample_planes
 from holofusion.rendering.volume import render_rays
 from holofusion.seeds import generator_for
-from holofusion.training.adversarial import GRADIENT_LIMIT, adversarial_losses
+from holofusion.training.adversarial import AdversarialMethod, adversarial_losses
 from holofusion.training.batches import ViewBatch
 
 LABEL = 16  # numbers that describe a camera
@@ -81,100 +82,6 @@ class Upsampler(nn.Module):
         return image
 
 
-class EG3D(nn.Module):
-    """Generator and discriminator of EG3D."""
-
-    gradient_limit = GRADIENT_LIMIT
-
-    def __init__(self, settings) -> None:
-        super().__init__()
-        self.settings, section = settings, settings.eg3d
-        label = LABEL if section.pose_conditioning else 0
-        self.mapping = MappingNetwork(section.latent, 2, label)
-        self.backbone = StyleBackbone(section.latent, 3 * section.features, section.plane_resolution, section.width)
-        self.decoder = PlaneDecoder(section.features, 32, section.channels, settings.volume.density_scale)
-        self.upsampler = Upsampler(section.channels, section.upsampler_width, section.latent)
-        self.discriminator = Discriminator(6, 4 * section.raw_size, settings.adversarial.width, LABEL)
-        self.register_buffer("poses", torch.zeros(POSES, LABEL))
-        self.objects_per_batch, self.views_per_object = settings.adversarial.batch, 1
-        self.steps, self.ema = section.steps, settings.adversarial.ema
-        self.checkpoint_every = settings.adversarial.checkpoint_every
-
-    def prepare(self, data: PreparedCategory) -> None:
-        """Keep some training cameras, for pose conditioning at sampling time."""
-        rows = [row for name in data.train for row in data.frames[name]]
-        chosen = torch.linspace(0, len(rows) - 1, POSES).round().long().tolist()
-        self.poses.copy_(camera_label(data.cameras[[rows[index] for index in chosen]]))
-
-    def parameter_groups(self) -> list[dict]:
-        parts = (self.mapping, self.backbone, self.decoder, self.upsampler)
-        generator = [parameter for part in parts for parameter in part.parameters()]
-        judge = list(self.discriminator.parameters())
-        return [
-            {"params": generator, "lr": self.settings.eg3d.learning_rate, "betas": (0.0, 0.99)},
-            {"params": judge, "lr": self.settings.adversarial.learning_rate, "betas": (0.0, 0.99)},
-        ]
-
-    def planes(self, w: Tensor, generator: torch.Generator) -> Tensor:
-        """Tri-planes (B, 3, C, n, n) of styles w (B, latent)."""
-        return self.backbone(w, generator).unflatten(1, (3, -1))
-
-    def pose_label(self, cameras: Cameras, step: int, generator: torch.Generator) -> Tensor | None:
-        """The label that conditions the generator: the view's own camera, or another's, with a probability that falls
-        from 1 to 0.5 over the run, lest the scene turn with the camera."""
-        if not self.settings.eg3d.pose_conditioning:
-            return None
-        label = camera_label(cameras)
-        swapped = torch.rand(len(label), 1, generator=generator) < 1 - 0.5 * step / self.settings.eg3d.steps
-        return torch.where(swapped.to(label.device), label.roll(1, 0), label)
-
-    def training_step(self, batch: ViewBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Losses of both players on the batch's images, and on fakes from the same cameras."""
-        section, cameras = self.settings.eg3d, batch.cameras
-        size = section.raw_size
-        real = batch.resized(4 * size).images.flatten(0, 1)
-        z = torch.randn((len(real), section.latent), generator=generator).to(real.device)
-        w = self.mapping(z, self.pose_label(cameras, step, generator))
-        field = TriPlaneField(self.planes(w, generator), self.decoder, self.settings.volume.extent)
-        rendered = render_rays(field, *cameras.rays(size), self.settings.volume.extent,
-                               section.coarse_samples, section.importance_samples, generator)  # fmt: skip
-        features = rendered.rgb.transpose(1, 2).unflatten(2, (size, size))
-        fake = dual(self.upsampler(features, w), features[:, :3])
-        label = camera_label(cameras)
-        losses = adversarial_losses(
-            self.discriminator, lambda images: self.discriminator(images, label.repeat(len(images) // len(label), 1)),
-            dual(real, F.interpolate(real, scale_factor=0.25, mode="area")), fake, section.r1,
-            step, self.settings.adversarial, generator,
-        )  # fmt: skip
-        if step % DENSITY_EVERY == 0:
-            losses["smoothness"] = self.density_roughness(field, generator)
-            losses["loss"] = losses["loss"] + DENSITY_EVERY * section.density_weight * losses["smoothness"]
-        return losses
-
-    def density_roughness(self, field: TriPlaneField, generator: torch.Generator) -> Tensor:
-        """Mean absolute difference of density between random points and points close to them."""
-        shape = (len(field.planes), DENSITY_POINTS, 3)
-        points = (2 * torch.rand(shape, generator=generator) - 1) * field.extent
-        near = points + DENSITY_SHIFT * torch.randn(shape, generator=generator)
-        density = field(torch.cat([points, near], 1).to(field.planes.device))[0]
-        first, second = density.chunk(2, 1)
-        return (first - second).abs().mean()
-
-    @torch.no_grad()
-    def sample(self, seed: int) -> EG3DScene:
-        """The scene of one seed."""
-        generator = generator_for("coarse", seed)
-        z = torch.randn((1, self.settings.eg3d.latent), generator=generator).to(self.poses.device)
-        pose = self.poses[int(torch.randint(POSES, (1,), generator=generator))][None]
-        w = self.mapping(z, pose if self.settings.eg3d.pose_conditioning else None)
-        return EG3DScene(self.planes(w, generator), w, self.decoder, self.upsampler, self.settings)
-
-
-def dual(image: Tensor, raw: Tensor) -> Tensor:
-    """What the discriminator sees: the image (B, 3, S, S) and the raw one (B, 3, s, s) at its size, channel-wise."""
-    return torch.cat([image, F.interpolate(raw, size=image.shape[2:], mode="bilinear", align_corners=False)], 1)
-
-
 class EG3DScene:
     """Planes (1, 3, C, n, n) and style of one latent. Geometry is one field; the upsampler works on each view alone."""
 
@@ -214,4 +121,81 @@ class EG3DScene:
         return cls(tensors["planes"], tensors["w"], decoder, upsampler, settings)
 
 
-EG3D.scene_class = EG3DScene
+class EG3D(AdversarialMethod):
+    """Generator and discriminator of EG3D."""
+
+    scene_class = EG3DScene
+
+    def __init__(self, settings) -> None:
+        section = settings.eg3d
+        super().__init__(settings, section)
+        label = LABEL if section.pose_conditioning else 0
+        self.mapping = MappingNetwork(section.latent, 2, label)
+        self.backbone = StyleBackbone(section.latent, 3 * section.features, section.plane_resolution, section.width)
+        self.decoder = PlaneDecoder(section.features, 32, section.channels, settings.volume.density_scale)
+        self.upsampler = Upsampler(section.channels, section.upsampler_width, section.latent)
+        self.discriminator = Discriminator(6, 4 * section.raw_size, settings.adversarial.width, LABEL)
+        self.pool = CameraPool(POSES)
+
+    def prepare(self, data: PreparedCategory) -> None:
+        """Keep some training cameras, for pose conditioning at sampling time."""
+        self.pool.fill(data)
+
+    def planes(self, w: Tensor, generator: torch.Generator) -> Tensor:
+        """Tri-planes (B, 3, C, n, n) of styles w (B, latent)."""
+        return self.backbone(w, generator).unflatten(1, (3, -1))
+
+    def pose_label(self, cameras: Cameras, step: int, generator: torch.Generator) -> Tensor | None:
+        """The label that conditions the generator: the view's own camera, or another's, with a probability that falls
+        from 1 to 0.5 over the run, lest the scene turn with the camera."""
+        if not self.settings.eg3d.pose_conditioning:
+            return None
+        label = camera_label(cameras)
+        swapped = torch.rand(len(label), 1, generator=generator) < 1 - 0.5 * step / self.settings.eg3d.steps
+        return torch.where(swapped.to(label.device), label.roll(1, 0), label)
+
+    def training_step(self, batch: ViewBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Losses of both players on the batch's images, and on fakes from the same cameras."""
+        section, cameras = self.settings.eg3d, batch.cameras
+        size = section.raw_size
+        real = batch.resized(4 * size).images.flatten(0, 1)
+        z = torch.randn((len(real), section.latent), generator=generator).to(real.device)
+        w = self.mapping(z, self.pose_label(cameras, step, generator))
+        field = TriPlaneField(self.planes(w, generator), self.decoder, self.settings.volume.extent)
+        rendered = render_rays(field, *cameras.rays(size), self.settings.volume.extent,
+                               section.coarse_samples, section.importance_samples, generator)  # fmt: skip
+        features = rendered.image(size)
+        fake = dual(self.upsampler(features, w), features[:, :3])
+        label = camera_label(cameras)
+        losses = adversarial_losses(
+            self.discriminator, lambda images: self.discriminator(images, label.repeat(len(images) // len(label), 1)),
+            dual(real, F.interpolate(real, scale_factor=0.25, mode="area")), fake, section.r1,
+            step, self.settings.adversarial, generator,
+        )  # fmt: skip
+        if step % DENSITY_EVERY == 0:
+            losses["smoothness"] = self.density_roughness(field, generator)
+            losses["loss"] = losses["loss"] + DENSITY_EVERY * section.density_weight * losses["smoothness"]
+        return losses
+
+    def density_roughness(self, field: TriPlaneField, generator: torch.Generator) -> Tensor:
+        """Mean absolute difference of density between random points and points close to them."""
+        shape = (len(field.planes), DENSITY_POINTS, 3)
+        points = (2 * torch.rand(shape, generator=generator) - 1) * field.extent
+        near = points + DENSITY_SHIFT * torch.randn(shape, generator=generator)
+        density = field(torch.cat([points, near], 1).to(field.planes.device))[0]
+        first, second = density.chunk(2, 1)
+        return (first - second).abs().mean()
+
+    @torch.no_grad()
+    def sample(self, seed: int) -> EG3DScene:
+        """The scene of one seed."""
+        generator = generator_for("coarse", seed)
+        z = torch.randn((1, self.settings.eg3d.latent), generator=generator).to(self.pool.R.device)
+        pose = camera_label(self.pool.cameras[int(torch.randint(POSES, (1,), generator=generator))])
+        w = self.mapping(z, pose if self.settings.eg3d.pose_conditioning else None)
+        return EG3DScene(self.planes(w, generator), w, self.decoder, self.upsampler, self.settings)
+
+
+def dual(image: Tensor, raw: Tensor) -> Tensor:
+    """What the discriminator sees: the image (B, 3, S, S) and the raw one (B, 3, s, s) at its size, channel-wise."""
+    return torch.cat([image, F.interpolate(raw, size=image.shape[2:], mode="bilinear", align_corners=False)], 1)

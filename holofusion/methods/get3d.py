@@ -28,7 +28,7 @@ from holofusion.networks.tetrahedra import EDGES, marching_tetrahedra, tetrahedr
 from holofusion.networks.triplane import sample_planes
 from holofusion.rendering.mesh import rasterise
 from holofusion.seeds import generator_for
-from holofusion.training.adversarial import GRADIENT_LIMIT, adversarial_losses
+from holofusion.training.adversarial import AdversarialMethod, adversarial_losses
 from holofusion.training.batches import ViewBatch
 
 SPHERE = 0.5  # radius of the first shape, share of the extent
@@ -86,14 +86,59 @@ def paint(texture: TextureField, vertices: list[Tensor], faces: list[Tensor], ca
     return Views(rgb.permute(0, 3, 1, 2), surface.alpha[:, None], depth[:, None])
 
 
-class GET3D(nn.Module):
+class MeshScene:
+    """A closed triangle mesh, vertices (M, 3) and faces (F, 3), and its texture field. It has no density."""
+
+    def __init__(self, vertices: Tensor, faces: Tensor, texture: TextureField, settings) -> None:
+        self.vertices, self.faces, self.texture, self.settings = vertices, faces, texture, settings
+
+    @torch.no_grad()
+    def render(self, cameras: Cameras, size: int) -> Views:
+        views = [paint(self.texture, [self.vertices], [self.faces], cameras[i], size) for i in range(len(cameras))]
+        return Views(*(torch.cat([getattr(view, part) for view in views]) for part in ("rgb", "alpha", "depth")))
+
+    def density(self, points: Tensor) -> None:
+        """A surface has none."""
+        return None
+
+    @torch.no_grad()
+    def export(self, folder: Path) -> None:
+        """Write mesh.ply and mesh.glb with vertex colours; nothing for an empty mesh."""
+        if not len(self.faces):
+            return
+        colours = (self.texture(self.vertices[None])[0] * 255).round().byte().cpu().numpy()
+        mesh = trimesh.Trimesh(
+            self.vertices.cpu().numpy(), self.faces.cpu().numpy(), vertex_colors=colours, process=False
+        )
+        for kind in ("ply", "glb"):
+            with replacing(folder / f"mesh.{kind}") as temporary:
+                mesh.export(temporary, file_type=kind)
+
+    def tensors(self) -> dict[str, Tensor]:
+        texture = {"planes": self.texture.planes, "w": self.texture.w}
+        return {
+            "vertices": self.vertices,
+            "faces": self.faces,
+            **texture,
+            **prefixed("head", self.texture.head.state_dict()),
+        }
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor], settings) -> MeshScene:
+        head = StyledHead(tensors["planes"].shape[2], 3, tensors["w"].shape[1]).to(tensors["w"].device)
+        head.load_state_dict(unprefixed("head", tensors))
+        texture = TextureField(tensors["planes"], tensors["w"], head, settings.volume.extent)
+        return cls(tensors["vertices"], tensors["faces"], texture, settings)
+
+
+class GET3D(AdversarialMethod):
     """Generator and discriminators of GET3D."""
 
-    gradient_limit = GRADIENT_LIMIT
+    scene_class = MeshScene
 
     def __init__(self, settings) -> None:
-        super().__init__()
-        self.settings, section = settings, settings.get3d
+        section = settings.get3d
+        super().__init__(settings, section)
         latent, features, resolution = section.latent, section.features, section.plane_resolution
         self.shape_mapping, self.texture_mapping = MappingNetwork(latent, 8), MappingNetwork(latent, 8)
         self.shape_planes = StyleBackbone(latent, 3 * features, resolution, section.width)
@@ -107,18 +152,7 @@ class GET3D(nn.Module):
         self.register_buffer("border", vertices.abs().amax(1) > 1 - 1e-4, persistent=False)
         self.register_buffer("tetrahedra", tetrahedra, persistent=False)
         self.register_buffer("edges", edges, persistent=False)
-        self.objects_per_batch, self.views_per_object = section.batch, 1
-        self.steps, self.ema = section.steps, settings.adversarial.ema
-        self.checkpoint_every = settings.adversarial.checkpoint_every
-
-    def parameter_groups(self) -> list[dict]:
-        parts = [part for name, part in self.named_children() if name != "discriminator"]
-        generator = [parameter for part in parts for parameter in part.parameters()]
-        judge = list(self.discriminator.parameters())
-        return [
-            {"params": generator, "lr": self.settings.get3d.learning_rate, "betas": (0.0, 0.99)},
-            {"params": judge, "lr": self.settings.adversarial.learning_rate, "betas": (0.0, 0.99)},
-        ]
+        self.objects_per_batch = section.batch
 
     def fields(
         self, z_shape: Tensor, z_texture: Tensor, generator: torch.Generator
@@ -180,51 +214,3 @@ class GET3D(nn.Module):
         moved, distance, texture = self.fields(*z, generator)
         vertices, faces = marching_tetrahedra(moved[0], distance[0], self.tetrahedra)
         return MeshScene(vertices, faces, texture, self.settings)
-
-
-class MeshScene:
-    """A closed triangle mesh, vertices (M, 3) and faces (F, 3), and its texture field. It has no density."""
-
-    def __init__(self, vertices: Tensor, faces: Tensor, texture: TextureField, settings) -> None:
-        self.vertices, self.faces, self.texture, self.settings = vertices, faces, texture, settings
-
-    @torch.no_grad()
-    def render(self, cameras: Cameras, size: int) -> Views:
-        views = [paint(self.texture, [self.vertices], [self.faces], cameras[i], size) for i in range(len(cameras))]
-        return Views(*(torch.cat([getattr(view, part) for view in views]) for part in ("rgb", "alpha", "depth")))
-
-    def density(self, points: Tensor) -> None:
-        """A surface has none."""
-        return None
-
-    @torch.no_grad()
-    def export(self, folder: Path) -> None:
-        """Write mesh.ply and mesh.glb with vertex colours; nothing for an empty mesh."""
-        if not len(self.faces):
-            return
-        colours = (self.texture(self.vertices[None])[0] * 255).round().byte().cpu().numpy()
-        mesh = trimesh.Trimesh(
-            self.vertices.cpu().numpy(), self.faces.cpu().numpy(), vertex_colors=colours, process=False
-        )
-        for kind in ("ply", "glb"):
-            with replacing(folder / f"mesh.{kind}") as temporary:
-                mesh.export(temporary, file_type=kind)
-
-    def tensors(self) -> dict[str, Tensor]:
-        texture = {"planes": self.texture.planes, "w": self.texture.w}
-        return {
-            "vertices": self.vertices,
-            "faces": self.faces,
-            **texture,
-            **prefixed("head", self.texture.head.state_dict()),
-        }
-
-    @classmethod
-    def from_tensors(cls, tensors: dict[str, Tensor], settings) -> MeshScene:
-        head = StyledHead(tensors["planes"].shape[2], 3, tensors["w"].shape[1]).to(tensors["w"].device)
-        head.load_state_dict(unprefixed("head", tensors))
-        texture = TextureField(tensors["planes"], tensors["w"], head, settings.volume.extent)
-        return cls(tensors["vertices"], tensors["faces"], texture, settings)
-
-
-GET3D.scene_class = MeshScene

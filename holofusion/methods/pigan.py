@@ -9,7 +9,7 @@ before the discriminator; no camera regression, no top-k training, no density no
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
@@ -18,7 +18,7 @@ from holofusion.networks.discriminator import Discriminator
 from holofusion.networks.siren import FilmMapping, FilmSiren
 from holofusion.rendering.volume import render_rays
 from holofusion.seeds import generator_for
-from holofusion.training.adversarial import GRADIENT_LIMIT, adversarial_losses
+from holofusion.training.adversarial import AdversarialMethod, adversarial_losses
 from holofusion.training.batches import ViewBatch
 
 
@@ -64,30 +64,19 @@ def make_siren(settings) -> FilmSiren:
     return FilmSiren(section.width, section.layers, settings.volume.extent, settings.volume.density_scale)
 
 
-class PiGan(nn.Module):
+class PiGan(AdversarialMethod):
     """Generator and discriminator of pi-GAN."""
 
     scene_class = PiGanScene
-    gradient_limit = GRADIENT_LIMIT
+    betas = (0.0, 0.9)
 
     def __init__(self, settings) -> None:
-        super().__init__()
-        self.settings, section = settings, settings.pigan
+        section = settings.pigan
+        super().__init__(settings, section)
         self.mapping = FilmMapping(section.latent, section.width, section.layers + 1, section.width)
         self.siren = make_siren(settings)
         largest = section.image_size
         self.discriminator = Discriminator(3, largest, settings.adversarial.width, coordinates=True)
-        self.objects_per_batch, self.views_per_object = settings.adversarial.batch, 1
-        self.steps, self.ema = section.steps, settings.adversarial.ema
-        self.checkpoint_every = settings.adversarial.checkpoint_every
-
-    def parameter_groups(self) -> list[dict]:
-        rate = self.settings.pigan.learning_rate
-        generator = [*self.mapping.parameters(), *self.siren.parameters()]
-        return [
-            {"params": generator, "lr": rate, "betas": (0.0, 0.9)},
-            {"params": list(self.discriminator.parameters()), "lr": self.settings.adversarial.learning_rate, "betas": (0.0, 0.9)},
-        ]  # fmt: skip
 
     def stage(self, step: int) -> tuple[int, float]:
         """Side of the images at this step, and how far that resolution has faded in.
@@ -110,7 +99,7 @@ class PiGan(nn.Module):
         field = ConditionedSiren(self.siren, *self.mapping(z))
         rendered = render_rays(field, *real.cameras.rays(size), self.settings.volume.extent,
                                section.coarse_samples, section.importance_samples, generator)  # fmt: skip
-        fake = rendered.rgb.transpose(1, 2).unflatten(2, (size, size))
+        fake = rendered.image(size)
         real = real.images.flatten(0, 1)
         if fade < 1:
             # reals lose the detail that fakes are not yet judged by

@@ -21,7 +21,8 @@ class Entry:
     with one, the sections that its training and sampling read.
     implementation: "module:Class" of a method that trains by itself, without the warm-up. The class is a torch module
     built from these sections, with `training_step`, `parameter_groups`, `sample(seed)`, `scene_class`, and the numbers
-    `steps`, `ema`, `checkpoint_every`, `objects_per_batch` and `views_per_object`.
+    `steps`, `ema`, `checkpoint_every`, `objects_per_batch` and `views_per_object`; with `steps` 0, nothing is trained
+    and `prepare(data)`, `sample` and `scene_class` suffice.
     """
 
     name: str
@@ -44,6 +45,13 @@ ENTRIES: dict[str, Entry] = {
         Entry("eg3d", "eg3d", "noise", ("volume", "adversarial", "eg3d"), "holofusion.methods.eg3d:EG3D"),
         Entry("get3d", "get3d", "noise", ("volume", "adversarial", "get3d"), "holofusion.methods.get3d:GET3D"),
         Entry("sds", "sds", "noise", ("volume", "sds"), "holofusion.methods.sds:ScoreDistillation"),
+        Entry(
+            "stable_dreamfusion",
+            "stable_dreamfusion",
+            "noise",
+            ("volume", "sds", "stable_dreamfusion"),
+            "holofusion.methods.stable_dreamfusion:StableDreamFusion",
+        ),
         Entry("external", "external", "images", ("external",)),
     )
 }

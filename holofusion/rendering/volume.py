@@ -26,6 +26,10 @@ class Rendered:
     alpha: Tensor
     depth: Tensor
 
+    def image(self, size: int) -> Tensor:
+        """The colours as (B, 3, size, size), where the rays were those of all pixels in order."""
+        return self.rgb.transpose(1, 2).unflatten(2, (size, size))
+
 
 def cube_interval(origins: Tensor, directions: Tensor, extent: float) -> tuple[Tensor, Tensor]:
     """Distances (B, N) at which rays (B, N, 3) enter and leave the cube; equal for rays that miss it."""

@@ -18,6 +18,30 @@ GRADIENT_LIMIT = 10.0  # norm to which gradients are clipped, a guard against si
 Score = Callable[[Tensor], Tensor]
 
 
+class AdversarialMethod(nn.Module):
+    """What methods with a discriminator share beside the losses: both players' parameters, and the loop's numbers.
+
+    section: the method's own, with `steps` and `learning_rate`. A child makes `self.discriminator`; all else is generator.
+    """
+
+    gradient_limit = GRADIENT_LIMIT
+    betas = (0.0, 0.99)  # Adam's
+
+    def __init__(self, settings, section) -> None:
+        super().__init__()
+        self.settings, self.section, shared = settings, section, settings.adversarial
+        self.objects_per_batch, self.views_per_object = shared.batch, 1
+        self.steps, self.ema, self.checkpoint_every = section.steps, shared.ema, shared.checkpoint_every
+
+    def parameter_groups(self) -> list[dict]:
+        judge = list(self.discriminator.parameters())
+        generator = [value for name, value in self.named_parameters() if not name.startswith("discriminator.")]
+        return [
+            {"params": generator, "lr": self.section.learning_rate, "betas": self.betas},
+            {"params": judge, "lr": self.settings.adversarial.learning_rate, "betas": self.betas},
+        ]
+
+
 def adversarial_losses(
     discriminator: nn.Module,
     score: Score,

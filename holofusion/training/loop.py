@@ -126,11 +126,11 @@ def machine(device: torch.device) -> str:
 
 def save_model(out: Path, tensors: dict[str, Tensor], resolved, steps: int, seconds: float, module: nn.Module) -> None:
     """Write model.json and, last, model.safetensors."""
-    device = next(module.parameters()).device
+    device = next(iter(module.state_dict().values())).device
     parameters = {name: sum(value.numel() for value in child.parameters()) for name, child in module.named_children()}
     write_json(out / "model.json", {
         "method": resolved.method, "category": resolved.category, "seed": resolved.seed, "config_hash": resolved.hash,
-        "steps": steps, "images": steps * module.objects_per_batch * module.views_per_object,
+        "steps": steps, "images": steps and steps * module.objects_per_batch * module.views_per_object,
         "seconds": round(seconds, 1), "parameters": {k: v for k, v in parameters.items() if v},
         "device": machine(device), "precision": resolve_precision(device, resolved.settings.volume.precision),
         "versions": {name: version(name) for name in ("torch", "safetensors", "numpy")},

@@ -69,6 +69,8 @@ def _train_alone(resolved, data_folder: Path, out: Path, device: torch.device) -
     method = build(method_class(resolved.method), settings, device, resolved.seed, resolved.method)
     if hasattr(method, "prepare"):
         method.prepare(data)
+    if method.steps == 0:
+        return save_model(out, method.state_dict(), resolved, 0, 0.0, method)
     stamp = stamp_of(resolved.hash, resolve_precision(device, settings.volume.precision), data_hash(data))
     average, seconds = fit(
         method, data, resolved.seed, stamp, out, method.steps, method.ema, method.checkpoint_every, "train", SNAPSHOTS

@@ -12,6 +12,7 @@ rule warmup:
         "<results>/logs/warmup/{category}-s{seed}.log",
     benchmark:
         "<results>/benchmarks/warmup/{category}-s{seed}.tsv"
+    priority: 1  # trainings take all cores: behind them, the small jobs share these in pairs
     threads: PARAMS.threads.warmup
     resources:
         mem_mb=8000,
@@ -39,6 +40,7 @@ rule train_run:
         "<results>/logs/train/{method}-{category}-s{seed}.log",
     benchmark:
         "<results>/benchmarks/train/{method}-{category}-s{seed}.tsv"
+    priority: 1
     threads: PARAMS.threads.train
     resources:
         mem_mb=8000,

@@ -1,0 +1,119 @@
+"""Score distillation from Stable Diffusion: the row `stable_dreamfusion`, for those who have its weights in a folder.
+
+Kept from Stable-DreamFusion: guidance scale, weight 1 - abar, noise range, words for the view added to the prompt, no pass
+back through the U-Net, gradient through the image encoder. Departures: the scenes, cameras and step sizes are those of
+the row `sds`; renders are upsampled and encoded from the first step on; no lighting, no entropy or orientation terms.
+Nothing is trained and nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from holofusion.cameras import Cameras
+from holofusion.data.views import PreparedCategory
+from holofusion.files import UserError
+from holofusion.methods.guides import draw_times
+from holofusion.methods.poses import CameraPool
+from holofusion.methods.sds import POSES, ColourScene, distil_score
+
+VIEWS = ("front view", "side view", "back view", "overhead view")
+OVERHEAD = 0.866  # sine of the elevation from which a view is called overhead: 60 degrees
+
+
+def view_number(cameras: Cameras) -> Tensor:
+    """Index into VIEWS of every camera (B,): by elevation over +y, then by azimuth from +z in quarter turns."""
+    direction = F.normalize(cameras.centers(), dim=1)
+    quarter = torch.atan2(direction[:, 0], direction[:, 2]).abs() / (torch.pi / 4)
+    level = torch.where(quarter < 1, 0, torch.where(quarter < 3, 1, 2))
+    return torch.where(direction[:, 1] > OVERHEAD, 3, level)
+
+
+def load_pipeline(folder: str | Path):
+    """The Stable Diffusion pipeline saved in `folder`, frozen. Raises UserError when it is none, or without `diffusers`."""
+    folder = Path(folder)
+    if not (folder / "model_index.json").is_file():
+        raise UserError(
+            f"stable_dreamfusion.folder: {folder}: holds no model_index.json; name a Stable Diffusion folder"
+        )
+    try:
+        from diffusers import StableDiffusionPipeline
+    except ImportError as error:
+        raise UserError(f"stable_dreamfusion: needs the packages diffusers and transformers ({error})") from None
+    try:
+        pipeline = StableDiffusionPipeline.from_pretrained(
+            folder, local_files_only=True, safety_checker=None, requires_safety_checker=False, dtype=torch.float32
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"stable_dreamfusion.folder: {folder}: not a Stable Diffusion pipeline ({reason})") from None
+    for part in (pipeline.vae, pipeline.unet, pipeline.text_encoder):
+        part.requires_grad_(False).eval()
+    return pipeline
+
+
+class StableDiffusionGuide:
+    """Stable Diffusion, told the prompt and the view. words (1 + views, tokens, width): embeddings, the empty text first."""
+
+    def __init__(self, pipeline, words: Tensor, settings) -> None:
+        self.pipeline, self.words = pipeline.to(words.device), words
+        self.noise, self.section = settings.sds, settings.stable_dreamfusion
+        self.signal = pipeline.scheduler.alphas_cumprod.to(words.device)
+
+    def error(self, images: Tensor, cameras: Cameras, generator: torch.Generator) -> Tensor:
+        """A scalar whose gradient in the latents is (1 - abar) (guided noise prediction - noise), over their number."""
+        latents = self.encode(images)
+        t = draw_times(self.noise, len(self.signal), len(latents), generator).to(latents.device)
+        signal = self.signal[t].reshape(-1, 1, 1, 1)
+        with torch.no_grad():
+            noise = torch.randn(latents.shape, generator=generator).to(latents.device)
+            noisy = (signal.sqrt() * latents + (1 - signal).sqrt() * noise).repeat(2, 1, 1, 1)
+            words = torch.cat([self.words[:1].expand(len(t), -1, -1), self.words[1 + view_number(cameras)]])
+            found = self.pipeline.unet(noisy, t.repeat(2), encoder_hidden_states=words).sample
+            if self.pipeline.scheduler.config.prediction_type == "v_prediction":
+                twice = signal.repeat(2, 1, 1, 1)
+                found = twice.sqrt() * found + (1 - twice).sqrt() * noisy
+            plain, told = found.chunk(2)
+            gradient = (1 - signal) * (plain + self.section.guidance * (told - plain) - noise)
+        return (gradient * latents).sum() / latents[:, :1].numel()
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Latents (B, c, s, s) of images (B, 3, S, S) in [0, 1], with gradients."""
+        size = self.section.image_size
+        large = F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
+        return self.pipeline.vae.encode(large * 2 - 1).latent_dist.mode() * self.pipeline.vae.config.scaling_factor
+
+
+class StableDreamFusion(nn.Module):
+    """Embeddings of the prompt and training cameras; the weights of Stable Diffusion stay in their folder."""
+
+    scene_class = ColourScene
+    steps = 0  # nothing is trained
+
+    def __init__(self, settings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.pipeline = load_pipeline(settings.stable_dreamfusion.folder)
+        width, tokens = self.pipeline.text_encoder.config.hidden_size, self.pipeline.tokenizer.model_max_length
+        self.register_buffer("words", torch.zeros(1 + len(VIEWS), tokens, width))
+        self.pool = CameraPool(POSES)
+
+    @torch.no_grad()
+    def prepare(self, data: PreparedCategory) -> None:
+        """Embed the prompt, `{category}` filled in, once per view; keep training cameras."""
+        prompt = self.settings.stable_dreamfusion.prompt.replace("{category}", data.category)
+        texts = ["", *(f"{prompt}, {view}" for view in VIEWS)]
+        ids = self.pipeline.tokenizer(
+            texts, padding="max_length", max_length=self.words.shape[1], truncation=True, return_tensors="pt"
+        ).input_ids
+        self.words.copy_(self.pipeline.text_encoder(ids)[0])
+        self.pool.fill(data)
+
+    def sample(self, seed: int) -> ColourScene:
+        """The scene of one seed."""
+        guide = StableDiffusionGuide(self.pipeline, self.words, self.settings)
+        return ColourScene(distil_score(guide, self.pool.cameras, self.settings, seed), self.settings)
