@@ -22,6 +22,7 @@ from holofusion.report.commands import commands, target
 from holofusion.report.cost import cost_of, step_seconds
 from holofusion.report.paper import CATEGORIES, SOURCES, label_of, published_table
 from holofusion.report.settings_table import settings_table
+from holofusion.report.terms import terms_of
 
 ZOOM_SCENES = 3
 MEDIA = {".png": "image/png", ".webp": "image/webp"}
@@ -131,6 +132,7 @@ def chapter(results: Results, rows: list[tables.Row], category: str, seeds: list
         "samples": grids.sample_sheet(runs, data, columns, folder / f"samples-{stem}.png"),
         "zoom": grids.zoom_sheet(runs, ZOOM_SCENES, folder / f"zoom-{stem}.png"),
         "turntable": grids.turntable_sheet(runs, columns, folder / f"turntable-{stem}.webp"),
+        "terms": terms_of(runs),
         "costs": [cost_of(run, runs) for run in runs],
         "data": data,
         "untold": {

@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from holofusion.evaluation.fidelity import kernel_distance
-from holofusion.evaluation.kernel import interval, kernel_sums, redrawn_mean, unbiased_mmd2
+from holofusion.evaluation.kernel import (
+    interval,
+    kernel_sums,
+    redrawn_mean,
+    repeated_image_distance,
+    unbiased_mmd2,
+)
 
 
 def features(count: int, seed: int, shift: float = 0.0) -> np.ndarray:
@@ -26,6 +32,12 @@ def test_equals_torch_fidelity_on_the_whole_set() -> None:
     real, generated = features(40, 0), features(40, 1, 0.3)
     theirs = kernel_distance(torch.from_numpy(real), torch.from_numpy(generated), subset_size=40, subsets=1)
     assert unbiased_mmd2(real, generated) == pytest.approx(theirs, rel=1e-9)
+
+
+def test_one_image_repeated_scores_as_many_copies_of_it_do() -> None:
+    real = features(9, 0)
+    each = [unbiased_mmd2(real, np.repeat(image[None], 3, 0)) for image in real]
+    assert repeated_image_distance(real) == pytest.approx(float(np.median(each)), rel=1e-9)
 
 
 def test_two_draws_of_one_object_are_not_compared() -> None:

@@ -13,7 +13,9 @@ from safetensors.torch import load_file
 
 from holofusion.config import load_params, load_step, write_resolved
 from holofusion.data.views import PreparedCategory
+from holofusion.evaluation.curve import run_curve
 from holofusion.evaluation.fidelity import run_evaluate, run_floor
+from holofusion.files import read_json
 from holofusion.methods import registry
 from holofusion.methods.registry import ENTRIES, Entry
 from holofusion.methods.sampling import run_render, run_sample
@@ -114,6 +116,7 @@ def test_a_toy_method_reaches_the_table_with_one_class_and_one_line(results, tmp
     (project / "config").mkdir(parents=True)
     (project / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
     overlay = yaml.safe_load((REPOSITORY / "config/smoke.yaml").read_text()) | {"methods": ["toy"]}
+    overlay["curve"] = {"scenes": overlay["sampling"]["scenes"], "views": overlay["render"]["views"]}
     (project / "config/smoke.yaml").write_text(yaml.safe_dump(overlay))
     write_resolved(load_params(project / "params.yaml", "smoke"), out)
     shutil.copytree(results / "data", out / "data")
@@ -131,6 +134,15 @@ def test_a_toy_method_reaches_the_table_with_one_class_and_one_line(results, tmp
     run_evaluate(
         load_step(out / f"config/evaluate/{run}.yaml"), data, out / f"views/{run}", out / f"metrics/{run}.json", CPU
     )
+    model, curve = out / f"runs/{run}", out / f"metrics/curve-{run}.json"
+    run_curve(load_step(out / f"config/curve/{run}.yaml"), data, model, curve, CPU)
+    points, scored = read_json(curve)["points"], read_json(out / f"metrics/{run}.json")["entries"]
+    assert [(point["steps"], point["images"]) for point in points] == [(0, 0), (1, 2), (2, 4)]
+    # made from the same weights, seeds and cameras
+    assert points[-1]["value"] == pytest.approx(
+        next(entry["value"] for entry in scored if entry["metric"].startswith("kd_") and entry["reference"] == "train")
+    )
+    assert points[0]["value"] != points[-1]["value"]
     run_report(load_step(out / "config/report/report.yaml"), out, out / "report.html")
     with open(out / "tables/metrics.csv", newline="") as file:
         assert "toy" in {row["method"] for row in csv.DictReader(file)}

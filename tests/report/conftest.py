@@ -61,6 +61,16 @@ def write_metrics(results: Path, name: str, method: str, kernel: float) -> None:
     write_json(results / "metrics" / f"{name}.json", content)
 
 
+def write_curve(results: Path, name: str, values: list[float]) -> None:
+    settings = load_step(results / "config" / "curve" / f"{name}.yaml")
+    points = [
+        {"steps": 10 * number, "seconds": 20.0 * number, "images": 80 * number, "metric": "kd_test", "value": value,
+         "low": value - 0.01, "high": value + 0.01, "n_real": 90, "n_generated": 32}
+        for number, value in enumerate(values)
+    ]  # fmt: skip
+    write_json(results / "metrics" / f"curve-{name}.json", {"config_hash": settings.hash, "points": points})
+
+
 def write_model(folder: Path, seconds: float, parts: list[str]) -> None:
     model = {"method": None, "category": "teddybear", "seed": 0, "config_hash": "x", "steps": 50, "seconds": seconds}
     model |= {"parameters": {"denoiser": 1_000_000, "decoder": 500_000}, "device": "test CPU", "git_commit": "abc123"}
@@ -85,6 +95,8 @@ def results(tmp_path: Path) -> Path:
     write_model(folder / "warmup" / "teddybear-s0", 20.0, ["loss", "colour"])
     write_model(folder / "runs" / "holofusion-teddybear-s0", 60.0, ["loss", "grid"])
     write_model(folder / "runs" / "holodiffusion_nobootstrap-teddybear-s0", 50.0, ["loss", "grid"])
+    write_curve(folder, "holodiffusion-teddybear-s0", [0.6, 0.4, 0.3])
+    write_curve(folder, "holodiffusion_nobootstrap-teddybear-s0", [0.7, 0.5])
     for seed in range(4):
         bank = folder / "hypotheses" / "holofusion-teddybear-s0" / "0" / f"{seed:06d}"
         write_json(bank / "cameras.json", {"seconds": 5.0})

@@ -1,6 +1,8 @@
 """Tables, comparisons, costs and commands against values worked out by hand."""
 
+import csv
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +10,15 @@ import pytest
 import typer.main
 
 from holofusion.cli import app
+from holofusion.methods.registry import ENTRIES
 from holofusion.report import tables
 from holofusion.report.collect import read_log, read_results
 from holofusion.report.commands import commands
 from holofusion.report.cost import cost_of, step_seconds
+from holofusion.report.curves import write_curves
 from holofusion.report.paper import published_table
 from holofusion.report.settings_table import settings_table
+from holofusion.report.terms import settings_tried, terms_of
 
 KERNEL = "kd_efficientnet_lite2"
 
@@ -67,6 +72,24 @@ def test_cost_says_when_a_part_is_unknown(results: Path, resolved: Any) -> None:
     found = read(results, resolved)
     alone = [run for run in found.runs if run.method == "holofusion"]
     assert cost_of(alone[0], alone).scene_seconds is None
+
+
+def test_terms_count_the_warm_up_and_say_who_had_more(results: Path, resolved: Any) -> None:
+    runs = read(results, resolved).runs
+    first, second = terms_of(runs)
+    assert (first.label, first.seconds, first.share) == ("HoloFusion", 80.0, 1.0)
+    assert (second.seconds, second.share, second.equal) == (70.0, 0.875, True)
+    assert replace(second, share=0.8).equal is False
+    assert set(settings_tried()) <= {entry.trained_by for entry in ENTRIES.values()}
+
+
+def test_curves_begin_when_the_warm_up_is_over(results: Path, resolved: Any) -> None:
+    found = read(results, resolved)
+    write_curves(found.curves, results / "curves.csv")
+    with open(results / "curves.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["method"] == "holodiffusion"]
+    assert [float(row["seconds"]) for row in rows] == [20.0, 40.0, 60.0]
+    assert [row["steps"] for row in rows] == ["0", "10", "20"]
 
 
 def test_commands_are_ones_the_program_takes(results: Path, resolved: Any) -> None:

@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load, load_file
 
 from holofusion.config import load_params, write_resolved
 from holofusion.training.checkpoint import read_facts
@@ -76,6 +78,13 @@ def test_killed_and_rerun_gives_the_same_bytes(results, step):
     assert not (killed / "model.safetensors").exists()
     assert "going on from step" in run(*common, "--out", killed)
     assert (whole / "model.safetensors").read_bytes() == (killed / "model.safetensors").read_bytes()
+    if step == "train":
+        kept = [[path.name, path.read_bytes()] for path in sorted((killed / "snapshots").iterdir())]
+        assert [name for name, _ in kept] == [f"{number:08d}.safetensors" for number in (0, 4, 10, 20, 30)]
+        for name, content in kept:
+            assert load(content).keys() == load_file(whole / "snapshots" / name).keys()
+            for key, value in load_file(whole / "snapshots" / name).items():
+                assert torch.equal(load(content)[key], value)
     steps = [json.loads(line)["step"] for line in (killed / "log.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps)) and steps[-1] == STEPS
     facts = read_facts(killed / "state")

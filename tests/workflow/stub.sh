@@ -16,7 +16,7 @@ done
 case $verb in
     dataset) mkdir -p "$out/hydrant" ;;
     warmup | train) mkdir -p "$out" && date +%N >"$out/model.safetensors" && echo '{}' >"$out/model.json" ;;
-    evaluate | floor) date +%N >"$out" ;;
+    evaluate | floor | curve) date +%N >"$out" ;;
     report) mkdir -p "$results/tables" "$results/figures" && date +%N >"$results/tables/metrics.csv" && date +%N >"$out" ;;
     *) mkdir -p "$out" ;;
 esac

@@ -75,7 +75,7 @@ def test_jobs_of_a_fresh_run(repository: Path, snakemake: Snakemake, tmp_path: P
     rows, shards = len(params.methods), params.sampling.shards
     assert jobs(snakemake(folder, "-n")) == {
         "dataset": 1, "prepare": 1, "floor": 1, "warmup": 1, "train_run": 6, "sample_shard": rows * shards,
-        "hypotheses": shards, "render": rows * shards, "evaluate_run": rows, "report": 1,
+        "hypotheses": shards, "render": rows * shards, "evaluate_run": rows, "curve": 6, "report": 1,
     }  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def test_a_row_brings_the_steps_it_shares_with_others(
     edit(folder, methods=["holofusion"])
     assert jobs(snakemake(folder, "-n", "--config", "preset=smoke")) == {
         "dataset": 1, "prepare": 1, "floor": 1, "warmup": 1, "train_run": 1, "sample_shard": 2,
-        "hypotheses": 1, "render": 1, "evaluate_run": 1, "report": 1,
+        "hypotheses": 1, "render": 1, "evaluate_run": 1, "curve": 1, "report": 1,
     }  # fmt: skip
 
 
@@ -136,15 +136,21 @@ def test_a_finished_run_stays_finished(project: Path, snakemake: Snakemake) -> N
                 "hypotheses": 1,
                 "render": 10,
                 "evaluate_run": 10,
+                "curve": 6,
                 "report": 1,
             },
         ),
-        ("evaluation.inception_weights", "file", {"floor": 1, "evaluate_run": 10, "report": 1}),
-        ("pigan.learning_rate", 0.91, {"train_run": 1, "sample_shard": 1, "render": 1, "evaluate_run": 1, "report": 1}),
+        ("evaluation.inception_weights", "file", {"floor": 1, "evaluate_run": 10, "curve": 6, "report": 1}),
+        ("curve.scenes", 7, {"curve": 6, "report": 1}),
+        (
+            "pigan.learning_rate",
+            0.91,
+            {"train_run": 1, "sample_shard": 1, "render": 1, "evaluate_run": 1, "curve": 1, "report": 1},
+        ),
         (
             "holodiffusion_nobootstrap.training.ema",
             0.91,
-            {"train_run": 1, "sample_shard": 1, "render": 1, "evaluate_run": 1, "report": 1},
+            {"train_run": 1, "sample_shard": 1, "render": 1, "evaluate_run": 1, "curve": 1, "report": 1},
         ),
     ],
 )

@@ -1,0 +1,48 @@
+"""On what terms the trainings were compared: time, steps, images, parameters, and how often settings were changed."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from holofusion.report.collect import Run
+from holofusion.report.cost import Cost, cost_of
+from holofusion.report.paper import label_of
+
+EQUAL = 0.15  # trainings whose times differ by less are called equally long
+
+
+@dataclass(frozen=True)
+class Terms:
+    """One training. seconds: with the warm-up it needs; share: of the first training's; None where nothing says."""
+
+    label: str
+    cost: Cost
+    seconds: float | None
+    share: float | None
+    settings_tried: int | None
+
+    @property
+    def equal(self) -> bool:
+        return self.share is not None and abs(self.share - 1) <= EQUAL
+
+
+def settings_tried() -> dict[str, int]:
+    """How many settings were tried for each training, by the name of its method, from `tried.csv`."""
+    lines = (Path(__file__).parent / "tried.csv").read_text().splitlines()
+    rows = csv.DictReader(line for line in lines if not line.startswith("#"))
+    return {row["method"]: int(row["settings_tried"]) for row in rows}
+
+
+def terms_of(runs: list[Run]) -> list[Terms]:
+    """The terms of every training behind `runs`, which are of one category and seed; the first is the measure."""
+    tried, found = settings_tried(), []
+    shown = {run.training_run: run for run in reversed(runs) if run.model}
+    for run in reversed(shown.values()):
+        cost, method = cost_of(run, runs), run.model["method"] or run.method
+        parts = [cost.warmup_seconds, cost.train_seconds]
+        seconds = None if None in parts else sum(parts)
+        share = seconds / found[0].seconds if found and seconds is not None and found[0].seconds else None
+        found.append(Terms(label_of(method), cost, seconds, share if found else 1.0, tried.get(method)))
+    return found
