@@ -117,4 +117,3 @@ class External(Section):
     """Views made elsewhere, scored as the row `external`: for those who run the authors' own code."""
 
     folder: str | None = Field(description="folder that holds CATEGORY/cameras.json and its PNGs; null: no such row")
-    label: str = Field(description="name of the row in tables and figures", min_length=1)

@@ -56,6 +56,6 @@ def published_table() -> dict[str, Published]:
 
 def label_of(method: str) -> str:
     """The method's name as readers know it; the plain name where the paper has none."""
-    own = {"real_floor": "Real images (floor)", "sds": "Score distillation"}
+    own = {"real_floor": "Real images (floor)", "sds": "Score distillation", "external": "External pictures"}
     rows = published_table()
     return rows[method].label if method in rows else own.get(method, method)

@@ -63,8 +63,6 @@ rule render:
         "<results>/logs/render/{method}-{category}-s{seed}/{shard}.log",
     benchmark:
         "<results>/benchmarks/render/{method}-{category}-s{seed}/{shard}.tsv"
-    wildcard_constraints:
-        method="(?!external-)[a-z][a-z0-9_]*",
     threads: PARAMS.threads.render
     resources:
         mem_mb=6000,
@@ -73,6 +71,9 @@ rule render:
     shell:
         "holofusion render --config {input.config} --data {input.data} --samples {input.samples}"
         " --out {output} --threads {threads} --log {log}"
+
+
+ruleorder: import_views > render
 
 
 rule import_views:
