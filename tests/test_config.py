@@ -147,13 +147,18 @@ def test_photographs_are_looked_for_before_any_job(project: Path, monkeypatch: p
     assert data_root(params) == project / "photos"
 
 
+FROM_NOISE = ("holodiffusion", "holodiffusion_nobootstrap", "pigan", "eg3d", "get3d", "sds")
+
+
 @pytest.mark.parametrize(
     ("key", "changed"),
     [
         ("holofusion_mse.distillation.top_k", {"sample/holofusion_mse"}),
         ("distillation.top_k", {"sample/holofusion", "sample/holofusion_mse", "sample/holofusion_sds"}),
         ("denoiser.noise_steps", {"train/holofusion", "train/holodiffusion_nobootstrap", "sample/holodiffusion",
-                                  "sample/holodiffusion_nobootstrap"}),
+                                  "sample/holodiffusion_nobootstrap", "curve/holodiffusion",
+                                  "curve/holodiffusion_nobootstrap"}),
+        ("curve.views", {f"curve/{name}" for name in FROM_NOISE}),
         ("holodiffusion_nobootstrap.training.steps", {"train/holodiffusion_nobootstrap"}),
         ("synthetic.size", {"dataset/hydrant"}),
         ("hypotheses.views", {"hypotheses/holofusion"}),
@@ -180,7 +185,7 @@ def test_resolved_settings_hold_what_the_step_reads(project: Path, edit: Edit) -
     )
     files = resolved_files(project)
     assert {name.split("/")[0] for name in files} == {
-        "dataset", "prepare", "warmup", "train", "hypotheses", "sample", "render", "evaluate", "report",
+        "dataset", "prepare", "warmup", "train", "hypotheses", "sample", "render", "evaluate", "curve", "report",
     }  # fmt: skip
     step = read(project, "sample/holofusion_sds-hydrant-s0")
     assert (step.step, step.method, step.category, step.seed) == ("sample", "holofusion_sds", "hydrant", 0)

@@ -59,7 +59,7 @@ def test_page_holds_everything_and_fetches_nothing(results: Path, resolved: Any)
     assert len(page.ids) == len(set(page.ids))
     assert {address[1:] for address in page.addresses if address[0] == "#"} <= set(page.ids)
     assert len(page.images) == 3 and all(len(image["alt"]) > 20 for image in page.images)
-    assert "data:image/webp" in text and page.tags.count("svg") == 2
+    assert "data:image/webp" in text and page.tags.count("svg") == 3
     for words in ("HoloFusion", "HoloDiffusion*", "HoloDiffusion, no bootstrap", "Real images (floor)", "abc123"):
         assert words in text
     assert "12.0" in text and "8.0 to 22.0" in text  # HoloFusion's kernel distance and interval, times 1000
