@@ -141,7 +141,6 @@ def test_a_finished_run_stays_finished(project: Path, snakemake: Snakemake) -> N
             },
         ),
         ("evaluation.inception_weights", "file", {"floor": 1, "evaluate_run": 10, "curve": 6, "report": 1}),
-        ("curve.scenes", 7, {"curve": 6, "report": 1}),
         (
             "pigan.learning_rate",
             0.91,
