@@ -5,22 +5,29 @@ Heavy imports happen inside the verbs, so that `--help` and bad arguments answer
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from holofusion.checks import data_root
-from holofusion.config import Resolved, load_params, load_step, write_resolved
-from holofusion.files import UserError, read_json
-from holofusion.memory import keep_freed_memory
-from holofusion.mirror import mirror_to
+from holofusion.config import load_params, write_resolved
+from holofusion.files import UserError
+from holofusion.options import (
+    Config,
+    Data,
+    Device,
+    Log,
+    ModelFolder,
+    Out,
+    Shard,
+    Threads,
+    find_device,
+    open_step,
+    path_option,
+)
 from holofusion.schema import write_generated
-
-if TYPE_CHECKING:
-    import torch
 
 app = typer.Typer(
     help="HoloFusion: train, sample, distil and score generative models of 3D objects. One verb per step.",
@@ -31,55 +38,13 @@ app = typer.Typer(
 )
 
 
-def _path(text: str, *names: str) -> Any:
-    return Annotated[Path, typer.Option(*names, help=text, show_default=False)]
-
-
-Config = _path("settings of this step, results/config/STEP/NAME.yaml", "--config")
-Data = _path("prepared data, results/data/CATEGORY", "--data")
-ModelFolder = _path("trained run, results/runs/RUN", "--model")
-Out = _path("folder or file to write", "--out")
-Shard = Annotated[int, typer.Option(min=0, help="number of the shard, from 0", show_default=False)]
-Threads = Annotated[int, typer.Option(min=1, help="CPU threads, or worker processes")]
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto: a GPU if there is one")]
-Log = Annotated[Path | None, typer.Option(help="also write messages to this file", show_default=False)]
-
-
-def _open(config: Path, step: str, threads: int, log: Path | None, data: Path | None = None) -> Resolved:
-    """Start the log, read the settings, and limit CPU threads before anything loads torch."""
-    if log is not None:
-        mirror_to(log)
-    resolved = load_step(config)
-    if resolved.step != step:
-        raise UserError(f"{config}: holds settings of the step {resolved.step!r}, this is {step!r}")
-    if data is not None and (category := read_json(data / "data.json")["category"]) != resolved.category:
-        raise UserError(f"{data}: holds {category!r}, {config} is for {resolved.category!r}")
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    keep_freed_memory()
-    return resolved
-
-
-def _device(name: str, threads: int) -> torch.device:
-    import torch
-
-    torch.set_num_threads(threads)
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"--device {name}: not usable here ({str(error).splitlines()[0]})") from None
-    return device
-
-
 @app.command()
 def dataset(config: Config, out: Out, threads: Threads = 1, log: Log = None) -> None:
     """Make the embedded objects of one category, as a folder in CO3Dv2 layout.
 
     Example: holofusion dataset --config results/config/dataset/hydrant.yaml --out results/dataset
     """
-    resolved = _open(config, "dataset", threads, log)
+    resolved = open_step(config, "dataset", threads, log)
     from holofusion.data.synthetic import make_dataset
 
     make_dataset(resolved.settings.synthetic, resolved.category, resolved.seed, out, threads)
@@ -88,7 +53,7 @@ def dataset(config: Config, out: Out, threads: Threads = 1, log: Log = None) -> 
 @app.command()
 def prepare(
     config: Config,
-    dataset: _path("folder in CO3D layout; holds one folder per category", "--dataset"),
+    dataset: path_option("folder in CO3D layout; holds one folder per category", "--dataset"),
     out: Out,
     threads: Threads = 1,
     log: Log = None,
@@ -98,7 +63,7 @@ def prepare(
     Example: holofusion prepare --config results/config/prepare/hydrant.yaml --dataset results/dataset
     --out results/data/hydrant
     """
-    resolved = _open(config, "prepare", threads, log)
+    resolved = open_step(config, "prepare", threads, log)
     from holofusion.data.prepare import prepare as run
 
     run(resolved.settings, resolved.category, resolved.seed, dataset, out, resolved.hash, threads)
@@ -113,10 +78,10 @@ def warmup(
     Example: holofusion warmup --config results/config/warmup/hydrant-s0.yaml --data results/data/hydrant
     --out results/warmup/hydrant-s0 --threads 2
     """
-    resolved = _open(config, "warmup", threads, log, data)
+    resolved = open_step(config, "warmup", threads, log, data)
     from holofusion.training.runs import run_warmup
 
-    run_warmup(resolved, data, out, _device(device, threads))
+    run_warmup(resolved, data, out, find_device(device, threads))
 
 
 @app.command()
@@ -136,10 +101,10 @@ def train(
     Example: holofusion train --config results/config/train/holofusion-hydrant-s0.yaml --data results/data/hydrant
     --warmup results/warmup/hydrant-s0 --out results/runs/holofusion-hydrant-s0 --threads 2
     """
-    resolved = _open(config, "train", threads, log, data)
+    resolved = open_step(config, "train", threads, log, data)
     from holofusion.training.runs import run_train
 
-    run_train(resolved, data, warmup, out, _device(device, threads))
+    run_train(resolved, data, warmup, out, find_device(device, threads))
 
 
 @app.command()
@@ -161,10 +126,10 @@ def sample(
     --data results/data/hydrant --model results/runs/holofusion-hydrant-s0 --shard 0
     --out results/samples/holodiffusion-hydrant-s0/0
     """
-    resolved = _open(config, "sample", threads, log, data)
+    resolved = open_step(config, "sample", threads, log, data)
     from holofusion.methods.sampling import run_sample
 
-    run_sample(resolved, model, coarse, hypotheses, shard, out, _device(device, threads))
+    run_sample(resolved, model, coarse, hypotheses, shard, out, find_device(device, threads))
 
 
 @app.command()
@@ -172,7 +137,7 @@ def hypotheses(
     config: Config,
     data: Data,
     model: ModelFolder,
-    coarse: _path("this shard's coarse scenes, results/samples/RUN/SHARD", "--coarse"),
+    coarse: path_option("this shard's coarse scenes, results/samples/RUN/SHARD", "--coarse"),
     shard: Shard,
     out: Out,
     threads: Threads = 1,
@@ -185,17 +150,17 @@ def hypotheses(
     --data results/data/hydrant --model results/runs/holofusion-hydrant-s0
     --coarse results/samples/holodiffusion-hydrant-s0/0 --shard 0 --out results/hypotheses/holofusion-hydrant-s0/0
     """
-    resolved = _open(config, "hypotheses", threads, log, data)
+    resolved = open_step(config, "hypotheses", threads, log, data)
     from holofusion.methods.sampling import run_hypotheses
 
-    run_hypotheses(resolved, data, model, coarse, shard, out, _device(device, threads))
+    run_hypotheses(resolved, data, model, coarse, shard, out, find_device(device, threads))
 
 
 @app.command()
 def render(
     config: Config,
     data: Data,
-    samples: _path("one shard of scenes, results/samples/RUN/SHARD", "--samples"),
+    samples: path_option("one shard of scenes, results/samples/RUN/SHARD", "--samples"),
     out: Out,
     threads: Threads = 1,
     device: Device = "auto",
@@ -206,10 +171,10 @@ def render(
     Example: holofusion render --config results/config/render/holofusion-hydrant-s0.yaml --data results/data/hydrant
     --samples results/samples/holofusion-hydrant-s0/0 --out results/views/holofusion-hydrant-s0/0
     """
-    resolved = _open(config, "render", threads, log, data)
+    resolved = open_step(config, "render", threads, log, data)
     from holofusion.methods.sampling import run_render
 
-    run_render(resolved, data, samples, out, _device(device, threads))
+    run_render(resolved, data, samples, out, find_device(device, threads))
 
 
 @app.command("import")
@@ -219,7 +184,7 @@ def import_views(config: Config, data: Data, out: Out, threads: Threads = 1, log
     Example: holofusion import --config results/config/import/external-hydrant-s0.yaml --data results/data/hydrant
     --out results/views/external-hydrant-s0/0
     """
-    resolved = _open(config, "import", threads, log, data)
+    resolved = open_step(config, "import", threads, log, data)
     from holofusion.evaluation.folders import run_import
 
     run_import(resolved, data, out)
@@ -229,7 +194,7 @@ def import_views(config: Config, data: Data, out: Out, threads: Threads = 1, log
 def evaluate(
     config: Config,
     data: Data,
-    views: _path("all rendered shards of one run, results/views/RUN", "--views"),
+    views: path_option("all rendered shards of one run, results/views/RUN", "--views"),
     out: Out,
     threads: Threads = 1,
     device: Device = "auto",
@@ -240,10 +205,10 @@ def evaluate(
     Example: holofusion evaluate --config results/config/evaluate/holofusion-hydrant-s0.yaml
     --data results/data/hydrant --views results/views/holofusion-hydrant-s0 --out results/metrics/holofusion-hydrant-s0.json
     """
-    resolved = _open(config, "evaluate", threads, log, data)
+    resolved = open_step(config, "evaluate", threads, log, data)
     from holofusion.evaluation.fidelity import run_evaluate
 
-    run_evaluate(resolved, data, views, out, _device(device, threads))
+    run_evaluate(resolved, data, views, out, find_device(device, threads))
 
 
 @app.command()
@@ -261,10 +226,10 @@ def curve(
     Example: holofusion curve --config results/config/curve/holodiffusion-hydrant-s0.yaml --data results/data/hydrant
     --model results/runs/holofusion-hydrant-s0 --out results/metrics/curve-holodiffusion-hydrant-s0.json
     """
-    resolved = _open(config, "curve", threads, log, data)
+    resolved = open_step(config, "curve", threads, log, data)
     from holofusion.evaluation.curve import run_curve
 
-    run_curve(resolved, data, model, out, _device(device, threads))
+    run_curve(resolved, data, model, out, find_device(device, threads))
 
 
 @app.command()
@@ -274,16 +239,16 @@ def floor(config: Config, data: Data, out: Out, threads: Threads = 1, device: De
     Example: holofusion floor --config results/config/evaluate/real_floor-hydrant.yaml --data results/data/hydrant
     --out results/metrics/real_floor-hydrant.json
     """
-    resolved = _open(config, "evaluate", threads, log, data)
+    resolved = open_step(config, "evaluate", threads, log, data)
     from holofusion.evaluation.fidelity import run_floor
 
-    run_floor(resolved, data, out, _device(device, threads))
+    run_floor(resolved, data, out, find_device(device, threads))
 
 
 @app.command()
 def report(
     config: Config,
-    results: _path("the results folder", "--results"),
+    results: path_option("the results folder", "--results"),
     out: Out,
     threads: Threads = 1,
     log: Log = None,
@@ -292,7 +257,7 @@ def report(
 
     Example: holofusion report --config results/config/report/report.yaml --results results --out results/report.html
     """
-    resolved = _open(config, "report", threads, log)
+    resolved = open_step(config, "report", threads, log)
     from holofusion.report.page import run_report
 
     run_report(resolved, results, out)

@@ -5,12 +5,11 @@ To add a key: one line here, one line in params.yaml, then `holofusion schema`.
 
 from __future__ import annotations
 
-from copy import copy
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import Field
 
-from holofusion.section import Count, Name, Positive, Section, Share, Weight, Width
+from holofusion.section import Count, Name, Positive, Section, Share, Weight, Width, partial
 from holofusion.settings_rivals import EG3D, GET3D, Adversarial, External, PiGan, ScoreDistillation, StableDreamFusion
 
 
@@ -239,19 +238,6 @@ class Report(Section):
     """The page."""
 
     sample_columns: Count = Field(description="scenes shown side by side")
-
-
-Model = TypeVar("Model", bound=type[BaseModel])
-
-
-def partial(section: Model, name: str) -> Model:
-    """The same keys, types and ranges, none of them required; keys left out are None."""
-    fields = {}
-    for key, field in section.model_fields.items():
-        optional = copy(field)
-        optional.default = None
-        fields[key] = (field.annotation, optional)
-    return create_model(name, __base__=Section, __doc__=section.__doc__, **fields)
 
 
 class DistillationOverrides(Section):

@@ -27,7 +27,7 @@ LAYERS = (
     ("cameras", "data"),
     ("networks", "diffusion", "rendering"),
     ("methods", "training", "evaluation", "export", "report"),
-    ("cli",),
+    ("options", "cli"),
 )
 
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from holofusion.files import replacing
+from holofusion.methods.registry import needs_warmup
 from holofusion.report.collect import Results, read_log, trained_by
 from holofusion.report.paper import label_of, published_table
 from holofusion.report.tables import Row, find
@@ -127,26 +128,30 @@ def smoothed(values: np.ndarray) -> np.ndarray:
 
 
 def training_plot(results: Results, category: str, seed: int, folder: Path) -> Plot | None:
-    """Loss and its parts over steps, on a log axis: one panel per part, warm-up first, one line per trained model."""
+    """Losses over steps, on log axes, one panel per part: a row for the warm-up, one for the trainings on top of it, and one
+    for each method that trains by itself, whose losses compare with no other's. What is never above zero is left out."""
     logs = [("warm-up", "warm-up", read_log(results.folder / "warmup" / f"{category}-s{seed}" / "log.jsonl"))]
     for method in dict.fromkeys(trained_by(run.method) for run in results.of(category, seed)):
         path = results.folder / "runs" / f"{method}-{category}-s{seed}" / "log.jsonl"
-        logs.append(("training", label_of(method), read_log(path)))
+        stage = "training" if needs_warmup(method) else label_of(method)
+        logs.append((stage, label_of(method), read_log(path)))
     panels: dict[str, dict[str, list[tuple[str, dict[str, list[float]]]]]] = {}
     for stage, label, log in logs:
-        for part in sorted((key for key in log if key not in ("step", "seconds")), key=lambda key: key != "loss"):
+        drawn = [key for key in log if key not in ("step", "seconds") and any(value > 0 for value in log[key])]
+        for part in sorted(drawn, key=lambda key: key != "loss"):
             panels.setdefault(stage, {}).setdefault(part, []).append((label, log))
     if not panels:
         return None
     columns = max(len(parts) for parts in panels.values())
-    colours = dict(zip([label for _, label, _ in logs], [INK, ACCENT, SECOND, FAINT], strict=False))
+    together = [label for stage, label, _ in logs if stage == "training"]
+    colours = dict(zip(together, [ACCENT, SECOND, FAINT], strict=False))
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(max(2.3 * columns, 4.6), 1.9 * len(panels) + 0.3), layout="constrained")
         axes = figure.subplots(len(panels), columns, squeeze=False)
         for row, (stage, parts) in zip(axes, panels.items(), strict=True):
             for axis, (part, lines) in zip(row, parts.items(), strict=False):
                 for label, log in lines:
-                    _curve(axis, log["step"], log[part], colours.get(label, FAINT), label)
+                    _curve(axis, log["step"], log[part], colours.get(label, INK), label)
                 axis.set_title(f"{stage}: {part.replace('_', ' ')}")
                 _log_axis(axis)
             if len(parts.get("loss", [])) > 1:

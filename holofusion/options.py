@@ -1,0 +1,59 @@
+"""What the verbs of the command line share: their options, and how settings and device are opened."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from holofusion.config import Resolved, load_step
+from holofusion.files import UserError, read_json
+from holofusion.memory import keep_freed_memory
+from holofusion.mirror import mirror_to
+
+if TYPE_CHECKING:
+    import torch
+
+
+def path_option(text: str, *names: str) -> Any:
+    return Annotated[Path, typer.Option(*names, help=text, show_default=False)]
+
+
+Config = path_option("settings of this step, results/config/STEP/NAME.yaml", "--config")
+Data = path_option("prepared data, results/data/CATEGORY", "--data")
+ModelFolder = path_option("trained run, results/runs/RUN", "--model")
+Out = path_option("folder or file to write", "--out")
+Shard = Annotated[int, typer.Option(min=0, help="number of the shard, from 0", show_default=False)]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads, or worker processes")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto: a GPU if there is one")]
+Log = Annotated[Path | None, typer.Option(help="also write messages to this file", show_default=False)]
+
+
+def open_step(config: Path, step: str, threads: int, log: Path | None, data: Path | None = None) -> Resolved:
+    """Start the log, read the settings, and limit CPU threads before anything loads torch."""
+    if log is not None:
+        mirror_to(log)
+    resolved = load_step(config)
+    if resolved.step != step:
+        raise UserError(f"{config}: holds settings of the step {resolved.step!r}, this is {step!r}")
+    if data is not None and (category := read_json(data / "data.json")["category"]) != resolved.category:
+        raise UserError(f"{data}: holds {category!r}, {config} is for {resolved.category!r}")
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    keep_freed_memory()
+    return resolved
+
+
+def find_device(name: str, threads: int) -> torch.device:
+    import torch
+
+    torch.set_num_threads(threads)
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"--device {name}: not usable here ({str(error).splitlines()[0]})") from None
+    return device
