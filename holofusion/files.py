@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -37,9 +38,11 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    """Write `value` as indented JSON with a final newline, atomically."""
+    """Write `value` as indented JSON with a final newline, atomically. A list of numbers takes one line."""
+    text = json.dumps(value, indent=2, allow_nan=False)
+    text = re.sub(r"\[\n[-+.\deE,\s]+\]", lambda found: f"[{' '.join(found[0][1:-1].split())}]", text)
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
+        temporary.write_text(text + "\n")
 
 
 def read_json(path: Path | str) -> Any:
