@@ -9,7 +9,7 @@ from typing import Any
 
 from holofusion.explain import nearest
 from holofusion.files import UserError
-from holofusion.methods.registry import ENTRIES, needs_warmup
+from holofusion.methods.registry import ENTRIES, REAL_ROWS, needs_warmup
 from holofusion.settings import Params
 
 ROOT_VARIABLE = "CO3DV2_DATASET_ROOT"
@@ -65,6 +65,21 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
                     f"0 is not valid; the row {method} needs super-resolution, so at least 1",
                 )
                 break
+    rendered = params.sampling.scenes * params.render.views
+    if params.evaluation.images > rendered:
+        yield (
+            "evaluation.images",
+            (f"{params.evaluation.images} is not valid; sampling.scenes times render.views, {rendered}, are rendered"),
+        )
+    if params.render.consistency_scenes > params.sampling.scenes:
+        yield (
+            "render.consistency_scenes",
+            (
+                f"{params.render.consistency_scenes} is not valid; it should be at most sampling.scenes, {params.sampling.scenes}"
+            ),
+        )
+    if params.evaluation.other_category in params.categories:
+        yield "evaluation.other_category", f"{params.evaluation.other_category!r} is one of `categories`; name another"
     for row, holds in (("external", "of its pictures"), ("stable_dreamfusion", "of a Stable Diffusion pipeline")):
         if row in params.methods and getattr(params, row).folder is None:
             yield f"{row}.folder", f"null is not valid with the row `{row}`; name the folder {holds}"
@@ -141,6 +156,25 @@ def _uncounted(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "sharpening.steps", message
 
 
+def other_category(params: Params, category: str) -> str | None:
+    """The category whose real images are scored as a ceiling of `category`'s table: the next one listed, or the one named."""
+    listed = params.categories
+    if len(listed) > 1:
+        return listed[(listed.index(category) + 1) % len(listed)]
+    return params.evaluation.other_category
+
+
+def categories_of(params: Params) -> list[str]:
+    """Every category whose images are prepared: those listed, and the one that serves as a ceiling."""
+    others = [other_category(params, category) for category in params.categories]
+    return list(dict.fromkeys(params.categories + [name for name in others if name]))
+
+
+def real_rows(params: Params, category: str) -> list[str]:
+    """The rows of real images beside the table of `category`; `real_other` only where there is another category."""
+    return [row for row in REAL_ROWS if row != "real_other" or other_category(params, category)]
+
+
 def data_root(params: Params) -> Path | None:
     """The folder of photographs, checked to hold every category; None where the data are made here.
 
@@ -157,7 +191,8 @@ def data_root(params: Params) -> Path | None:
     if not root.is_dir():
         raise UserError(f"{source}: {chosen}: no such folder; it should hold one folder per category in CO3D layout")
     present = sorted(file.parent.name for file in root.glob("*/frame_annotations.jgz"))
-    for category in params.categories:
+    for category in categories_of(params):
         if category not in present:
-            raise UserError(f"categories: {category!r} is not in {root}; it holds {', '.join(present) or 'none'}")
+            key = "categories" if category in params.categories else "evaluation.other_category"
+            raise UserError(f"{key}: {category!r} is not in {root}; it holds {', '.join(present) or 'none'}")
     return root

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from holofusion import cli_scores
 from holofusion.checks import data_root
 from holofusion.config import load_params, write_resolved
 from holofusion.files import UserError
@@ -21,6 +22,7 @@ from holofusion.options import (
     Log,
     ModelFolder,
     Out,
+    Samples,
     Shard,
     Threads,
     find_device,
@@ -160,7 +162,7 @@ def hypotheses(
 def render(
     config: Config,
     data: Data,
-    samples: path_option("one shard of scenes, results/samples/RUN/SHARD", "--samples"),
+    samples: Samples,
     out: Out,
     threads: Threads = 1,
     device: Device = "auto",
@@ -172,7 +174,7 @@ def render(
     --samples results/samples/holofusion-hydrant-s0/0 --out results/views/holofusion-hydrant-s0/0
     """
     resolved = open_step(config, "render", threads, log, data)
-    from holofusion.methods.sampling import run_render
+    from holofusion.methods.pictures import run_render
 
     run_render(resolved, data, samples, out, find_device(device, threads))
 
@@ -190,77 +192,9 @@ def import_views(config: Config, data: Data, out: Out, threads: Threads = 1, log
     run_import(resolved, data, out)
 
 
-@app.command()
-def evaluate(
-    config: Config,
-    data: Data,
-    views: path_option("all rendered shards of one run, results/views/RUN", "--views"),
-    out: Out,
-    threads: Threads = 1,
-    device: Device = "auto",
-    log: Log = None,
-) -> None:
-    """Score the rendered views of one run against real images.
-
-    Example: holofusion evaluate --config results/config/evaluate/holofusion-hydrant-s0.yaml
-    --data results/data/hydrant --views results/views/holofusion-hydrant-s0 --out results/metrics/holofusion-hydrant-s0.json
-    """
-    resolved = open_step(config, "evaluate", threads, log, data)
-    from holofusion.evaluation.fidelity import run_evaluate
-
-    run_evaluate(resolved, data, views, out, find_device(device, threads))
-
-
-@app.command()
-def curve(
-    config: Config,
-    data: Data,
-    model: ModelFolder,
-    out: Out,
-    threads: Threads = 1,
-    device: Device = "auto",
-    log: Log = None,
-) -> None:
-    """Score the weights kept during a training: kernel distance against training time.
-
-    Example: holofusion curve --config results/config/curve/holodiffusion-hydrant-s0.yaml --data results/data/hydrant
-    --model results/runs/holofusion-hydrant-s0 --out results/metrics/curve-holodiffusion-hydrant-s0.json
-    """
-    resolved = open_step(config, "curve", threads, log, data)
-    from holofusion.evaluation.curve import run_curve
-
-    run_curve(resolved, data, model, out, find_device(device, threads))
-
-
-@app.command()
-def floor(config: Config, data: Data, out: Out, threads: Threads = 1, device: Device = "auto", log: Log = None) -> None:
-    """Score real held-out images as if they were generated: the least distance to be hoped for.
-
-    Example: holofusion floor --config results/config/evaluate/real_floor-hydrant.yaml --data results/data/hydrant
-    --out results/metrics/real_floor-hydrant.json
-    """
-    resolved = open_step(config, "evaluate", threads, log, data)
-    from holofusion.evaluation.fidelity import run_floor
-
-    run_floor(resolved, data, out, find_device(device, threads))
-
-
-@app.command()
-def report(
-    config: Config,
-    results: path_option("the results folder", "--results"),
-    out: Out,
-    threads: Threads = 1,
-    log: Log = None,
-) -> None:
-    """Gather everything into one page that opens offline, and tables/metrics.csv and figures/ beside it.
-
-    Example: holofusion report --config results/config/report/report.yaml --results results --out results/report.html
-    """
-    resolved = open_step(config, "report", threads, log)
-    from holofusion.report.page import run_report
-
-    run_report(resolved, results, out)
+for verb in (cli_scores.evaluate, cli_scores.reference, cli_scores.consistency, cli_scores.curve, cli_scores.mesh,
+             cli_scores.geometry, cli_scores.report):  # fmt: skip
+    app.command()(verb)
 
 
 @app.command()
@@ -275,7 +209,7 @@ def resolve(
     """
     settings = load_params(params, preset)
     data_root(settings)
-    write_resolved(settings, results)
+    write_resolved(settings, results, load_params(params))
 
 
 @app.command()

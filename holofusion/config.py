@@ -18,10 +18,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from holofusion.checks import conflicts, with_overrides
+from holofusion.checks import categories_of, conflicts, real_rows, with_overrides
 from holofusion.explain import explain, nearest
 from holofusion.files import UserError, read_json, replacing, write_json
-from holofusion.methods.registry import ENTRIES, coarse_of, needs_warmup
+from holofusion.methods.registry import ENTRIES, FLOOR, coarse_of, needs_warmup
 from holofusion.settings import Params, Settings
 
 DATA_SEED = 0  # embedded objects, split and frozen cameras are the same for every training seed
@@ -39,6 +39,9 @@ SLICES: dict[str, tuple[str, ...]] = {
     "import": ("external",),
     "render": ("render",),
     "evaluate": ("evaluation",),
+    "consistency": ("evaluation", "consistency"),
+    "mesh": ("mesh",),
+    "geometry": ("evaluation", "mesh"),
     "report": ("preset", "categories", "seeds", "methods", "report"),
 }
 
@@ -149,11 +152,12 @@ def steps_of(method: str) -> list[tuple[str, str]]:
     """(step, method that owns it) of every step after the data and the warm-up that a row needs, in order."""
     entry = ENTRIES[method]
     if entry.sampled_from == "images":
-        return [("import", method), ("evaluate", method)]
+        return [(step, method) for step in ("import", "evaluate", "consistency")]
     steps = [("train", entry.trained_by), ("sample", coarse_of(method))]
     steps += [("hypotheses", entry.trained_by)] if entry.sampled_from == "hypotheses" else []
     steps += [("curve", coarse_of(method))]
-    return steps + [(step, method) for step in ("sample", "render", "evaluate")]
+    own = ("sample", "render", "evaluate", "consistency", "mesh", "geometry")
+    return steps + [(step, method) for step in own]
 
 
 def _sections(step: str, method: str | None) -> tuple[str, ...]:
@@ -168,11 +172,14 @@ def _sections(step: str, method: str | None) -> tuple[str, ...]:
 
 def resolved_steps(params: Params) -> Iterator[dict[str, Any]]:
     """The content of every resolved file that the rows of `params` need; some come up more than once."""
-    for category in params.categories:
+    for category in categories_of(params):
         if params.dataset.source == "synthetic":
             yield _resolve(params, "dataset", category, None, category)
         yield _resolve(params, "prepare", category, None, category)
-        yield _resolve(params, "evaluate", f"real_floor-{category}", None, category)
+    for category in params.categories:
+        for row in real_rows(params, category):
+            yield _resolve(params, "evaluate", f"{row}-{category}", None, category)
+        yield _resolve(params, "geometry", f"{FLOOR}-{category}", None, category)
         for seed in params.seeds:
             for method in params.methods:
                 if needs_warmup(method):
@@ -182,14 +189,33 @@ def resolved_steps(params: Params) -> Iterator[dict[str, Any]]:
     yield _resolve(params, "report", "report", None, None)
 
 
-def write_resolved(params: Params, results: Path | str) -> None:
+def changed_keys(params: Params, default: Params) -> dict[str, dict[str, Any]]:
+    """Dotted key -> {"default", "value"} of every setting that differs from `default`."""
+    found: dict[str, dict[str, Any]] = {}
+
+    def walk(key: str, value: Any, base: Any) -> None:
+        if isinstance(value, dict) and isinstance(base, dict):
+            for name in dict.fromkeys([*value, *base]):
+                walk(f"{key}.{name}".lstrip("."), value.get(name), base.get(name))
+        elif value != base:
+            found[key] = {"default": base, "value": value}
+
+    walk("", params.model_dump(mode="json"), default.model_dump(mode="json"))
+    return found
+
+
+def write_resolved(params: Params, results: Path | str, default: Params | None = None) -> None:
     """Write results/config/<step>/<name>.yaml for every step, touching only files whose content changes.
 
+    results/config/changed.json lists the settings that differ from `default`, those of params.yaml without an overlay.
     The folder is stamped with the preset. Raises UserError if it holds results of another one; those of `smoke` mean
     nothing and may be overwritten.
     """
     results = Path(results)
     _claim(results, params.preset)
+    changed, path = changed_keys(params, default or params), results / "config" / "changed.json"
+    if not path.is_file() or read_json(path) != changed:
+        write_json(path, changed)
     for content in resolved_steps(params):
         path = results / "config" / content["step"] / f"{content['name']}.yaml"
         text = "# Made from params.yaml and its overlay: edit those.\n" + yaml.safe_dump(content, sort_keys=False)
@@ -216,7 +242,7 @@ def _claim(results: Path, preset: str) -> None:
 
 def discard_shards(results: Path | str, shards: int) -> None:
     """Remove shards numbered `shards` or higher: left from a run in more of them, they would be scored with the rest."""
-    for kind in ("samples", "hypotheses", "views"):
+    for kind in ("samples", "hypotheses", "views", "meshes"):
         for folder in (Path(results) / kind).glob("*/*"):
             if folder.name.isdigit() and int(folder.name) >= shards:
                 shutil.rmtree(folder)

@@ -24,6 +24,8 @@ def path_option(text: str, *names: str) -> Any:
 Config = path_option("settings of this step, results/config/STEP/NAME.yaml", "--config")
 Data = path_option("prepared data, results/data/CATEGORY", "--data")
 ModelFolder = path_option("trained run, results/runs/RUN", "--model")
+Samples = path_option("one shard of scenes, results/samples/RUN/SHARD", "--samples")
+Views = path_option("all rendered shards of one run, results/views/RUN", "--views")
 Out = path_option("folder or file to write", "--out")
 Shard = Annotated[int, typer.Option(min=0, help="number of the shard, from 0", show_default=False)]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads, or worker processes")]

@@ -44,7 +44,7 @@ def test_help_shows_an_example_that_is_valid(verb: str) -> None:
 
 @pytest.mark.parametrize("method", ENTRIES)
 def test_commands_shown_in_the_report_are_valid(method: str) -> None:
-    run = Run(method, "hydrant", 0, Path("results"), None, {}, [{}, {}], None, None)
+    run = Run(method, "hydrant", 0, Path("results"), None, None, None, {}, [{}, {}], None, None)
     for line in commands(run):
         program, verb, *arguments = shlex.split(line, comments=True)
         assert program == "holofusion"
@@ -64,7 +64,7 @@ def failure(result: CompletedProcess[str]) -> str:
 
 
 def test_missing_settings_file(holofusion: Command, tmp_path: Path) -> None:
-    result = holofusion("floor", "--config", tmp_path / "a.yaml", "--data", tmp_path, "--out", tmp_path / "b.json")
+    result = holofusion("reference", "--config", tmp_path / "a.yaml", "--data", tmp_path, "--out", tmp_path / "b.json")
     assert failure(result) == f"error: {tmp_path / 'a.yaml'}: no such file"
 
 
@@ -77,7 +77,7 @@ def test_settings_of_another_step(holofusion: Command, resolved: Path, tmp_path:
 def test_data_of_another_category(holofusion: Command, resolved: Path, tmp_path: Path) -> None:
     (tmp_path / "data.json").write_text('{"category": "donut"}')
     config = resolved / "evaluate" / "real_floor-hydrant.yaml"
-    result = holofusion("floor", "--config", config, "--data", tmp_path, "--out", tmp_path / "out.json")
+    result = holofusion("reference", "--config", config, "--data", tmp_path, "--out", tmp_path / "out.json")
     assert failure(result) == f"error: {tmp_path}: holds 'donut', {config} is for 'hydrant'"
     assert not (tmp_path / "out.json").exists()
 
@@ -112,7 +112,7 @@ def test_log_holds_messages_and_errors(holofusion: Command, resolved: Path, tmp_
 def test_tracebacks_reach_the_log(holofusion: Command, resolved: Path, tmp_path: Path) -> None:
     config, log = resolved / "floor.yaml", tmp_path / "floor.log"
     config.mkdir()  # reading a folder is no foreseen mistake
-    result = holofusion("floor", "--config", config, "--data", tmp_path, "--out", tmp_path / "out", "--log", log)
+    result = holofusion("reference", "--config", config, "--data", tmp_path, "--out", tmp_path / "out", "--log", log)
     assert result.returncode == 1
     assert "Traceback" in log.read_text() and "IsADirectoryError" in log.read_text()
 

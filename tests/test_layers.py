@@ -27,7 +27,7 @@ LAYERS = (
     ("cameras", "data"),
     ("networks", "diffusion", "rendering"),
     ("methods", "training", "evaluation", "export", "report"),
-    ("options", "cli"),
+    ("options", "cli_scores", "cli"),
 )
 
 

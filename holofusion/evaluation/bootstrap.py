@@ -67,5 +67,5 @@ def entry(
     kept = None if replicates is None else [float(f"{number:.{DIGITS}g}") for number in replicates]
     return {
         "metric": metric, "reference": reference, "value": float(value), "low": low, "high": high, **counts,
-        "units": units, "replicates": kept,
+        "units": int(units), "replicates": kept,
     }  # fmt: skip

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from holofusion.evaluation import features as networks
-from holofusion.evaluation.fidelity import ImageSet, compare, open_inputs, reference_set
+from holofusion.evaluation.fidelity import compare, open_inputs
+from holofusion.evaluation.references import ImageSet, reference_set
 from holofusion.files import read_json, write_json
 from holofusion.logs import say
 from holofusion.methods.sampling import sampler_from_noise, to_bytes

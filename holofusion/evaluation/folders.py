@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,9 +65,9 @@ class ViewFolder:
         units = np.repeat(np.arange(len(seeds)), [len(scenes[seed]) for seed in seeds])
         return cls(files, seeds, units, image_size)
 
-    def images(self) -> Iterator[np.ndarray]:
-        """The views as uint8 (S,S,3), in order."""
-        return (read_png(file, self.image_size) for file in self.files)
+    def image(self, index: int) -> np.ndarray:
+        """One view as uint8 (S,S,3)."""
+        return read_png(self.files[index], self.image_size)
 
 
 def _read_shard(shard: Path, run: str, image_size: int) -> dict[int, list[Path]]:

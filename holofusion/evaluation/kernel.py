@@ -1,4 +1,4 @@
-"""Interval of the kernel distance: bootstrap over objects and scenes, not over images.
+"""The kernel distance of redrawn objects and scenes.
 
 Images of one object resemble each other, so the honest unit to redraw is the object (reference) and the scene
 (generated). All kernel values are summed per pair of units once; a replicate is then two small quadratic forms.
@@ -7,6 +7,8 @@ Images of one object resemble each other, so the honest unit to redraw is the ob
 from __future__ import annotations
 
 import numpy as np
+
+from holofusion.evaluation.bootstrap import replicates_of
 
 ROWS = 512  # rows of the kernel matrix held at a time
 
@@ -62,35 +64,26 @@ def repeated_image_distance(real: np.ndarray) -> float:
     return float(np.median(np.diag(kernel) - 2 * kernel.mean(1)) + among)
 
 
-def interval(
-    value: float,
+def kernel_replicates(
     real: np.ndarray,
     generated: np.ndarray,
     objects: np.ndarray,
     scenes: np.ndarray,
-    replicates: int,
-    random: np.random.Generator,
-) -> tuple[float, float] | tuple[None, None]:
-    """95 % interval around `value`, the kernel distance of features `real` (n,C) and `generated` (m,C), float64.
+    object_draws: np.ndarray | None,
+    scene_draws: np.ndarray | None,
+) -> np.ndarray | None:
+    """Kernel distance (R,) of features `real` (n,C) and `generated` (m,C), float64, for every redraw.
 
-    `objects` (n,) and `scenes` (m,) number the unit of every image from 0. Each replicate redraws objects and scenes
-    with replacement; the replicates' 2.5 % and 97.5 % quantiles, taken relative to their mean, are laid around `value`.
-    (None, None) where a side has fewer than three units, too few to redraw.
+    `objects` (n,) and `scenes` (m,) number the unit of every image from 0; the draws (R,U), (R,V) are those of
+    `bootstrap.redraw`, None where a side has too few units.
     """
-    units = (objects.max() + 1, scenes.max() + 1)
-    if min(units) < 3:
-        return None, None
     real_sums, real_pairs, real_sizes = _within(real, objects)
     generated_sums, generated_pairs, generated_sizes = _within(generated, scenes)
     cross = kernel_sums(real, generated, objects, scenes)
-    drawn = []
-    for _ in range(replicates):
-        left = random.multinomial(units[0], np.full(units[0], 1 / units[0])).astype(float)
-        right = random.multinomial(units[1], np.full(units[1], 1 / units[1])).astype(float)
-        if left.max() == units[0] or right.max() == units[1]:
-            continue  # one unit drawn every time: nothing to compare it with
+
+    def distance(left: np.ndarray, right: np.ndarray) -> float:
         between = left @ cross @ right / ((left @ real_sizes) * (right @ generated_sizes))
         within = redrawn_mean(real_sums, real_pairs, left) + redrawn_mean(generated_sums, generated_pairs, right)
-        drawn.append(within - 2 * between)
-    low, high = np.quantile(np.array(drawn) - np.mean(drawn), [0.025, 0.975])
-    return float(value + low), float(value + high)
+        return within - 2 * between
+
+    return replicates_of(distance, object_draws, scene_draws)

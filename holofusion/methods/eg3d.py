@@ -105,6 +105,11 @@ class EG3DScene:
         """Density (N,) per world unit at points (N, 3)."""
         return self.field(points[None])[0][0]
 
+    @torch.no_grad()
+    def colour(self, points: Tensor) -> Tensor:
+        """Colour (N, 3) in [0, 1] at points (N, 3) of the surface: the raw one, which the upsampler starts from."""
+        return self.field(points[None])[1][0, :, :3].clamp(0, 1)
+
     def tensors(self) -> dict[str, Tensor]:
         parts = {"decoder": self.field.decoder, "upsampler": self.upsampler}
         weights = [prefixed(name, part.state_dict()) for name, part in parts.items()]

@@ -11,15 +11,11 @@ of heads; differentiable augmentation; both players step together; the camera la
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
-import trimesh
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
-from holofusion.files import replacing
 from holofusion.methods.eg3d import LABEL, camera_label
 from holofusion.methods.scenes import Views, prefixed, unprefixed
 from holofusion.networks.discriminator import Discriminator
@@ -101,18 +97,14 @@ class MeshScene:
         """A surface has none."""
         return None
 
+    def mesh(self) -> tuple[Tensor, Tensor]:
+        """Vertices (M, 3) in world units and faces (F, 3), which wind counter-clockwise seen from outside."""
+        return self.vertices, self.faces
+
     @torch.no_grad()
-    def export(self, folder: Path) -> None:
-        """Write mesh.ply and mesh.glb with vertex colours; nothing for an empty mesh."""
-        if not len(self.faces):
-            return
-        colours = (self.texture(self.vertices[None])[0] * 255).round().byte().cpu().numpy()
-        mesh = trimesh.Trimesh(
-            self.vertices.cpu().numpy(), self.faces.cpu().numpy(), vertex_colors=colours, process=False
-        )
-        for kind in ("ply", "glb"):
-            with replacing(folder / f"mesh.{kind}") as temporary:
-                mesh.export(temporary, file_type=kind)
+    def colour(self, points: Tensor) -> Tensor:
+        """Colour (N, 3) in [0, 1] at points (N, 3) of the surface."""
+        return self.texture(points[None])[0]
 
     def tensors(self) -> dict[str, Tensor]:
         texture = {"planes": self.texture.planes, "w": self.texture.w}

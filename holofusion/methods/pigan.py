@@ -48,6 +48,16 @@ class PiGanScene:
         """Density (N,) per world unit at points (N, 3)."""
         return self.field(points[None], torch.zeros_like(points)[None])[0][0]
 
+    def colour(self, points: Tensor) -> Tensor:
+        """Colour (N, 3) in [0, 1] at points (N, 3) of the surface, as seen from straight in front of it: along the
+        direction in which density rises, which is minus the outward normal."""
+        with torch.enable_grad():
+            points = points.detach().requires_grad_()
+            density = self.field(points[None], torch.zeros_like(points)[None])[0]
+            inwards = torch.autograd.grad(density.sum(), points)[0]
+        with torch.no_grad():
+            return self.field(points[None], F.normalize(inwards, dim=1)[None])[1][0]
+
     def tensors(self) -> dict[str, Tensor]:
         films = {"frequency": self.field.frequency, "phase": self.field.phase}
         return {**films, **prefixed("siren", self.field.siren.state_dict())}

@@ -57,6 +57,11 @@ ENTRIES: dict[str, Entry] = {
 }
 
 
+FLOOR = "real_floor"
+REAL_ROWS = (FLOOR, "real_blurred", "real_other", "real_copy")
+"""Real images scored like rows, which the others are read against; `evaluation/references.py` says what each is."""
+
+
 def coarse_of(name: str) -> str:
     """The method whose scenes come straight from the weights that method `name` uses; itself where there are none."""
     trained_by = ENTRIES[name].trained_by

@@ -1,4 +1,4 @@
-"""From trained models to scenes, hypothesis banks and rendered views: the pipeline's test-time steps, in shards.
+"""From trained models to scenes and hypothesis banks: the pipeline's test-time steps, in shards.
 
 One seed gives one scene, whatever the shard: every scene is made on its own, from generators named by its seed.
 """
@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -187,52 +186,3 @@ def spread_cameras(pool: Cameras, count: int, generator: torch.Generator) -> Cam
 def to_bytes(images: Tensor) -> np.ndarray:
     """(B, 3, S, S) in [0, 1] -> uint8 (B, S, S, 3)."""
     return (images.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-
-
-def run_render(resolved, data_folder: Path, samples: Path, out: Path, device: torch.device) -> None:
-    """Render every scene of a shard from its frozen evaluation cameras, and turntables of the first scenes, as PNG.
-
-    out/<seed>/view_000.png, out/turntable/<seed>/frame_000.png, and out/cameras.json, which lists each file's camera.
-    """
-    settings, data = resolved.settings.render, PreparedCategory.load(data_folder)
-    folders = sorted(path.parent for path in samples.glob("*/scene.json"))
-    if not folders:
-        raise UserError(f"{samples}: no scenes here (expected <seed>/scene.json)")
-    progress = Progress(f"render {resolved.method}", len(folders))
-    scenes, seconds = [], 0.0
-    with replacing(out) as temporary:
-        for folder in folders:
-            scene, facts = load_scene(folder, device)
-            seed = facts["seed"]
-            began = time.monotonic()
-            pool = data.evaluation_cameras
-            rows = torch.arange(seed * settings.views, (seed + 1) * settings.views) % len(pool)
-            views = _write_views(scene, pool[rows].to(device), data.image_size, temporary, f"{scene_name(seed)}/view")
-            seconds += time.monotonic() - began
-            turntable = []
-            if seed < settings.turntable_scenes:
-                frames = data.turntable[
-                    torch.linspace(0, len(data.turntable), settings.turntable_frames + 1)[:-1].long()
-                ]
-                stem = f"turntable/{scene_name(seed)}/frame"
-                turntable = _write_views(scene, frames.to(device), data.image_size, temporary, stem)
-            scenes.append({"seed": seed, "sample_seconds": facts["seconds"], "views": views, "turntable": turntable})
-            progress.advance()
-        write_json(temporary / "cameras.json", {
-            "run": f"{resolved.method}-{resolved.category}-s{resolved.seed}",
-            "convention": CONVENTION, "image_size": data.image_size, "config_hash": resolved.hash, "scenes": scenes,
-            "cost": {"sample_seconds": sum(entry["sample_seconds"] for entry in scenes), "render_seconds": round(seconds, 2),
-                     "scenes": len(scenes)},
-        })  # fmt: skip
-
-
-def _write_views(scene, cameras: Cameras, size: int, root: Path, stem: str) -> list[dict]:
-    (root / stem).parent.mkdir(parents=True, exist_ok=True)
-    entries = []
-    for index, (image, camera) in enumerate(
-        zip(to_bytes(scene.render(cameras, size).rgb), cameras_to_json(cameras), strict=True)
-    ):
-        name = f"{stem}_{index:03d}.png"
-        Image.fromarray(image).save(root / name)
-        entries.append({"file": name, **camera})
-    return entries

@@ -81,6 +81,11 @@ class DenseScene:
         """Density (N,) per world unit at points (N, 3)."""
         return self.field(points[None])[0][0]
 
+    @torch.no_grad()
+    def colour(self, points: Tensor) -> Tensor:
+        """Colour (N, 3) in [0, 1] at points (N, 3) of the surface."""
+        return self.field(points[None])[1][0]
+
     def tensors(self) -> dict[str, Tensor]:
         return {"grid": self.field.grid, **prefixed("decoder", self.field.decoder.state_dict())}
 
@@ -119,6 +124,10 @@ class SuperResolvedScene:
     def density(self, points: Tensor) -> Tensor:
         return self.coarse.density(points)
 
+    def colour(self, points: Tensor) -> Tensor:
+        """The coarse scene's: sharpened views share no surface that could be painted."""
+        return self.coarse.colour(points)
+
     def tensors(self) -> dict[str, Tensor]:
         return self.coarse.tensors() | prefixed("superresolution", self.network.state_dict())
 
@@ -146,6 +155,11 @@ class SparseScene:
         found = self.field(points[None])[0][0]
         return torch.where(self.field.occupied(points), found, torch.zeros_like(found))
 
+    @torch.no_grad()
+    def colour(self, points: Tensor) -> Tensor:
+        """Colour (N, 3) in [0, 1] at points (N, 3) of the surface."""
+        return self.field(points[None])[1][0]
+
     def tensors(self) -> dict[str, Tensor]:
         grid = self.field.grid
         return {
@@ -165,6 +179,9 @@ class SparseScene:
 
 
 Scene = DenseScene | SuperResolvedScene | SparseScene
+"""These, and the scene classes of the methods that train by themselves, have `render(cameras, size)`, and for meshes
+`density(points)` and `colour(points)`. Where density() is None, `mesh()` gives the surface: vertices and faces.
+"""
 
 
 def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -201,8 +218,6 @@ def save_scene(scene: Scene, folder: Path, facts: dict) -> None:
     )
     plain = {name: vars(getattr(scene.settings, name)) for name in sections if getattr(scene.settings, name, None)}
     kind = getattr(scene, "kind", facts["method"])
-    if hasattr(scene, "export"):
-        scene.export(folder)
     write_json(folder / "scene.json", {"kind": kind, "settings": plain, **facts})
 
 

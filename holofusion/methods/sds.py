@@ -86,6 +86,11 @@ class ColourScene:
         """Density (N,) per world unit at points (N, 3)."""
         return self.field(points[None])[0][0]
 
+    @torch.no_grad()
+    def colour(self, points: Tensor) -> Tensor:
+        """Colour (N, 3) in [0, 1] at points (N, 3) of the surface."""
+        return self.field(points[None])[1][0]
+
     def tensors(self) -> dict[str, Tensor]:
         return {"grid": self.field.grid}
 

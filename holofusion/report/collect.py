@@ -10,8 +10,15 @@ from typing import Any
 
 from holofusion.config import load_step
 from holofusion.files import UserError, read_json
-from holofusion.methods.registry import ENTRIES, coarse_of, needs_warmup
+from holofusion.methods.registry import ENTRIES, FLOOR, REAL_ROWS, coarse_of, needs_warmup
 from holofusion.report.paper import label_of
+
+UNMEASURED = {
+    "evaluate": "not scored",
+    "consistency": "agreement of its views not scored",
+    "geometry": "surfaces not scored",
+    "curve": "not followed through its training",
+}
 
 
 @dataclass(frozen=True)
@@ -33,10 +40,30 @@ class Run:
     seed: int
     results: Path
     metrics: dict[str, Any] | None
+    consistency: dict[str, Any] | None
+    geometry: dict[str, Any] | None
     scenes: dict[int, Scene]
     costs: list[dict[str, Any]]
     model: dict[str, Any] | None
     warmup: dict[str, Any] | None
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        """Every number measured for this run, of whichever step."""
+        return [
+            entry for found in (self.metrics, self.consistency, self.geometry) if found for entry in found["entries"]
+        ]
+
+    @property
+    def meshes(self) -> dict[int, Path]:
+        """Sample seed -> surface, of the scenes that have one."""
+        found = {}
+        for listing in sorted((self.results / "meshes" / self.name).glob("*/meshes.json")):
+            for scene in read_json(listing)["scenes"]:
+                path = listing.parent / f"{scene['seed']:06d}.ply"
+                if path.is_file():
+                    found[scene["seed"]] = path
+        return dict(sorted(found.items()))
 
     @property
     def name(self) -> str:
@@ -72,11 +99,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Results:
-    """All runs in the order methods are listed, the floor of every category, and what was expected but not found."""
+    """All runs in the order methods are listed, the rows of real images, and what was expected but not found.
+
+    real: category -> row -> what the step `evaluate` found, with the entries of `geometry` added to the floor's.
+    """
 
     folder: Path
     runs: list[Run]
-    floors: dict[str, dict[str, Any]]
+    real: dict[str, dict[str, dict[str, Any]]]
     curves: list[Curve]
     missing: list[str] = field(default_factory=list)
 
@@ -94,9 +124,7 @@ def read_results(folder: Path, methods: list[str], categories: list[str], seeds:
     results = Results(folder, [], {}, [])
     trained = [method for method in methods if ENTRIES[method].sampled_from != "images"]
     for category in categories:
-        floor = _scored(folder, "evaluate", f"real_floor-{category}", results.missing)
-        if floor is not None:
-            results.floors[category] = floor
+        results.real[category] = _real(folder, category, results.missing)
         for seed in seeds:
             results.runs.extend(_run(folder, method, category, seed, results.missing) for method in methods)
             for method in dict.fromkeys(map(coarse_of, trained)):
@@ -106,6 +134,20 @@ def read_results(folder: Path, methods: list[str], categories: list[str], seeds:
                     curve = Curve(method, category, seed, scored["points"], warmup.get("seconds", 0.0))
                     results.curves.append(curve)
     return results
+
+
+def _real(folder: Path, category: str, missing: list[str]) -> dict[str, dict[str, Any]]:
+    """What was found of the rows of real images: the floor, and those that this category has settings for."""
+    found = {}
+    for row in REAL_ROWS:
+        if row == FLOOR or (folder / "config" / "evaluate" / f"{row}-{category}.yaml").is_file():
+            scored = _scored(folder, "evaluate", f"{row}-{category}", missing)
+            if scored is not None:
+                found[row] = scored
+    surfaces = folder / "metrics" / f"geometry-{FLOOR}-{category}.json"  # known for embedded objects only
+    if FLOOR in found and surfaces.is_file():
+        found[FLOOR]["entries"] += _scored(folder, "geometry", f"{FLOOR}-{category}", missing)["entries"]
+    return found
 
 
 def _run(folder: Path, method: str, category: str, seed: int, missing: list[str]) -> Run:
@@ -125,6 +167,8 @@ def _run(folder: Path, method: str, category: str, seed: int, missing: list[str]
         seed=seed,
         results=folder,
         metrics=_scored(folder, "evaluate", name, missing),
+        consistency=_scored(folder, "consistency", name, missing),
+        geometry=_scored(folder, "geometry", name, missing) if ENTRIES[method].sampled_from != "images" else None,
         scenes=scenes,
         costs=costs,
         model=model,
@@ -137,13 +181,13 @@ def _warmup(folder: Path, method: str, category: str, seed: int) -> dict[str, An
 
 
 def _scored(folder: Path, step: str, name: str, missing: list[str]) -> dict[str, Any] | None:
-    """What the step `evaluate` or `curve` found for `name`, or None with a note.
+    """What the step `evaluate`, `consistency`, `geometry` or `curve` found for `name`, or None with a note.
 
     Raises UserError if its settings are gone or have another hash.
     """
     path = folder / "metrics" / (f"{name}.json" if step == "evaluate" else f"{step}-{name}.json")
     if not path.is_file():
-        missing.append(f"{name}: not scored" if step == "evaluate" else f"{name}: not followed through its training")
+        missing.append(f"{name}: {UNMEASURED[step]}")
         return None
     metrics = read_json(path)
     settings = folder / "config" / step / f"{name}.yaml"

@@ -29,9 +29,13 @@ def commands(run: Run) -> list[str]:
     lines += [
         f"{settings('prepare', category)} --dataset {photographs} --out {data}",
     ]
-    score = f"{settings('evaluate', name)} --data {data} --views results/views/{name} --out results/metrics/{name}.json"
+    seen, metrics = f"--data {data} --views results/views/{name}", "results/metrics"
+    scores = [
+        f"{settings('evaluate', name)} {seen} --out {metrics}/{name}.json",
+        f"{settings('consistency', name)} {seen} --out {metrics}/consistency-{name}.json",
+    ]
     if source == "images":
-        return [*lines, f"{settings('import', name)} --data {data} --out results/views/{name}/0", score]
+        return [*lines, f"{settings('import', name)} --data {data} --out results/views/{name}/0", *scores]
     grids = ""
     if needs_warmup(run.method):
         lines.append(f"{settings('warmup', run.warmup_run)} --data {data} --out {warmup}")
@@ -50,7 +54,10 @@ def commands(run: Run) -> list[str]:
     lines += [
         f"{settings('sample', name)} {inputs} --shard 0 --out {samples}{note}",
         f"{settings('render', name)} --data {data} --samples {samples} --out {views}{note_views}",
-        score,
+        f"{settings('mesh', name)} --samples {samples} --out results/meshes/{name}/0{note_views}",
+        *scores,
+        f"{settings('geometry', name)} --data {data} --meshes results/meshes/{name}"
+        f"{' --dataset results/dataset' if embedded else ''} --out {metrics}/geometry-{name}.json",
     ]
     return lines
 

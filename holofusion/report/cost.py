@@ -9,7 +9,8 @@ from holofusion.methods.registry import ENTRIES, coarse_of, needs_warmup
 from holofusion.report.collect import Results, Run, benchmarks
 from holofusion.report.paper import label_of
 
-RULES = ("dataset", "prepare", "warmup", "train", "sample", "hypotheses", "render", "evaluate", "curve", "floor")
+RULES = ("dataset", "prepare", "warmup", "train", "sample", "hypotheses", "render", "mesh", "evaluate", "consistency",
+         "geometry", "reference", "curve")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from holofusion.files import replacing
+from holofusion.methods.registry import FLOOR
 from holofusion.report.collect import Curve, Results
 from holofusion.report.figures import ACCENT, FAINT, INK, SECOND, STYLE, Plot, save
 from holofusion.report.paper import label_of
@@ -50,7 +51,7 @@ def curve_plot(results: Results, category: str, seed: int, folder: Path) -> Plot
         axis.set_ylim(bottom=0)
         axis.set_xlim(left=0)
         label_ends(axis, curves)
-        floor = results.floors.get(category, {})
+        floor = results.real.get(category, {}).get(FLOOR, {})
         if "one_image_repeated" in floor:
             axis.axhline(floor["one_image_repeated"] * 1000, color=FAINT, linewidth=1, linestyle=(0, (4, 3)))
             place = {"xytext": (2, 3), "textcoords": "offset points", "fontsize": 8, "color": FAINT}

@@ -12,11 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from holofusion.evaluation.claims import Find
 from holofusion.files import replacing
-from holofusion.methods.registry import needs_warmup
+from holofusion.methods.registry import FLOOR, needs_warmup
 from holofusion.report.collect import Results, read_log, trained_by
 from holofusion.report.paper import label_of, published_table
-from holofusion.report.tables import Row, find
+from holofusion.report.scores import mean_over_seeds
 
 # Plot colours, and the CSS variable each becomes on the page, where light and dark give them other values.
 INK, FAINT, ACCENT, SECOND = "#23221f", "#8a877f", "#b4491f", "#2f6f8f"
@@ -74,26 +75,24 @@ def inline_svg(text: str, prefix: str) -> str:
     return re.sub(r'width="[^"]+pt"|height="[^"]+pt"', "", text, count=2)
 
 
-def distance_plot(
-    rows: list[Row], methods: list[str], category: str, seed: int, metric: str, folder: Path
-) -> Plot | None:
-    """Kernel distance of every method with its interval and the floor's line; beside it the published KID, if any."""
-    found = [(method, find(rows, method, category, seed, metric)) for method in methods]
-    found = [(method, row) for method, row in found if row is not None]
+def distance_plot(find: Find, methods: list[str], category: str, seeds: list[int], folder: Path) -> Plot | None:
+    """Kernel distance of every method with its interval, and the floor's line; beside it the published KID, if any."""
+    found = [(method, mean_over_seeds(find, method, "kernel", seeds)) for method in methods]
+    found = [(method, cell) for method, cell in found if cell is not None]
     if not found:
         return None
-    floor = find(rows, "real_floor", category, seed, metric)
+    floor = mean_over_seeds(find, FLOOR, "kernel", seeds)
     table = published_table()
     published = {method: table[method].kid.get(category) for method, _ in found if method in table}
     panels = 2 if any(published.values()) else 1
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(3.7 * panels + 1.2, 0.34 * len(found) + 1.1), layout="constrained")
         axes = np.atleast_1d(figure.subplots(1, panels, sharey=True))
-        for place, (method, row) in enumerate(found):
+        for place, (method, cell) in enumerate(found):
             colour = ACCENT if method == "holofusion" else INK
-            if row.low is not None:
-                axes[0].plot([row.low * 1000, row.high * 1000], [place, place], color=colour, linewidth=1.4)
-            axes[0].plot(row.value * 1000, place, "o", color=colour, markersize=5.5)
+            if cell.low is not None:
+                axes[0].plot([cell.low * 1000, cell.high * 1000], [place, place], color=colour, linewidth=1.4)
+            axes[0].plot(cell.value * 1000, place, "o", color=colour, markersize=5.5)
             if panels == 2 and published.get(method):
                 axes[1].plot(published[method] * 1000, place, "o", color=colour, markersize=5.5)
         if floor is not None:
@@ -109,7 +108,7 @@ def distance_plot(
             axis.set_xlim(left=min(0, axis.get_xlim()[0]))
         axes[0].set_yticks(range(len(found)), [label_of(method) for method, _ in found])
         axes[0].set_ylim(len(found) - 0.5, -1)
-        return save(figure, folder, f"kernel_distance-{category}-s{seed}")
+        return save(figure, folder, f"kernel_distance-{category}")
 
 
 def smoothed(values: np.ndarray) -> np.ndarray:

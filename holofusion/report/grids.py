@@ -103,6 +103,23 @@ def _numbers(cameras: Cameras) -> np.ndarray:
     return np.concatenate([cameras.R.flatten(1), cameras.T, cameras.focal, cameras.principal], axis=1)
 
 
+def nearest_sheet(runs: list[Run], data: PreparedCategory | None, columns: int, path: Path) -> Sheet | None:
+    """Pairs of rows: samples, and below each the training image nearest to it in feature space. None without pictures."""
+    runs = [run for run in runs if run.scenes and run.metrics and run.metrics.get("nearest")]
+    count = min((len(run.metrics["nearest"]) for run in runs), default=0)
+    if data is None or not count:
+        return None
+    rows, labels = [], []
+    for run in runs:
+        shown = run.metrics["nearest"][: min(columns, count)]
+        rows.append([_open(run.results / "views" / run.name / entry["picture"]) for entry in shown])
+        rows.append([Image.fromarray(np.asarray(data.images[entry["row"]])) for entry in shown])
+        labels += [run.label, "nearest training image"]
+    with replacing(path) as temporary:
+        _paste(rows).save(temporary)
+    return Sheet(path, path, labels, runs[0].metrics["scenes"][: len(rows[0])], len(rows[0]))
+
+
 def zoom_sheet(runs: list[Run], scenes: int, path: Path) -> Sheet | None:
     """The same view and the same small window of it, enlarged without smoothing, one row per run.
 

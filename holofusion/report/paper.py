@@ -56,6 +56,13 @@ def published_table() -> dict[str, Published]:
 
 def label_of(method: str) -> str:
     """The method's name as readers know it; the plain name where the paper has none."""
-    own = {"real_floor": "Real images (floor)", "sds": "Score distillation", "external": "External pictures"}
+    own = {
+        "sds": "Score distillation",
+        "external": "External pictures",
+        "real_floor": "Real images (floor)",
+        "real_blurred": "Real images, blurred",
+        "real_other": "Real images, other category",
+        "real_copy": "Copies of training objects",
+    }
     rows = published_table()
     return rows[method].label if method in rows else own.get(method, method)

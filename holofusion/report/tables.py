@@ -1,172 +1,136 @@
-"""The numbers of the report: a tidy CSV, the same as Markdown, and the sentences that compare them."""
+"""The tables as files: a tidy CSV of every number, and the page's tables as CSV, Markdown, LaTeX and JSON."""
 
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+import io
 from pathlib import Path
 from typing import Any
 
-from holofusion.files import replacing
+from holofusion.evaluation.claims import Verdict
+from holofusion.files import replacing, write_json
 from holofusion.report.collect import Results
-from holofusion.report.paper import CATEGORIES, label_of, published_table
+from holofusion.report.paper import label_of
+from holofusion.report.scores import GROUPS, Column, score_table
 
 COLUMNS = ("method", "category", "seed", "metric", "value", "low", "high", "n_real", "n_generated")
-SUFFIX = {"train": "", "held_out": "_held_out"}
-
-# Pairs whose order the two papers speak about: (expected lower, expected higher).
-PAIRS = (
-    ("holofusion", "holodiffusion"),
-    ("holodiffusion", "holodiffusion_nobootstrap"),
-    ("holofusion", "holofusion_mse"),
-    ("holofusion", "holofusion_sds"),
-    ("holofusion", "holodiffusion_star"),
-    ("holodiffusion_star", "holodiffusion"),
-)
+SUFFIX = {"held_out": "_held_out"}
+ESCAPES = {
+    "%": r"\%",
+    "*": r"\textsuperscript{*}",
+    "\u00d7": r"$\times$",
+    "\u2212": "$-$",
+    "\u00e9": r"\'e",
+    "_": r"\_",
+}
 
 
-@dataclass(frozen=True)
-class Row:
-    """One number: a line of `metrics.csv`. `low` and `high` are None where no interval was made."""
-
-    method: str
-    category: str
-    seed: int
-    metric: str
-    value: float
-    low: float | None
-    high: float | None
-    n_real: int
-    n_generated: int
-
-
-def metric_rows(results: Results) -> list[Row]:
-    """Every number found, category by category, methods in the order listed, the floor last."""
+def tidy(results: Results) -> list[dict[str, Any]]:
+    """Every number found, category by category, methods in the order listed, the real rows last."""
     rows = []
-    categories = list(dict.fromkeys([run.category for run in results.runs] + list(results.floors)))
-    for category in categories:
-        scored = [run.metrics for run in results.runs if run.category == category]
-        for metrics in [*scored, results.floors.get(category)]:
-            rows += _rows(metrics) if metrics is not None else []
+    for category in dict.fromkeys([*(run.category for run in results.runs), *results.real]):
+        found = [
+            (run.method, run.seed, entry) for run in results.runs if run.category == category for entry in run.entries
+        ]
+        found += [(row, 0, entry) for row, real in results.real.get(category, {}).items() for entry in real["entries"]]
+        for method, seed, entry in found:
+            metric = entry["metric"] + SUFFIX.get(entry["reference"], "")
+            rows.append({"method": method, "category": category, "seed": seed, **entry, "metric": metric})
     return rows
 
 
-def _rows(metrics: dict[str, Any]) -> list[Row]:
-    return [
-        Row(
-            method=metrics["method"],
-            category=metrics["category"],
-            seed=metrics["seed"],
-            metric=entry["metric"] + SUFFIX[entry["reference"]],
-            **{key: entry[key] for key in ("value", "low", "high", "n_real", "n_generated")},
+def write_tables(results: Results, verdicts: dict[str, list[Verdict]], seeds: list[int], folder: Path) -> None:
+    """Write metrics.csv (tidy), metrics.md, metrics.tex, metrics.json and claims.csv to `folder`."""
+    rows = tidy(results)
+    _write(folder / "metrics.csv", _csv(COLUMNS, [[row.get(column) for column in COLUMNS] for row in rows]))
+    tables = {c: [score_table(results, group, c, seeds) for group in GROUPS] for c in dict.fromkeys(verdicts)}
+    _write(folder / "metrics.md", "\n".join(markdown(t, c, seeds) for c, found in tables.items() for t in found))
+    _write(folder / "metrics.tex", "\n".join(latex(t, c, seeds) for c, found in tables.items() for t in found))
+    nested: dict[str, Any] = {}
+    for row in rows:  # the mean over seeds, for `dvc metrics`
+        nested.setdefault(row["category"], {}).setdefault(row["method"], {}).setdefault(row["metric"], []).append(
+            row["value"]
         )
-        for entry in metrics["entries"]
+    means = {c: {m: {k: sum(v) / len(v) for k, v in kv.items()} for m, kv in mk.items()} for c, mk in nested.items()}
+    write_json(folder / "metrics.json", means)
+    lines = [
+        [category, v.claim.name, v.verdict, part.sum.metric, part.value, part.low, part.high, v.claim.text]
+        for category, found in verdicts.items()
+        for v in found
+        for part in v.measured or [None]
+        if part is not None
     ]
+    header = ("category", "claim", "verdict", "metric", "value", "low", "high", "text")
+    _write(folder / "claims.csv", _csv(header, lines))
 
 
-def write_csv(rows: list[Row], path: Path) -> None:
-    """Write the tidy table; empty cells where there is no interval."""
-    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for row in rows:
-            cells = [getattr(row, column) for column in COLUMNS]
-            writer.writerow(["" if cell is None else cell for cell in cells])
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text)
 
 
-def number(metric: str, value: float | None) -> str:
-    """A distance as text: kernel distances times 1000, Fréchet distances as they are, one decimal each."""
-    if value is None:
-        return ""
-    return f"{value * 1000 if is_kernel(metric) else value:.1f}".replace("-", "\u2212")
+def _csv(header: tuple[str, ...], rows: list[list[Any]]) -> str:
+    """Text of a CSV file; empty cells where there is no value."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
+    return out.getvalue()
 
 
-def is_kernel(metric: str) -> bool:
-    return metric.startswith(("kd_", "kid"))
+def title_of(table: dict[str, Any], category: str, seeds: list[int]) -> str:
+    """What a table shows, in words."""
+    over = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean over seeds {', '.join(map(str, seeds))}"
+    return f"{table['group'].title}: {category}, {over}"
 
 
-def find(rows: list[Row], method: str, category: str, seed: int, metric: str) -> Row | None:
-    """The row of a method's metric. The floor has one row per category, whatever the seed."""
-    for row in rows:
-        if (row.method, row.category, row.metric) == (method, category, metric):
-            if row.seed == seed or method == "real_floor":
-                return row
-    return None
+def cell_text(column: Column, cell: Any) -> str:
+    """Value and interval as text; a dash where nothing was measured."""
+    if cell is None:
+        return "\u2013"
+    interval = f" [{column.text(cell.low)}, {column.text(cell.high)}]" if cell.low is not None else ""
+    return column.text(cell.value) + interval
 
 
-def metric_columns(rows: list[Row]) -> list[str]:
-    """Metric names, kernel distances first (they are unbiased), the training reference before the held-out one."""
-    names = list(dict.fromkeys(row.metric for row in rows))
-    return sorted(names, key=lambda name: (name.endswith("_held_out"), not is_kernel(name)))
+def markdown(table: dict[str, Any], category: str, seeds: list[int]) -> str:
+    """One table, methods down, values with 95 % intervals across."""
+    titles = [column.title for column in table["columns"]]
+    lines = [
+        f"## {title_of(table, category, seeds)}",
+        "",
+        f"| method | {' | '.join(titles)} |",
+        "|---" * (len(titles) + 1) + "|",
+    ]
+    for line in table["lines"]:
+        cells = " | ".join(cell_text(column, cell) for column, cell, _ in line["cells"])
+        lines.append(f"| {label_of(line['method'])} | {cells} |".replace("*", r"\*"))
+    return "\n".join([*lines, ""])
 
 
-def markdown(rows: list[Row]) -> str:
-    """One table per category and seed: methods down, metrics across, kernel distances times 1000 with intervals."""
-    columns = metric_columns(rows)
-    text = "Kernel distances (`kd_`, `kid`) times 1000, with 95 % intervals; lower is better.\n"
-    groups = dict.fromkeys((row.category, row.seed) for row in rows if row.method != "real_floor")
-    for category, seed in groups:
-        methods = list(dict.fromkeys(row.method for row in rows if row.category == category))
-        text += f"\n## {category}, seed {seed}\n\n| method | {' | '.join(columns)} | n |\n"
-        text += "|---|" + "---|" * (len(columns) + 1) + "\n"
-        for method in methods:
-            found = [find(rows, method, category, seed, column) for column in columns]
-            if any(found):
-                count = next(row.n_generated for row in found if row)
-                text += f"| {label_of(method)} | {' | '.join(_cell(row) for row in found)} | {count} |\n"
-    return text
+def latex(table: dict[str, Any], category: str, seeds: list[int]) -> str:
+    """The same as a booktabs table; intervals small, the best of each column bold."""
 
+    def escaped(text: str) -> str:
+        return "".join(ESCAPES.get(letter, letter) for letter in text)
 
-def _cell(row: Row | None) -> str:
-    if row is None:
-        return "not scored"
-    interval = f" [{number(row.metric, row.low)}, {number(row.metric, row.high)}]" if row.low is not None else ""
-    return number(row.metric, row.value) + interval
+    def written(column: Column, cell: Any, best: bool) -> str:
+        if cell is None:
+            return "--"
+        value = escaped(column.text(cell.value))
+        value = rf"\textbf{{{value}}}" if best else value
+        ends = f"[{column.text(cell.low)}, {column.text(cell.high)}]" if cell.low is not None else ""
+        return rf"{value} {{\scriptsize {escaped(ends)}}}" if ends else value
 
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two methods on one number, and what the paper's table says of the same pair; all computed."""
-
-    first: str
-    second: str
-    first_value: str
-    second_value: str
-    verdict: str
-    published: str
-
-
-def comparisons(rows: list[Row], category: str, seed: int, metric: str) -> list[Comparison]:
-    """Order of every pair in PAIRS that was scored, by `metric`."""
-    found = []
-    for names in PAIRS:
-        first, second = (find(rows, name, category, seed, metric) for name in names)
-        if first is None or second is None:
-            continue
-        found.append(
-            Comparison(
-                label_of(names[0]),
-                label_of(names[1]),
-                number(metric, first.value),
-                number(metric, second.value),
-                _verdict(first, second),
-                _published_order(names, category),
-            )
-        )
-    return found
-
-
-def _verdict(first: Row, second: Row) -> str:
-    word = "lower" if first.value < second.value else "higher"
-    if None in (first.low, first.high, second.low, second.high):
-        return word
-    apart = first.high < second.low or second.high < first.low
-    return f"{word}, intervals {'apart' if apart else 'overlap'}"
-
-
-def _published_order(names: tuple[str, str], category: str) -> str:
-    table = published_table()
-    where = category if category in CATEGORIES else "mean"
-    first, second = ((table[n].kid[category] if where == category else table[n].mean[1]) for n in names)
-    word = "lower" if first < second else "higher" if first > second else "equal"
-    return f"{word} ({first:.3f} and {second:.3f}, {where})"
+    head = " & ".join(["Method", *(escaped(column.title) for column in table["columns"])])
+    lines = [
+        r"\begin{table}", r"\centering", rf"\caption{{{escaped(title_of(table, category, seeds))}}}",
+        rf"\begin{{tabular}}{{l{'r' * len(table['columns'])}}}", r"\toprule", rf"{head} \\", r"\midrule",
+    ]  # fmt: skip
+    before = False
+    for line in table["lines"]:
+        if line["real"] and not before:
+            lines.append(r"\midrule")
+        before = line["real"]
+        cells = [written(*cell) for cell in line["cells"]]
+        lines.append(" & ".join([escaped(label_of(line["method"])), *cells]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])

@@ -58,6 +58,7 @@ def data(monkeypatch: pytest.MonkeyPatch) -> FakeData:
 @pytest.fixture
 def resolved() -> SimpleNamespace:
     evaluation = SimpleNamespace(
+        images=18,
         feature_network="efficientnet_lite0",
         inception_weights=None,
         kernel_subset_size=100,

@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageFilter
 
 from holofusion.evaluation import features
-from holofusion.evaluation.fidelity import frechet_distance, kernel_distance, run_evaluate, run_floor
+from holofusion.evaluation.fidelity import frechet_distance, kernel_distance, run_evaluate, run_reference
 from holofusion.files import UserError
 
 
@@ -58,25 +58,72 @@ def test_distances_are_zero_to_itself_and_grow_with_blur_and_noise(feature: Call
         assert abs(itself) < 0.1 * kernel[1] and abs(halves) < 0.1 * kernel[1]
 
 
+METRICS = ["precision", "recall", "density", "coverage", "diversity", "memorised", "sharpness"]
+
+
 def test_run_writes_counts_intervals_and_network(
     data: Any, resolved: SimpleNamespace, write_views: Callable, tmp_path: Path
 ) -> None:
-    scenes = {seed: [blurred(data.images[4 * seed + frame], 2) for frame in range(3)] for seed in range(6)}
-    out = tmp_path / "metrics" / "run.json"
-    run_evaluate(resolved, tmp_path, write_views(tmp_path / "views", scenes), out)
+    scenes = {seed: [noisy(data.images[4 * seed + frame], 0.5) for frame in range(4)] for seed in range(6)}
+    out, views = tmp_path / "metrics" / "run.json", write_views(tmp_path / "views", scenes)
+    run_evaluate(resolved, tmp_path, views, out)
     result = json.loads(out.read_text())
     assert (result["run"], result["config_hash"], result["n_scenes"]) == ("holofusion-disc-s0", "abc", 6)
-    assert [(e["metric"], e["reference"]) for e in result["entries"]] == [
+    assert (result["n_available"], result["scenes"]) == (
+        24,
+        list(range(6)),
+    )  # 18 of them are scored, of every scene some
+    entries = result["entries"]
+    assert [(e["metric"], e["reference"]) for e in entries] == [
         ("fd_efficientnet_lite0", "train"),
         ("kd_efficientnet_lite0", "train"),
         ("fd_efficientnet_lite0", "held_out"),
         ("kd_efficientnet_lite0", "held_out"),
+        *[(metric, "train") for metric in METRICS],
     ]
-    assert [(e["n_real"], e["n_generated"]) for e in result["entries"]] == [(32, 18)] * 2 + [(16, 18)] * 2
-    for entry in result["entries"][1::2]:
-        assert entry["low"] < entry["value"] < entry["high"]
-    assert [e["subset_size"] for e in result["entries"][1::2]] == [18, 16]  # reduced to the smaller set, and recorded
+    assert [(e["n_real"], e["n_generated"]) for e in entries[:4]] == [(32, 18)] * 2 + [(16, 18)] * 2
+    for found in entries:
+        assert found["low"] <= found["value"] <= found["high"] and len(found["replicates"]) == 50
+    assert [e["subset_size"] for e in entries[1:4:2]] == [18, 16]  # reduced to the smaller set, and recorded
     assert len(list((out.parent / "features").glob("*.safetensors"))) == 2
+    assert [near["picture"] for near in result["nearest"]] == [f"{s % 2}/{s:06d}/view_000.png" for s in range(6)]
+    # a noisy picture of a training object: its own object is the nearest
+    assert [near["row"] // 4 for near in result["nearest"]] == list(range(6))
+    run_evaluate(resolved, tmp_path, views, tmp_path / "again.json")
+    assert out.read_bytes() == (tmp_path / "again.json").read_bytes()
+
+
+def test_too_few_views_are_refused(data: Any, resolved: SimpleNamespace, write_views: Callable, tmp_path: Path) -> None:
+    views = write_views(tmp_path / "views", {seed: list(data.images[:2]) for seed in range(3)})
+    with pytest.raises(UserError, match="views: 6 views; evaluation.images asks for 18 of every row"):
+        run_evaluate(resolved, tmp_path, views, tmp_path / "out.json")
+
+
+def test_floor_and_ceilings_are_ordered(data: Any, resolved: SimpleNamespace, tmp_path: Path) -> None:
+    resolved.settings.evaluation.reference_frames = 2
+    scores = {}
+    for kind in ("real_floor", "real_blurred", "real_copy"):
+        resolved.name = f"{kind}-disc"
+        run_reference(resolved, tmp_path, None, tmp_path / f"{kind}.json")
+        content = json.loads((tmp_path / f"{kind}.json").read_text())
+        assert content["method"] == kind and content["n_available"] >= 16
+        scores[kind] = {e["metric"]: e["value"] for e in content["entries"] if e["reference"] == "train"}
+        assert ("one_image_repeated" in content) == (kind == "real_floor")
+    kernel = {kind: found["kd_efficientnet_lite0"] for kind, found in scores.items()}
+    assert kernel["real_copy"] < kernel["real_floor"] < kernel["real_blurred"]
+    assert scores["real_copy"]["memorised"] > 0.9 > 0.2 > scores["real_floor"]["memorised"]
+    assert scores["real_blurred"]["sharpness"] < 0.8 * scores["real_floor"]["sharpness"]
+    assert 0.8 < scores["real_floor"]["diversity"] < 1.25
+
+
+def test_another_category_is_needed_and_resized(
+    data: Any, resolved: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolved.name = "real_other-disc"
+    with pytest.raises(UserError, match="real_other: no other category; set evaluation.other_category"):
+        run_reference(resolved, tmp_path, None, tmp_path / "out.json")
+    run_reference(resolved, tmp_path, tmp_path / "other", tmp_path / "out.json")
+    assert json.loads((tmp_path / "out.json").read_text())["other_category"] == "disc"
 
 
 def test_reference_features_are_shared_and_follow_the_pixels(
@@ -85,15 +132,14 @@ def test_reference_features_are_shared_and_follow_the_pixels(
     counted = []
     extract = features.extract
     monkeypatch.setattr(features, "extract", lambda *a: counted.append(a[2]) or extract(*a))
-    run_floor(resolved, tmp_path, tmp_path / "floor.json")
-    run_floor(resolved, tmp_path, tmp_path / "again.json")
-    assert counted == [32, 16]
-    first, again = (json.loads((tmp_path / name).read_text())["entries"] for name in ("floor.json", "again.json"))
-    assert first == again
-    assert [(e["n_real"], e["n_generated"]) for e in first] == [(32, 16)] * 2 + [(16, 32)] * 2
+    resolved.name = "real_floor-disc"
+    run_reference(resolved, tmp_path, None, tmp_path / "floor.json")
+    run_reference(resolved, tmp_path, None, tmp_path / "again.json")
+    assert counted == [32, 16, 16, 18, 16, 18]  # the two references once, what is scored each time
+    assert (tmp_path / "floor.json").read_bytes() == (tmp_path / "again.json").read_bytes()
     data.images[0] = 255 - data.images[0]
-    run_floor(resolved, tmp_path, tmp_path / "changed.json")
-    assert counted == [32, 16, 32]
+    run_reference(resolved, tmp_path, None, tmp_path / "changed.json")
+    assert counted[6:] == [32, 16, 18]
 
 
 @pytest.mark.parametrize(
@@ -124,6 +170,7 @@ def test_bad_view_folders_are_refused(
     message: str | None,
 ) -> None:
     monkeypatch.setattr(features, "extract", lambda network, images, count, label: torch.randn(len(list(images)), 6))
+    resolved.settings.evaluation.images = 4
     folder = write_views(tmp_path / "views", {seed: list(data.images[:2]) for seed in (0, 2)})
     spoil(folder)
     if message is None:

@@ -6,7 +6,7 @@ import torch
 
 from holofusion.evaluation.fidelity import kernel_distance
 from holofusion.evaluation.kernel import (
-    interval,
+    kernel_replicates,
     kernel_sums,
     redrawn_mean,
     repeated_image_distance,
@@ -28,10 +28,26 @@ def test_kernel_sums_equal_a_plain_loop() -> None:
     np.testing.assert_allclose(kernel_sums(first, second, groups, others), expected)
 
 
-def test_equals_torch_fidelity_on_the_whole_set() -> None:
+def test_distance_equals_plain_loops_on_the_same_features() -> None:
     real, generated = features(40, 0), features(40, 1, 0.3)
     theirs = kernel_distance(torch.from_numpy(real), torch.from_numpy(generated), subset_size=40, subsets=1)
-    assert unbiased_mmd2(real, generated) == pytest.approx(theirs, rel=1e-9)
+
+    def mean(first: np.ndarray, second: np.ndarray, skip: bool) -> float:
+        values = [
+            (x @ y / 12 + 1) ** 3 for i, x in enumerate(first) for j, y in enumerate(second) if not skip or i != j
+        ]
+        return sum(values) / len(values)
+
+    expected = mean(real, real, True) + mean(generated, generated, True) - 2 * mean(real, generated, False)
+    assert theirs == pytest.approx(expected, abs=1e-6)
+    assert unbiased_mmd2(real, generated) == pytest.approx(expected, abs=1e-9)
+
+
+def test_every_image_drawn_once_gives_the_distance_itself() -> None:
+    real, generated = features(12, 0), features(9, 1, 0.3)
+    objects, scenes = np.repeat(np.arange(4), 3), np.repeat(np.arange(3), 3)
+    found = kernel_replicates(real, generated, objects, scenes, np.ones((1, 4)), np.ones((1, 3)))
+    assert found == pytest.approx([unbiased_mmd2(real, generated)], rel=1e-12)
 
 
 def test_one_image_repeated_scores_as_many_copies_of_it_do() -> None:
@@ -49,37 +65,3 @@ def test_two_draws_of_one_object_are_not_compared() -> None:
             if i == j or first != second:
                 total, count = total + sums[first, second], count + pairs[first, second]
     assert redrawn_mean(sums, pairs, np.array([2.0, 0, 1])) == pytest.approx(total / count)
-
-
-def test_interval_holds_the_value_and_narrows_with_more_units() -> None:
-    widths = []
-    for count in (6, 60):
-        real, generated = features(4 * count, 0), features(4 * count, 1, 0.4)
-        units = np.repeat(np.arange(count), 4)
-        value = unbiased_mmd2(real, generated)
-        low, high = interval(value, real, generated, units, units, 300, np.random.default_rng(0))
-        assert low < value < high
-        widths.append(high - low)
-    assert widths[1] < widths[0] / 2
-
-
-def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    # Features of one object share most of their value; redrawing single images would cover far less often.
-    covered = 0
-    for trial in range(60):
-        random = np.random.default_rng(trial)
-        real, generated = (
-            (random.normal(size=(20, 1, 6)) + 0.3 * random.normal(size=(20, 5, 6))).reshape(100, 6) for _ in range(2)
-        )
-        units = np.repeat(np.arange(20), 5)
-        one_image = [x.reshape(20, 5, 6)[:, 0] for x in (real, generated)]
-        value = unbiased_mmd2(*one_image)  # images of different objects only: centred on the true distance, zero
-        low, high = interval(value, real, generated, units, units, 200, random)
-        covered += low <= 0 <= high
-    assert covered >= 45
-
-
-def test_no_interval_from_two_objects() -> None:
-    units = np.repeat(np.arange(2), 5)
-    args = (features(10, 0), features(10, 1), units, units)
-    assert interval(0.1, *args, 50, np.random.default_rng(0)) == (None, None)

@@ -15,6 +15,7 @@ from holofusion.config import load_params, load_step, write_resolved
 from holofusion.data.views import PreparedCategory
 from holofusion.evaluation.curve import run_curve
 from holofusion.evaluation.fidelity import run_evaluate, run_floor
+from holofusion.export.mesh import extract
 from holofusion.files import read_json
 from holofusion.methods import registry
 from holofusion.methods.registry import ENTRIES, Entry
@@ -86,8 +87,10 @@ def test_contract(results, tmp_path, method, monkeypatch):
     assert views.rgb.min() >= -1e-3 and views.rgb.max() <= 1.001
     assert torch.equal(views.rgb[1:], first.render(cameras[1], 32).rgb)  # a view does not depend on the others
     assert not torch.equal(views.rgb, second.render(cameras, 32).rgb)
-    density = first.density(torch.rand(7, 3) - 0.5)
+    points = torch.rand(7, 3) - 0.5
+    density, colour = first.density(points), first.colour(points)
     assert density is None or (density.shape == (7,) and (density >= 0).all())
+    assert colour.shape == (7, 3) and colour.min() >= 0 and colour.max() <= 1
 
     made = runs.method_class(method)(step.settings)
     made.load_state_dict(load_file(tmp_path / "model/model.safetensors"))
@@ -95,18 +98,13 @@ def test_contract(results, tmp_path, method, monkeypatch):
 
 
 def test_get3d_meshes_are_closed(results, tmp_path):
-    import trimesh
-
     run, data = "get3d-hydrant-s0", results / "data/hydrant"
     runs.run_train(load_step(results / f"config/train/{run}.yaml"), data, None, tmp_path / "model", CPU)
     run_sample(
         load_step(results / f"config/sample/{run}.yaml"), tmp_path / "model", None, None, 0, tmp_path / "scenes", CPU
     )
-    for kind in ("ply", "glb"):
-        mesh = trimesh.load(tmp_path / f"scenes/000000/mesh.{kind}", force="mesh", process=False)
-        assert len(mesh.faces) > 50 and mesh.visual.vertex_colors.shape == (len(mesh.vertices), 4)
-        mesh.merge_vertices()
-        assert mesh.is_watertight
+    mesh = extract(load_scene(tmp_path / "scenes/000000", CPU)[0], 16, 1.0, 1.0)
+    assert len(mesh.faces) > 50 and mesh.is_watertight and mesh.volume > 0
 
 
 def test_a_toy_method_reaches_the_table_with_one_class_and_one_line(results, tmp_path, monkeypatch):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 from holofusion.cameras import cameras_to_json, turntable
 from holofusion.config import load_params, load_step, write_resolved
+from holofusion.methods.registry import REAL_ROWS
 
-SIDE = 24
+SIDE = 32
 METHODS = ["holofusion", "holodiffusion_star", "holodiffusion", "holodiffusion_nobootstrap"]
 KERNEL = {"holofusion": 0.012, "holodiffusion_star": 0.010, "holodiffusion": 0.030, "holodiffusion_nobootstrap": 0.090}
 BENCHMARK = "s\th:m:s\tmax_rss\tcpu_time\n{seconds}\t0:00:10\t1500.0\t-\n"
@@ -47,18 +50,61 @@ def write_views(folder: Path, run: str, number: int, seeds: list[int]) -> None:
     write_json(folder / "cameras.json", content)
 
 
+def made_up(metric: str, reference: str | None, value: float, low: float, high: float, **counts: int) -> dict[str, Any]:
+    """An entry whose replicates spread as its interval does."""
+    replicates = list(np.linspace(low, high, 41))
+    ends = {"low": low, "high": high}
+    return {
+        "metric": metric,
+        "reference": reference,
+        "value": value,
+        **ends,
+        **counts,
+        "units": 500,
+        "replicates": replicates,
+    }
+
+
 def write_metrics(results: Path, name: str, method: str, kernel: float) -> None:
     settings = load_step(results / "config" / "evaluate" / f"{name}.yaml")
     network = settings.settings.evaluation.feature_network
     entries = []
     for reference, add in (("train", 0.0), ("held_out", 0.005)):
-        counts = {"reference": reference, "n_real": 90, "n_generated": 60}
-        frechet = {"metric": f"fd_{network}", "value": 2000 * (kernel + add), "low": None, "high": None}
-        distance = {"metric": f"kd_{network}", "value": kernel + add, "low": kernel - 0.004, "high": kernel + 0.01}
-        entries += [{**frechet, **counts}, {**distance, **counts, "subset_size": 50, "subsets": 10}]
+        counts, value = {"n_real": 90, "n_generated": 60}, kernel + add
+        entries.append(made_up(f"fd_{network}", reference, 2000 * value, 1900 * value, 2100 * value, **counts))
+        further = {**counts, "subset_size": 50, "subsets": 10}
+        entries.append(made_up(f"kd_{network}", reference, value, kernel - 0.004, kernel + 0.01, **further))
+    for metric in ("precision", "recall", "density", "coverage", "diversity", "memorised", "sharpness"):
+        entries.append(made_up(metric, "train", 0.5 + kernel, 0.4, 0.7, n_real=60, n_generated=60))
     content = {"run": name, "method": method, "category": "teddybear", "seed": 0, "config_hash": settings.hash}
-    content |= {"feature_network": network, "n_scenes": 4, "entries": entries, "seconds": 1.0}
+    content |= {"feature_network": network, "n_scenes": 4, "n_available": 64, "entries": entries}
+    if method.startswith("real_"):
+        content |= {"other_category": "donut", "one_image_repeated": 0.16}
+    else:
+        near = [("0/000000/view_000.png", 3, 1.5, False), ("0/000001/view_000.png", 9, 0.5, True)]
+        keys = ("picture", "row", "distance", "memorised")
+        content |= {"scenes": [0, 1, 2, 3], "nearest": [dict(zip(keys, line, strict=True)) for line in near]}
     write_json(results / "metrics" / f"{name}.json", content)
+
+
+def write_further_metrics(results: Path, name: str, gap: float) -> None:
+    """Agreement of views and surfaces; a surface for the first scene."""
+    for step, values in (
+        (
+            "consistency",
+            {"consistency_psnr": 30.0, "consistency_ssim": 0.9, "consistency_gap": gap, "depth_spread": 0.2},
+        ),
+        ("geometry", {"chamfer_coverage": 0.4, "chamfer_mmd": 0.05, "mesh_components": 1.5, "floaters": 0.01}),
+    ):
+        settings = load_step(results / "config" / step / f"{name}.yaml")
+        entries = [made_up(metric, None, value, 0.9 * value, 1.1 * value) for metric, value in values.items()]
+        write_json(results / "metrics" / f"{step}-{name}.json", {"config_hash": settings.hash, "entries": entries})
+
+
+def write_surface(results: Path, name: str) -> None:
+    folder = results / "meshes" / name / "0"
+    write_json(folder / "meshes.json", {"scenes": [{"seed": 0}, {"seed": 1}]})
+    trimesh.creation.box().export(folder / "000000.ply")
 
 
 def write_curve(results: Path, name: str, values: list[float]) -> None:
@@ -80,16 +126,22 @@ def write_model(folder: Path, seconds: float, parts: list[str]) -> None:
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> Path:
-    """A results folder of one category and four methods, complete but for the prepared data."""
+def results(tmp_path: Path, prepared_smoke: Path) -> Path:
+    """A complete results folder of one category and four methods."""
     params = load_params(Path(__file__).parents[2] / "params.yaml")
     params = params.model_copy(update={"methods": METHODS, "categories": ["teddybear"], "seeds": [0]})
+    evaluation = params.evaluation.model_copy(update={"other_category": "donut"})
+    params = params.model_copy(update={"evaluation": evaluation})
     folder = tmp_path / "results"
     write_resolved(params, folder)
-    write_metrics(folder, "real_floor-teddybear", "real_floor", 0.002)
+    shutil.copytree(prepared_smoke, folder / "data" / "teddybear")
+    for number, row in enumerate(REAL_ROWS):
+        write_metrics(folder, f"{row}-teddybear", row, 0.002 + 0.05 * number)
     for number, method in enumerate(METHODS):
         name = f"{method}-teddybear-s0"
         write_metrics(folder, name, method, KERNEL[method])
+        write_further_metrics(folder, name, 3.0 if method == "holodiffusion_star" else 0.1)
+        write_surface(folder, name)
         write_views(folder / "views" / name / "0", name, number, [0, 1])
         write_views(folder / "views" / name / "1", name, number, [2, 3])
     write_model(folder / "warmup" / "teddybear-s0", 20.0, ["loss", "colour"])

@@ -1,6 +1,7 @@
 """Tables, comparisons, costs and commands against values worked out by hand."""
 
 import csv
+import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +12,15 @@ import typer.main
 
 from holofusion.cli import app
 from holofusion.methods.registry import ENTRIES
-from holofusion.report import tables
+from holofusion.report.chapter import claim_lines, verdicts_of
 from holofusion.report.collect import read_log, read_results
 from holofusion.report.commands import commands
 from holofusion.report.cost import cost_of, step_seconds
 from holofusion.report.curves import write_curves
 from holofusion.report.paper import published_table
+from holofusion.report.scores import COLUMNS, GROUPS, finder, mean_over_seeds, score_table
 from holofusion.report.settings_table import settings_table
 from holofusion.report.terms import settings_tried, terms_of
-
-KERNEL = "kd_efficientnet_lite2"
 
 
 def read(results: Path, resolved: Any) -> Any:
@@ -36,23 +36,51 @@ def test_published_means_are_those_of_the_cells() -> None:
     assert table["holofusion"].kid["teddybear"] == 0.075 and table["holofusion_mse"].fid["hydrant"] == 62.2
 
 
-def test_comparisons_follow_the_numbers(results: Path, resolved: Any) -> None:
-    rows = tables.metric_rows(read(results, resolved))
-    found = {(c.first, c.second): c for c in tables.comparisons(rows, "teddybear", 0, KERNEL)}
-    sharp, star = found["HoloFusion", "HoloDiffusion"], found["HoloFusion", "HoloDiffusion*"]
-    assert (sharp.verdict, sharp.published) == ("lower, intervals apart", "lower (0.075 and 0.106, teddybear)")
-    assert (star.verdict, star.published) == ("higher, intervals overlap", "lower (0.075 and 0.101, teddybear)")
-    assert ("HoloFusion", "HoloFusion (MSE)") not in found  # not among the methods
-    swapped = [tables.Row(**{**vars(row), "value": -row.value, "low": None}) for row in rows]
-    again = {(c.first, c.second): c.verdict for c in tables.comparisons(swapped, "teddybear", 0, KERNEL)}
-    assert again["HoloFusion", "HoloDiffusion"] == "higher"
+def test_claims_follow_the_numbers(results: Path, resolved: Any) -> None:
+    found = {v.claim.name: v for v in verdicts_of(read(results, resolved), "teddybear", [0])}
+    assert {name: found[name].verdict for name in ("bootstrap", "best_consistent", "loses_consistency", "sds_worse")} == {
+        "bootstrap": "holds", "best_consistent": "holds", "loses_consistency": "holds", "sds_worse": "not tested",
+    }  # fmt: skip
+    (line,) = claim_lines(found["bootstrap"], "teddybear")
+    assert (line.what, line.value) == ("HoloDiffusion, no bootstrap \u2212 HoloDiffusion", "60.0")
+    assert line.published == "111.0 (teddybear)"  # 1000 (.217 - .106)
+    (line,) = claim_lines(found["keeps_gain"], "hydrant")
+    assert line.what == "0.5 × HoloDiffusion + 0.5 × HoloDiffusion* \u2212 HoloFusion"
+    assert line.value == "8.0" and line.published == "15.0 (hydrant)"  # 1000 (.5 .079 + .5 .045 - .047)
+    assert "holofusion_sds kernel (seed 0)" in found["sds_worse"].reason
 
 
 def test_numbers_as_text() -> None:
-    assert tables.number(KERNEL, 0.01234) == "12.3"
-    assert tables.number(KERNEL, -0.002) == "\u22122.0"
-    assert tables.number("fd_efficientnet_lite2", 42.26) == "42.3"
-    assert tables.number(KERNEL, None) == ""
+    assert COLUMNS["kernel"].text(0.01234) == "12.3"
+    assert COLUMNS["kernel"].text(-0.002) == "\u22122.0"
+    assert COLUMNS["frechet"].text(42.26) == "42.3"
+    assert COLUMNS["kernel"].text(None) == ""
+
+
+def test_table_marks_the_best_row_and_keeps_real_rows_apart(results: Path, resolved: Any) -> None:
+    table = score_table(read(results, resolved), GROUPS[0], "teddybear", [0])
+    assert [(line["method"], line["real"]) for line in table["lines"]][3:5] == [
+        ("holodiffusion_nobootstrap", False), ("real_floor", True),
+    ]  # fmt: skip
+    best = [line["method"] for line in table["lines"] if line["cells"][0][2]]
+    assert best == ["holodiffusion_star"]
+    cells = {line["method"]: line["cells"][0][1] for line in table["lines"]}
+    assert (
+        cells["real_other"].value == pytest.approx(0.102) and cells["holofusion"].low < 0.012 < cells["holofusion"].high
+    )
+
+
+def test_mean_over_seeds_needs_all_of_them(results: Path, resolved: Any) -> None:
+    found = read(results, resolved)
+    again = [replace(run, seed=1, metrics=json.loads(json.dumps(run.metrics))) for run in found.runs]
+    for run in again:
+        for entry in run.metrics["entries"]:
+            entry["value"] += 0.01
+    find = finder(replace(found, runs=[*found.runs, *again[1:]]), "teddybear")
+    assert mean_over_seeds(find, "holofusion", "kernel", [0, 1]) is None
+    cell = mean_over_seeds(find, "holodiffusion", "kernel", [0, 1])
+    assert cell.value == pytest.approx(0.035) and cell.seeds == pytest.approx((0.030, 0.040))
+    assert mean_over_seeds(find, "real_floor", "kernel", [0, 1]).value == pytest.approx(0.002)
 
 
 def test_cost_adds_up_shared_steps(results: Path, resolved: Any) -> None:

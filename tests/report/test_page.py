@@ -2,7 +2,9 @@
 
 import csv
 import json
+import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -55,14 +57,17 @@ def test_page_holds_everything_and_fetches_nothing(results: Path, resolved: Any)
     page = Page(text)
     assert not page.open
     assert all(address.startswith(("data:", "#")) for address in page.addresses)
-    assert "@import" not in text and "url(http" not in text and "script" not in page.tags
+    assert "@import" not in text and "url(http" not in text and "fetch(" not in text and "XMLHttpRequest" not in text
+    assert page.tags.count("script") == 2  # the surfaces and their viewer
     assert len(page.ids) == len(set(page.ids))
     assert {address[1:] for address in page.addresses if address[0] == "#"} <= set(page.ids)
-    assert len(page.images) == 3 and all(len(image["alt"]) > 20 for image in page.images)
-    assert "data:image/webp" in text and page.tags.count("svg") == 3
-    for words in ("HoloFusion", "HoloDiffusion*", "HoloDiffusion, no bootstrap", "Real images (floor)", "abc123"):
+    assert len(page.images) == 4 and all(len(image["alt"]) > 20 for image in page.images)
+    assert "data:image/webp" in text and page.tags.count("svg") == 5 == text.count('class="plot')
+    assert text.count('role="img" aria-label="') == 3
+    for words in ("HoloFusion", "HoloDiffusion*", "HoloDiffusion, no bootstrap", "Real images (floor)", "abc123",
+                  "Copies of training objects", "donut", "Minimum matching distance", "No setting differs"):  # fmt: skip
         assert words in text
-    assert "12.0" in text and "8.0 to 22.0" in text  # HoloFusion's kernel distance and interval, times 1000
+    assert "12.0" in text and "5.3 to 18.7" in text  # HoloFusion's kernel distance and interval, times 1000
     assert "122.5 / 0.102; its cells average 104.9 / 0.091" in text
     assert "Not on this page" not in text
 
@@ -70,19 +75,33 @@ def test_page_holds_everything_and_fetches_nothing(results: Path, resolved: Any)
 def test_files_beside_the_page(results: Path, resolved: Any) -> None:
     make(results, resolved)
     figures = {path.name for path in (results / "figures").iterdir()}
-    assert {f"kernel_distance-teddybear-s0.{kind}" for kind in ("png", "svg")} <= figures
+    assert {
+        f"{name}-teddybear.{kind}" for name in ("kernel_distance", "consistency", "cost") for kind in ("png", "svg")
+    } <= figures
     assert {f"training-teddybear-s0.{kind}" for kind in ("png", "svg")} <= figures
     assert {"samples-teddybear-s0.png", "zoom-teddybear-s0.png", "turntable-teddybear-s0.webp"} <= figures
     with open(results / "tables" / "metrics.csv", newline="") as file:
         assert file.readline() == "method,category,seed,metric,value,low,high,n_real,n_generated\n"
         rows = list(csv.reader(file))
-    assert rows[0] == ["holofusion", "teddybear", "0", "fd_efficientnet_lite2", "24.0", "", "", "90", "60"]
+    assert rows[0] == ["holofusion", "teddybear", "0", "fd_efficientnet_lite2", "24.0", "22.8", "25.2", "90", "60"]
     assert rows[1] == ["holofusion", "teddybear", "0", "kd_efficientnet_lite2", "0.012", "0.008", "0.022", "90", "60"]
     assert [row[3] for row in rows[2:4]] == ["fd_efficientnet_lite2_held_out", "kd_efficientnet_lite2_held_out"]
-    methods = [row[0] for row in rows[::4]]
-    assert methods == ["holofusion", "holodiffusion_star", "holodiffusion", "holodiffusion_nobootstrap", "real_floor"]
+    methods = list(dict.fromkeys(row[0] for row in rows))
+    assert methods[:4] == ["holofusion", "holodiffusion_star", "holodiffusion", "holodiffusion_nobootstrap"]
+    assert methods[4:] == ["real_floor", "real_blurred", "real_other", "real_copy"]
     markdown = (results / "tables" / "metrics.md").read_text()
-    assert "| HoloFusion | 12.0 [8.0, 22.0] | 24.0 | 17.0 [8.0, 22.0] | 34.0 | 60 |" in markdown
+    assert "## Distance to real images: teddybear, seed 0" in markdown
+    assert re.search(r"\| HoloDiffusion\\\* \| 10\.0 \[[\d., ]+\] \| 20\.0 \[", markdown)
+    latex = (results / "tables" / "metrics.tex").read_text()
+    assert latex.count(r"\toprule") == latex.count(r"\bottomrule") == 4
+    assert r"HoloDiffusion\textsuperscript{*} & \textbf{10.0} {\scriptsize [" in latex and "%" not in latex.replace(
+        r"\%", ""
+    )
+    means = json.loads((results / "tables" / "metrics.json").read_text())
+    assert means["teddybear"]["holofusion"]["kd_efficientnet_lite2"] == 0.012
+    with open(results / "tables" / "claims.csv", newline="") as file:
+        claims = {row["claim"]: row["verdict"] for row in csv.DictReader(file)}
+    assert claims["bootstrap"] == "holds" and "sds_worse" not in claims
 
 
 def test_same_results_same_figures(results: Path, resolved: Any) -> None:
@@ -103,12 +122,12 @@ def test_absent_pieces_are_named(results: Path, resolved: Any) -> None:
         path.write_text(json.dumps(content))
     text = make(results, resolved)
     assert "holofusion-teddybear-s0: no rendered views" in text and "Without samples: HoloFusion." in text
-    assert "holodiffusion_star-teddybear-s0: not scored" in text and "not scored</span>" in text
+    assert "holodiffusion_star-teddybear-s0: not scored" in text and 'class="absent">–</span>' in text
     assert "holodiffusion-teddybear-s0: no turntable" in text
 
 
 def test_page_of_an_empty_folder(results: Path, resolved: Any) -> None:
-    for name in ("views", "metrics", "runs", "warmup", "benchmarks", "hypotheses"):
+    for name in ("views", "metrics", "runs", "warmup", "benchmarks", "hypotheses", "meshes", "data"):
         shutil.rmtree(results / name)
     text = make(results, resolved)
     Page(text)
@@ -135,3 +154,33 @@ def test_an_unreadable_picture_is_named(results: Path, resolved: Any) -> None:
     (results / "views" / "holofusion-teddybear-s0" / "0" / "000000" / "view_000.png").write_bytes(b"no picture")
     with pytest.raises(UserError, match="view_000.png"):
         make(results, resolved)
+
+
+def test_large_media_stand_beside_the_page(results: Path, resolved: Any) -> None:
+    small = resolved.settings.report.model_copy(update={"inline_megabytes": 0.1})
+    resolved = replace(resolved, settings=resolved.settings.model_copy(update={"report": small}))
+    text = make(results, resolved)
+    page = Page(text)
+    beside = [address for address in page.addresses if not address.startswith("#")]
+    assert len(beside) == 6 and all((results / address).is_file() for address in beside)
+    assert "figures/meshes.js" in beside and "data:image" not in text
+    assert (results / "figures" / "meshes.js").read_text().startswith('window.VIEWER_MESHES = [{"label": "HoloFusion"')
+
+
+def test_a_name_of_a_sample_is_text(results: Path, resolved: Any) -> None:
+    name = "0/<script>alert(1)</script>.png"
+    path = results / "metrics" / "holofusion-teddybear-s0.json"
+    content = json.loads(path.read_text())
+    folder = results / "views" / "holofusion-teddybear-s0"
+    (folder / name).parent.mkdir(parents=True)
+    shutil.copy(folder / "0" / "000000" / "view_000.png", folder / name)
+    content["nearest"][0]["picture"] = name
+    path.write_text(json.dumps(content))
+    text = make(results, resolved)
+    assert "0/&lt;script&gt;alert(1)&lt;/script&gt;.png" in text and "<script>alert" not in text
+
+
+def test_what_differs_from_the_settings_file_is_named(results: Path, resolved: Any) -> None:
+    (results / "config" / "changed.json").write_text('{"sampling.scenes": {"default": 16, "value": 4}}')
+    text = make(results, resolved)
+    assert "What differs from params.yaml" in text and "sampling.scenes</th>" in text

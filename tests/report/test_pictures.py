@@ -13,8 +13,8 @@ from holofusion.cameras import Cameras, cameras_to_json, turntable
 from holofusion.report import figures, grids
 from holofusion.report.collect import read_results
 
-SIDE = 24
-FACTOR = 5  # pictures of 24 px are enlarged to 120
+SIDE = 32
+FACTOR = 4  # pictures of 32 px are enlarged to 128
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ shift
 while (($#)); do
     case $1 in
         --out) out=$2 ;;
+        --config) category=$(basename "$2" .yaml) ;;
         --results) results=$2 ;;
         --log) echo "$verb" >"$2" ;;
     esac
@@ -14,9 +15,13 @@ while (($#)); do
 done
 [[ $verb == "${STUB_FAIL:-}" && ! -e mended ]] && { mkdir -p "$out/state" && touch "$out/state/kept"; exit 1; }
 case $verb in
-    dataset) mkdir -p "$out/hydrant" ;;
+    dataset) mkdir -p "$out/$category" ;;
     warmup | train) mkdir -p "$out" && date +%N >"$out/model.safetensors" && echo '{}' >"$out/model.json" ;;
-    evaluate | floor | curve) date +%N >"$out" ;;
-    report) mkdir -p "$results/tables" "$results/figures" && date +%N >"$results/tables/metrics.csv" && date +%N >"$out" ;;
+    evaluate | reference | consistency | geometry | curve) date +%N >"$out" ;;
+    report)
+        mkdir -p "$results/tables" "$results/figures"
+        for name in metrics.csv claims.csv curves.csv metrics.md metrics.tex metrics.json; do date +%N >"$results/tables/$name"; done
+        date +%N >"$out"
+        ;;
     *) mkdir -p "$out" ;;
 esac

@@ -74,8 +74,9 @@ def test_jobs_of_a_fresh_run(repository: Path, snakemake: Snakemake, tmp_path: P
     params = load_params(folder / "params.yaml")
     rows, shards = len(params.methods), params.sampling.shards
     assert jobs(snakemake(folder, "-n")) == {
-        "dataset": 1, "prepare": 1, "floor": 1, "warmup": 1, "train_run": 6, "sample_shard": rows * shards,
-        "hypotheses": shards, "render": rows * shards, "evaluate_run": rows, "curve": 6, "report": 1,
+        "dataset": 2, "prepare": 2, "reference": 4, "geometry_floor": 1, "warmup": 1, "train_run": 6,
+        "sample_shard": rows * shards, "hypotheses": shards, "render": rows * shards, "mesh": rows * shards,
+        "evaluate_run": rows, "consistency": rows, "geometry": rows, "curve": 6, "report": 1,
     }  # fmt: skip
 
 
@@ -85,8 +86,8 @@ def test_a_row_brings_the_steps_it_shares_with_others(
     folder = settings_in(repository, tmp_path / "one")
     edit(folder, methods=["holofusion"])
     assert jobs(snakemake(folder, "-n", "--config", "preset=smoke")) == {
-        "dataset": 1, "prepare": 1, "floor": 1, "warmup": 1, "train_run": 1, "sample_shard": 2,
-        "hypotheses": 1, "render": 1, "evaluate_run": 1, "curve": 1, "report": 1,
+        "dataset": 2, "prepare": 2, "reference": 4, "geometry_floor": 1, "warmup": 1, "train_run": 1, "sample_shard": 2,
+        "hypotheses": 1, "render": 1, "mesh": 1, "evaluate_run": 1, "consistency": 1, "geometry": 1, "curve": 1, "report": 1,
     }  # fmt: skip
 
 
@@ -97,7 +98,8 @@ def test_pictures_made_elsewhere_become_a_row(
     (tmp_path / "pictures/hydrant").mkdir(parents=True)
     edit(folder, methods=["external"], **{"external.folder": str(tmp_path / "pictures")})
     assert jobs(snakemake(folder, "-n", "--config", "preset=smoke")) == {
-        "dataset": 1, "prepare": 1, "floor": 1, "import_views": 1, "evaluate_run": 1, "report": 1,
+        "dataset": 2, "prepare": 2, "reference": 4, "geometry_floor": 1, "import_views": 1, "evaluate_run": 1,
+        "consistency": 1, "report": 1,
     }  # fmt: skip
     assert snakemake(folder, "--config", "preset=smoke").returncode == 0
 
@@ -125,7 +127,19 @@ def test_a_finished_run_stays_finished(project: Path, snakemake: Snakemake) -> N
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("holofusion_mse.distillation.top_k", 91, {"sample_shard": 1, "render": 1, "evaluate_run": 1, "report": 1}),
+        (
+            "holofusion_mse.distillation.top_k",
+            91,
+            {
+                "sample_shard": 1,
+                "render": 1,
+                "mesh": 1,
+                "evaluate_run": 1,
+                "consistency": 1,
+                "geometry": 1,
+                "report": 1,
+            },
+        ),
         (
             "volume.density_scale",
             91.0,
@@ -135,21 +149,58 @@ def test_a_finished_run_stays_finished(project: Path, snakemake: Snakemake) -> N
                 "sample_shard": 10,
                 "hypotheses": 1,
                 "render": 10,
+                "mesh": 10,
                 "evaluate_run": 10,
+                "consistency": 10,
+                "geometry": 10,
                 "curve": 6,
                 "report": 1,
             },
         ),
-        ("evaluation.inception_weights", "file", {"floor": 1, "evaluate_run": 10, "curve": 6, "report": 1}),
+        (
+            "evaluation.inception_weights",
+            "file",
+            {
+                "reference": 4,
+                "geometry_floor": 1,
+                "evaluate_run": 10,
+                "consistency": 10,
+                "geometry": 10,
+                "curve": 6,
+                "report": 1,
+            },
+        ),
+        ("consistency.rays", 91, {"consistency": 10, "report": 1}),
+        ("mesh.points", 91, {"mesh": 10, "geometry": 10, "geometry_floor": 1, "report": 1}),
         (
             "pigan.learning_rate",
             0.91,
-            {"train_run": 1, "sample_shard": 1, "render": 1, "evaluate_run": 1, "curve": 1, "report": 1},
+            {
+                "train_run": 1,
+                "sample_shard": 1,
+                "render": 1,
+                "mesh": 1,
+                "evaluate_run": 1,
+                "consistency": 1,
+                "geometry": 1,
+                "curve": 1,
+                "report": 1,
+            },
         ),
         (
             "holodiffusion_nobootstrap.training.ema",
             0.91,
-            {"train_run": 1, "sample_shard": 1, "render": 1, "evaluate_run": 1, "curve": 1, "report": 1},
+            {
+                "train_run": 1,
+                "sample_shard": 1,
+                "render": 1,
+                "mesh": 1,
+                "evaluate_run": 1,
+                "consistency": 1,
+                "geometry": 1,
+                "curve": 1,
+                "report": 1,
+            },
         ),
     ],
 )
@@ -163,8 +214,9 @@ def test_an_edit_brings_back_what_reads_it(
     assert snakemake(project, "--config", "preset=smoke").returncode == 0
     if key.startswith("holofusion_mse"):
         calls = (project / "calls.txt").read_text().splitlines()
-        assert [call.split()[0] for call in calls] == ["sample", "render", "evaluate", "report"]
-        assert all("holofusion_mse-hydrant-s0" in call for call in calls[:3])
+        verbs = [call.split()[0] for call in calls]
+        assert sorted(verbs) == ["consistency", "evaluate", "geometry", "mesh", "render", "report", "sample"]
+        assert verbs[-1] == "report" and all("holofusion_mse-hydrant-s0" in call for call in calls[:-1])
     assert jobs(snakemake(project, "-n", "--config", "preset=smoke")) == {}
 
 

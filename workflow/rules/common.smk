@@ -1,8 +1,15 @@
 # What there is to make, from the settings and the list of methods. A run is <method>-<category>-s<seed>.
 from itertools import product
 
+from holofusion.checks import other_category, real_rows
 from holofusion.config import discard_shards
-from holofusion.methods.registry import ENTRIES, coarse_of, needs_warmup
+from holofusion.methods.registry import (
+    ENTRIES,
+    FLOOR,
+    REAL_ROWS,
+    coarse_of,
+    needs_warmup,
+)
 
 
 wildcard_constraints:
@@ -10,6 +17,7 @@ wildcard_constraints:
     category="[a-z][a-z0-9_]*",
     seed=r"\d+",
     shard=r"\d+",
+    real="|".join(REAL_ROWS),
 
 
 GPU = int(
@@ -46,6 +54,23 @@ def views_of(method, category, seed):
     """All shards of a run's pictures; those made elsewhere are one."""
     shards = SHARDS if method in MADE else [0]
     return [f"<results>/views/{method}-{category}-s{seed}/{shard}" for shard in shards]
+
+
+def meshes_of(method, category, seed):
+    """All shards of a run's surfaces."""
+    return [f"<results>/meshes/{method}-{category}-s{seed}/{shard}" for shard in SHARDS]
+
+
+def true_surfaces(wildcards):
+    """The embedded objects, whose surfaces are known; nothing for photographs."""
+    return [] if PHOTOGRAPHS else f"<results>/dataset/{wildcards.category}"
+
+
+def other_data(wildcards):
+    """Prepared data of the category that serves as a ceiling, for the row that needs it."""
+    if wildcards.real != "real_other":
+        return []
+    return f"<results>/data/{other_category(PARAMS, wildcards.category)}"
 
 
 def weights(wildcards):

@@ -49,31 +49,126 @@ rule curve:
         " --out {output} --threads {threads} --log {log}"
 
 
-rule floor:
+rule consistency:
     input:
-        config="<results>/config/evaluate/real_floor-{category}.yaml",
+        config="<results>/config/consistency/{method}-{category}-s{seed}.yaml",
         data="<results>/data/{category}",
+        views=lambda wildcards: views_of(**wildcards),
     output:
-        "<results>/metrics/real_floor-{category}.json",
+        "<results>/metrics/consistency-{method}-{category}-s{seed}.json",
     log:
-        "<results>/logs/floor/{category}.log",
+        "<results>/logs/consistency/{method}-{category}-s{seed}.log",
     benchmark:
-        "<results>/benchmarks/floor/{category}.tsv"
+        "<results>/benchmarks/consistency/{method}-{category}-s{seed}.tsv"
+    threads: PARAMS.threads.consistency
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=GPU,
+    params:
+        views=lambda wildcards, input: str(Path(input.views[0]).parent),
+    shell:
+        "holofusion consistency --config {input.config} --data {input.data} --views {params.views}"
+        " --out {output} --threads {threads} --log {log}"
+
+
+# Real images in the place of generated ones: the floor and the ceilings of the table.
+rule reference:
+    input:
+        config="<results>/config/evaluate/{real}-{category}.yaml",
+        data="<results>/data/{category}",
+        other=other_data,
+        floor=lambda wildcards: (
+            []
+            if wildcards.real == FLOOR
+            else f"<results>/metrics/{FLOOR}-{wildcards.category}.json"
+        ),
+    output:
+        "<results>/metrics/{real}-{category}.json",
+    log:
+        "<results>/logs/reference/{real}-{category}.log",
+    benchmark:
+        "<results>/benchmarks/reference/{real}-{category}.tsv"
     threads: PARAMS.threads.evaluate
     resources:
         mem_mb=4000,
         runtime=120,
         gpu=GPU,
+    params:
+        other=lambda wildcards, input: f"--other {input.other}" if input.other else "",
     shell:
-        "holofusion floor --config {input.config} --data {input.data} --out {output} --threads {threads} --log {log}"
+        "holofusion reference --config {input.config} --data {input.data} {params.other}"
+        " --out {output} --threads {threads} --log {log}"
+
+
+# Surfaces: what they consist of, and how they compare with the true ones where these are known (embedded objects).
+rule geometry:
+    input:
+        config="<results>/config/geometry/{method}-{category}-s{seed}.yaml",
+        data="<results>/data/{category}",
+        dataset=true_surfaces,
+        meshes=lambda wildcards: meshes_of(**wildcards),
+    output:
+        "<results>/metrics/geometry-{method}-{category}-s{seed}.json",
+    log:
+        "<results>/logs/geometry/{method}-{category}-s{seed}.log",
+    benchmark:
+        "<results>/benchmarks/geometry/{method}-{category}-s{seed}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=0,
+    params:
+        meshes=lambda wildcards, input: str(Path(input.meshes[0]).parent),
+        dataset=lambda wildcards, input: (
+            f"--dataset {Path(input.dataset).parent}" if input.dataset else ""
+        ),
+    shell:
+        "holofusion geometry --config {input.config} --data {input.data} --meshes {params.meshes} {params.dataset}"
+        " --out {output} --threads {threads} --log {log}"
+
+
+rule geometry_floor:
+    input:
+        config=f"<results>/config/geometry/{FLOOR}-{{category}}.yaml",
+        data="<results>/data/{category}",
+        dataset=true_surfaces,
+    output:
+        f"<results>/metrics/geometry-{FLOOR}-{{category}}.json",
+    log:
+        f"<results>/logs/geometry/{FLOOR}-{{category}}.log",
+    benchmark:
+        f"<results>/benchmarks/geometry/{FLOOR}-{{category}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=0,
+    params:
+        dataset=lambda wildcards, input: str(Path(input.dataset).parent),
+    shell:
+        "holofusion geometry --config {input.config} --data {input.data} --dataset {params.dataset}"
+        " --out {output} --threads {threads} --log {log}"
 
 
 rule evaluate:
     input:
         expand("<results>/metrics/{method}-{category}-s{seed}.json", **ROWS),
+        expand("<results>/metrics/consistency-{method}-{category}-s{seed}.json", **ROWS),
         expand(
-            "<results>/metrics/real_floor-{category}.json", category=PARAMS.categories
+            "<results>/metrics/geometry-{method}-{category}-s{seed}.json",
+            **(ROWS | {"method": MADE}),
         ),
+        expand(
+            f"<results>/metrics/geometry-{FLOOR}-{{category}}.json",
+            category=[] if PHOTOGRAPHS else PARAMS.categories,
+        ),
+        [
+            f"<results>/metrics/{row}-{category}.json"
+            for category in PARAMS.categories
+            for row in real_rows(PARAMS, category)
+        ],
         expand(
             "<results>/metrics/curve-{method}-{category}-s{seed}.json",
             **(ROWS | FROM_NOISE),

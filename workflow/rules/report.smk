@@ -5,10 +5,34 @@ rule report:
         rules.sample.input,
         rules.evaluate.input,
         config="<results>/config/report/report.yaml",
+        changed="<results>/config/changed.json",
     output:
-        page="<results>/report.html",
-        table="<results>/tables/metrics.csv",
-        figures=directory("<results>/figures"),
+        page=report(
+            "<results>/report.html",
+            caption="../report/page.rst",
+            category="Report",
+            labels={"content": "the whole page"},
+        ),
+        tables=report(
+            multiext(
+                "<results>/tables/",
+                "metrics.csv",
+                "claims.csv",
+                "curves.csv",
+                "metrics.md",
+                "metrics.tex",
+                "metrics.json",
+            ),
+            caption="../report/tables.rst",
+            category="Tables",
+        ),
+        figures=report(
+            directory("<results>/figures"),
+            patterns=["{figure}.png", "{figure}.webp"],
+            caption="../report/figures.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
     log:
         "<results>/logs/report/report.log",
     benchmark:

@@ -73,6 +73,25 @@ rule render:
         " --out {output} --threads {threads} --log {log}"
 
 
+rule mesh:
+    input:
+        config="<results>/config/mesh/{method}-{category}-s{seed}.yaml",
+        samples="<results>/samples/{method}-{category}-s{seed}/{shard}",
+    output:
+        directory("<results>/meshes/{method}-{category}-s{seed}/{shard}"),
+    log:
+        "<results>/logs/mesh/{method}-{category}-s{seed}/{shard}.log",
+    benchmark:
+        "<results>/benchmarks/mesh/{method}-{category}-s{seed}/{shard}.tsv"
+    threads: PARAMS.threads.mesh
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=GPU,
+    shell:
+        "holofusion mesh --config {input.config} --samples {input.samples} --out {output} --threads {threads} --log {log}"
+
+
 ruleorder: import_views > render
 
 

@@ -1,0 +1,84 @@
+"""Distribution beyond the two distances: fidelity and variety apart, diversity, memorisation; all in feature space.
+
+Precision and recall: Kynkäänniemi et al. 2019, as in torch-fidelity. Density and coverage: Naeem et al. 2020.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
+
+PRECISION_NEIGHBOURS = 3  # torch-fidelity's and the authors'
+DENSITY_NEIGHBOURS = 5  # the authors'
+NEAR = 0.05  # share of honest held-out images that may lie as near to a training image as a remembered one
+
+
+def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Euclidean distances (n,m) of features (n,C) and (m,C)."""
+    return torch.cdist(torch.from_numpy(first), torch.from_numpy(second)).numpy()
+
+
+def radii(features: np.ndarray, neighbours: int) -> np.ndarray:
+    """Distance (n,) of every image to its `neighbours`-th nearest other one; the farthest where there are fewer."""
+    found = np.sort(distances(features, features), axis=1)
+    return found[:, min(neighbours, len(features) - 1)]
+
+
+def precision_recall(real: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
+    """torch-fidelity's precision and recall of features (n,C), (m,C)."""
+    neighbours = min(PRECISION_NEIGHBOURS, len(real) - 1, len(generated) - 1)
+    found = prc_features_to_metric(
+        torch.from_numpy(generated),
+        torch.from_numpy(real),
+        prc_neighborhood=neighbours,
+        prc_batch_size=10000,
+        save_cpu_ram=False,
+        verbose=False,
+    )
+    return found[KEY_METRIC_PRECISION], found[KEY_METRIC_RECALL]
+
+
+def shares(real: np.ndarray, generated: np.ndarray) -> dict[str, np.ndarray]:
+    """What each image adds to the mean that is precision (m,), recall (n,), density (m,) and coverage (n,).
+
+    precision: a generated image lies among the neighbours of a real one; recall: the reverse. density: how many real
+    images' neighbourhoods hold a generated one; coverage: whether a real one's neighbourhood holds any.
+    """
+    between = distances(real, generated)
+    near = min(PRECISION_NEIGHBOURS, len(real) - 1, len(generated) - 1)
+    dense = min(DENSITY_NEIGHBOURS, len(real) - 1)
+    around_real = between <= radii(real, dense)[:, None]
+    return {
+        "precision": (between <= radii(real, near)[:, None]).any(0).astype(float),
+        "recall": (between <= radii(generated, near)[None]).any(1).astype(float),
+        "density": around_real.sum(0) / dense,
+        "coverage": around_real.any(1).astype(float),
+    }
+
+
+def spread(features: np.ndarray, units: np.ndarray) -> Callable[[np.ndarray], float]:
+    """Mean distance of images of different units, as a function of how often each unit counts (U,)."""
+    membership = np.eye(units.max() + 1)[units]
+    sums = membership.T @ distances(features, features) @ membership
+    pairs = np.outer(membership.sum(0), membership.sum(0))
+
+    def mean(counts: np.ndarray) -> float:
+        weights = np.outer(counts, counts)
+        np.fill_diagonal(weights, 0)
+        return float((weights * sums).sum() / (weights * pairs).sum())
+
+    return mean
+
+
+def nearest(training: np.ndarray, generated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For every generated image (m,) the number of the nearest training image, and its distance."""
+    between = distances(generated, training)
+    return between.argmin(1), between.min(1)
+
+
+def near_limit(training: np.ndarray, held_out: np.ndarray) -> float:
+    """The distance below which an image counts as remembered: only a share NEAR of held-out real images come nearer."""
+    return float(np.quantile(nearest(training, held_out)[1], NEAR))

@@ -1,0 +1,237 @@
+"""Meshes of fields whose surfaces are known in closed form, and the files they are written to."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from torch import Tensor
+
+from holofusion.cameras import turntable
+from holofusion.export.mesh import extract, glb, pieces, run_mesh
+from holofusion.files import UserError, read_json
+from holofusion.methods.eg3d import EG3DScene
+from holofusion.methods.get3d import MeshScene
+from holofusion.methods.pigan import PiGanScene
+from holofusion.methods.scenes import DenseScene, SparseScene, SuperResolvedScene, save_scene
+from holofusion.methods.sds import ColourScene
+from holofusion.rendering.grids import SparseField, SparseGrid, voxel_centres
+from holofusion.rendering.mesh import rasterise
+
+CENTRE, RADIUS = torch.tensor([0.2, -0.15, 0.05]), 0.5
+RESOLUTION, LEVEL = 48, 10.0
+CELL = 2 / (RESOLUTION - 1)
+AXES = torch.tensor([0.45, 0.75, 0.3])
+
+
+def ball(points: Tensor, centre: Tensor = CENTRE, radius: float = RADIUS) -> Tensor:
+    """Density that equals LEVEL on the sphere and rises by 20 per world unit towards its centre."""
+    return (LEVEL + 20 * (radius - (points - centre).norm(dim=-1))).clamp_min(0)
+
+
+def place(points: Tensor) -> Tensor:
+    """A colour that tells where it was taken."""
+    return (points + 1) / 2
+
+
+class Analytic:
+    def __init__(self, density, colour=place):
+        self.density, self.colour = density, colour
+
+
+def settings(**sections) -> SimpleNamespace:
+    volume = SimpleNamespace(extent=1.0, density_scale=20.0, precision="fp32")
+    rendering = SimpleNamespace(empty_density=1.0, coarse_samples=32, importance_samples=32)
+    return SimpleNamespace(volume=volume, rendering=rendering, **sections)
+
+
+def assert_is_the_ball(mesh: trimesh.Trimesh, cells: float) -> None:
+    """Within `cells` cells of the sphere, closed, outwards, and coloured by place."""
+    offsets = mesh.vertices - CENTRE.numpy()
+    assert np.abs(np.linalg.norm(offsets, axis=1) - RADIUS).max() < cells * CELL
+    assert mesh.is_watertight and mesh.is_winding_consistent and mesh.euler_number == 2
+    assert ((mesh.triangles_center - CENTRE.numpy()) * mesh.face_normals).sum(1).min() > 0
+    np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3] / 255, (mesh.vertices + 1) / 2, atol=0.5 / 255 + 1e-6)
+
+
+def test_a_ball_has_its_size_place_colours_and_outward_faces():
+    mesh = extract(Analytic(ball), RESOLUTION, LEVEL, 1.0)
+    assert_is_the_ball(mesh, 0.05)
+    assert mesh.volume == pytest.approx(4 / 3 * math.pi * RADIUS**3, rel=0.01)
+    assert mesh.area == pytest.approx(4 * math.pi * RADIUS**2, rel=0.01)
+
+
+def test_axes_keep_their_order_in_a_cube_of_any_size():
+    mesh = extract(Analytic(lambda points: 10 * (2 - (points / 1.6 / AXES).norm(dim=-1))), RESOLUTION, 10.0, 1.6)
+    np.testing.assert_allclose(mesh.bounds, 1.6 * np.stack([-AXES, AXES]), atol=0.01)
+
+
+def test_the_surface_is_where_density_equals_the_level():
+    for level in (2.0, 6.0):
+        mesh = extract(Analytic(lambda points: 10 * (1 - points.norm(dim=-1))), RESOLUTION, level, 1.0)
+        np.testing.assert_allclose(np.linalg.norm(mesh.vertices, axis=1), 1 - level / 10, atol=0.05 * CELL)
+
+
+def test_two_balls_are_two_pieces_and_the_smaller_one_floats():
+    other = torch.tensor([-0.6, 0.6, -0.5])
+    mesh = extract(Analytic(lambda points: torch.maximum(ball(points), ball(points, other, 0.2))), 64, LEVEL, 1.0)
+    components, floaters = pieces(mesh)
+    assert components == 2 and floaters == pytest.approx(0.2**2 / (0.2**2 + RADIUS**2), rel=0.03)
+    assert pieces(extract(Analytic(ball), RESOLUTION, LEVEL, 1.0)) == (1, 0.0)
+
+
+def test_cavities_are_filled():
+    def hollow(points):
+        return torch.minimum(ball(points), 100 * ((points - CENTRE).norm(dim=-1) - 0.3).clamp_min(0))
+
+    assert_is_the_ball(extract(Analytic(hollow), RESOLUTION, LEVEL, 1.0), 0.05)
+
+
+def test_nothing_gives_an_empty_mesh():
+    mesh = extract(Analytic(lambda points: torch.zeros(len(points))), 16, LEVEL, 1.0)
+    assert len(mesh.faces) == 0 and pieces(mesh) == (0, 0.0)
+
+
+def test_what_the_cube_cuts_is_closed_at_its_face():
+    centre = torch.tensor([1.5, 0, 0])
+    mesh = extract(Analytic(lambda points: ball(points, centre)), RESOLUTION, LEVEL, 1.5)
+    assert mesh.is_watertight and mesh.bounds[1, 0] == 1.5
+    assert mesh.volume == pytest.approx(2 / 3 * math.pi * RADIUS**3, rel=0.02)
+    full = extract(Analytic(lambda points: torch.full((len(points),), 99.0)), 8, LEVEL, 1.5)
+    assert full.is_watertight and full.volume == pytest.approx(27, rel=1e-5)
+
+
+def grid_scenes(inside):
+    """Scenes on voxel grids, of density `inside(points)` and colours by place."""
+    centres = voxel_centres(40, 1.0)
+    grid = torch.cat([place(centres), inside(centres)[:, None]], 1).T.reshape(1, 4, 40, 40, 40)
+
+    def decoder(features):
+        return features[..., 3], features[..., :3]
+
+    decoder.state_dict = dict
+    yield DenseScene(grid, decoder, settings())
+    yield SuperResolvedScene(DenseScene(grid, decoder, settings()), torch.nn.Module(), 0, settings())
+    active = torch.ones((40, 40, 40), dtype=torch.bool)
+    occupied = (grid[0, 3] > 1).repeat_interleave(2, 0).repeat_interleave(2, 1).repeat_interleave(2, 2)
+    field = SparseField(SparseGrid.from_dense(grid, active, 1.0), decoder, occupied)
+    yield SparseScene(field, settings(distillation=settings().rendering))
+    raw = torch.cat([(grid[:, 3:] / 20).expm1().clamp_min(1e-6).log(), torch.logit(grid[:, :3])], 1)
+    yield ColourScene(raw, settings(sds=settings().rendering))
+
+
+def test_every_scene_on_a_grid_gives_the_ball_and_its_colours():
+    for scene in grid_scenes(ball):
+        mesh = extract(scene, RESOLUTION, LEVEL, 1.0)
+        radii = np.linalg.norm(mesh.vertices - CENTRE.numpy(), axis=1)
+        assert np.abs(radii - RADIUS).max() < CELL / 2 and mesh.is_watertight and mesh.volume > 0.5
+        np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3] / 255, (mesh.vertices + 1) / 2, atol=0.01)
+
+
+def test_the_mesh_covers_what_the_render_shows():
+    cameras = turntable(3, 25.0, 4.0, 2.8)
+    for scene in grid_scenes(lambda points: (200 * (1 - ((points - CENTRE) / AXES).norm(dim=1))).clamp_min(0)):
+        if isinstance(scene, SuperResolvedScene):
+            continue
+        mesh = extract(scene, RESOLUTION, 5.0, 1.0)
+        corners, faces = torch.tensor(mesh.vertices, dtype=torch.float32), torch.tensor(mesh.faces)
+        seen = rasterise([corners] * 3, [faces] * 3, cameras, 64).alpha > 0.5
+        alpha = scene.render(cameras, 64).alpha[:, 0] > 0.5
+        assert (seen & alpha).sum() > 0.95 * (seen | alpha).sum() > 100
+
+
+def test_colour_that_depends_on_the_view_is_taken_from_straight_in_front():
+    def siren(points, directions, frequency, phase):
+        return ball(points), (directions + 1) / 2
+
+    mesh = extract(PiGanScene(siren, None, None, settings()), 32, LEVEL, 1.0)
+    outwards = (mesh.vertices - CENTRE.numpy()) / RADIUS
+    np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3] / 255, (1 - outwards) / 2, atol=0.01)
+
+
+def test_colours_of_eg3d_are_the_first_three_channels():
+    def decoder(features):
+        channels = torch.tensor([1.001, 0.25, -0.001, 0.9]).expand(*features.shape[:2], 4)
+        return torch.full(features.shape[:2], 99.0), channels
+
+    scene = EG3DScene(torch.zeros((1, 3, 2, 8, 8)), torch.zeros((1, 4)), decoder, None, settings())
+    assert (extract(scene, 8, LEVEL, 1.0).visual.vertex_colors == [255, 64, 0, 255]).all()
+
+
+def test_a_scene_that_is_a_mesh_is_taken_as_it_is():
+    box = trimesh.creation.box()
+    vertices, faces = torch.tensor(box.vertices, dtype=torch.float32), torch.tensor(box.faces)
+    mesh = extract(MeshScene(vertices, faces, place, settings()), 8, LEVEL, 1.0)
+    np.testing.assert_array_equal(mesh.vertices, box.vertices)
+    np.testing.assert_array_equal(mesh.faces, box.faces)
+    np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3] / 255, (box.vertices + 1) / 2, atol=0.5 / 255)
+    none = extract(MeshScene(vertices[:0], faces[:0], place, settings()), 8, LEVEL, 1.0)
+    assert len(none.faces) == 0
+
+
+def test_glb_holds_linear_colours_and_the_same_surface():
+    mesh = extract(Analytic(ball), 24, LEVEL, 1.0)
+    mesh.visual.vertex_colors[:4, :3] = [[0, 10, 50], [128, 188, 255], [1, 11, 200], [90, 90, 90]]
+    content = glb(mesh)
+    magic, version, length, chunk = struct.unpack("<4sIII", content[:16])
+    assert (magic, version, length) == (b"glTF", 2, len(content)) and len(content) % 4 == 0
+    tree = json.loads(content[20 : 20 + chunk])
+    assert tree["meshes"][0]["primitives"][0]["attributes"].keys() == {"POSITION", "COLOR_0"}
+    stream = trimesh.util.wrap_as_stream(content)
+    (found,) = trimesh.load_scene(stream, file_type="glb", process=False).geometry.values()
+    np.testing.assert_array_equal(found.vertices, mesh.vertices)
+    np.testing.assert_array_equal(found.faces, mesh.faces)
+    assert found.volume > 0
+    colours = found.visual.vertex_attributes["color"] / 65535
+    # from a table of the sRGB curve (IEC 61966-2-1)
+    np.testing.assert_allclose(colours[0], [0, 0.003035, 0.031896, 1], atol=2e-5)
+    np.testing.assert_allclose(colours[1], [0.215861, 0.502886, 1, 1], atol=2e-5)
+
+
+@pytest.fixture
+def samples(tmp_path) -> Path:
+    """One shard of two scenes: a ball, and nothing."""
+    raw = next(scene for scene in grid_scenes(ball) if isinstance(scene, ColourScene)).field.grid
+    for seed, grid in ((3, raw), (4, raw * torch.tensor([0.0, 1, 1, 1]).reshape(1, 4, 1, 1, 1) - 30)):
+        folder = tmp_path / f"samples/{seed:06d}"
+        folder.mkdir(parents=True)
+        scene = ColourScene(grid, settings(sds=settings().rendering))
+        save_scene(scene, folder, {"method": "sds", "seed": seed, "config_hash": "0", "seconds": 1.0})
+    return tmp_path / "samples"
+
+
+def resolved_step() -> SimpleNamespace:
+    mesh = SimpleNamespace(resolution=RESOLUTION, level=LEVEL, points=64)
+    return SimpleNamespace(
+        method="sds", category="hydrant", seed=0, hash="abc", settings=SimpleNamespace(mesh=mesh)
+    )  # fmt: skip
+
+
+def test_a_shard_is_written_twice_with_the_same_bytes(samples, tmp_path):
+    for name in ("first", "second"):
+        run_mesh(resolved_step(), samples, tmp_path / name, torch.device("cpu"))
+    files = sorted(path.name for path in (tmp_path / "first").iterdir())
+    assert files == ["000003.glb", "000003.ply", "meshes.json"]
+    assert all((tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes() for name in files)
+    listing = read_json(tmp_path / "first/meshes.json")
+    head = {"run": "sds-hydrant-s0", "config_hash": "abc", "level": LEVEL, "resolution": RESOLUTION}
+    assert {key: value for key, value in listing.items() if key != "scenes"} == head
+    whole, empty = listing["scenes"]
+    assert empty == {"seed": 4, "vertices": 0, "faces": 0, "components": 0, "floaters": 0, "watertight": False}
+    assert (whole["seed"], whole["components"], whole["floaters"], whole["watertight"]) == (3, 1, 0, True)
+    mesh = trimesh.load_mesh(tmp_path / "first/000003.ply", process=False)
+    assert (len(mesh.vertices), len(mesh.faces)) == (whole["vertices"], whole["faces"]) and mesh.volume > 0.5
+    np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3] / 255, (mesh.vertices + 1) / 2, atol=0.01)
+
+
+def test_a_folder_without_scenes_is_named(tmp_path):
+    with pytest.raises(UserError, match="nowhere: no scenes"):
+        run_mesh(resolved_step(), tmp_path / "nowhere", tmp_path / "out", torch.device("cpu"))
+    assert not (tmp_path / "out").exists()

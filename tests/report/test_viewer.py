@@ -1,0 +1,264 @@
+"""Meshes packed for the page, and the viewer that draws them, in a real browser where there is one."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+import holofusion.report
+from holofusion.files import UserError
+from holofusion.report.viewer import pack
+
+TEMPLATES = Path(holofusion.report.__file__).parent / "templates"
+HOSTILE = "</script><script>document.title = 'ran'</script><img src=x onerror=\"document.title = 'ran'\">"
+FRONT, RIGHT, TOP = (220, 40, 40), (40, 180, 60), (40, 70, 220)
+COLOURS = {"+z": FRONT, "+x": RIGHT, "+y": TOP, "-z": (230, 200, 40), "-x": (200, 60, 200), "-y": (40, 200, 210)}
+MARKS = {FRONT: (0.8, 0.0, 0.0), RIGHT: (-0.6, 0.3, 0.2), TOP: (0.1, 0.6, -0.4)}
+
+
+def square(centre: np.ndarray, normal: np.ndarray, half: float) -> tuple[np.ndarray, np.ndarray]:
+    """Corners and two faces of a square seen counterclockwise from the tip of its normal."""
+    u = np.roll(np.abs(normal), 1)
+    v = np.cross(normal, u)
+    corners = [centre + half * (a * u + b * v) for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+    return np.array(corners), np.array([[0, 1, 2], [0, 2, 3]])
+
+
+def write_squares(path: Path, squares: list[tuple[np.ndarray, np.ndarray, float, tuple[int, int, int]]]) -> Path:
+    """A mesh of (centre, normal, half side, colour) squares."""
+    parts = [square(*item[:3]) for item in squares]
+    vertices = np.concatenate([corners for corners, _ in parts])
+    faces = np.concatenate([faces + 4 * number for number, (_, faces) in enumerate(parts)])
+    colours = np.repeat([item[3] for item in squares], 4, axis=0)
+    trimesh.Trimesh(vertices, faces, vertex_colors=colours, process=False).export(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def cube(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cube with six colours."""
+    normals = {name: np.roll([1.0, 0.0, 0.0], "xyz".index(name[1])) * (1 if name[0] == "+" else -1) for name in COLOURS}
+    squares = [(normal / 2, normal, 0.5, COLOURS[name]) for name, normal in normals.items()]
+    return write_squares(tmp_path_factory.mktemp("mesh") / "cube.ply", squares)
+
+
+@pytest.fixture(scope="module")
+def marks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three small squares that face +z, one colour each, at places without symmetry."""
+    squares = [(np.array(place), np.array([0.0, 0.0, 1.0]), 0.06, colour) for colour, place in MARKS.items()]
+    return write_squares(tmp_path_factory.mktemp("mesh") / "marks.ply", squares)
+
+
+def numbers(entry: dict, key: str, kind: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(entry[key]), kind).reshape(-1, 3)
+
+
+def test_pack_gives_back_the_mesh(tmp_path: Path) -> None:
+    mesh = trimesh.creation.icosphere(subdivisions=2, radius=2.5)
+    draw = np.random.default_rng(0)
+    mesh.vertices = mesh.vertices * [1.0, 0.3, 0.7] + [0.2, 0.0, -0.1]
+    mesh.visual.vertex_colors = draw.integers(0, 256, (len(mesh.vertices), 3))
+    path = tmp_path / "mesh.ply"
+    mesh.export(path)
+    (entry,) = json.loads(pack([("HoloFusion", 7, path)]))
+    assert (entry["label"], entry["seed"]) == ("HoloFusion", 7)
+    assert (entry["vertices"], entry["faces"]) == (len(mesh.vertices), len(mesh.faces))
+    positions = numbers(entry, "positions", "<i2") * entry["scale"]
+    assert np.abs(positions - mesh.vertices).max() <= entry["scale"] * 0.51
+    assert entry["scale"] == pytest.approx(np.abs(mesh.vertices).max() / 32767, rel=1e-6)
+    assert entry["radius"] == pytest.approx(np.linalg.norm(mesh.vertices, axis=1).max(), rel=1e-6)
+    assert (numbers(entry, "colours", "u1") == mesh.visual.vertex_colors[:, :3]).all()
+    assert (numbers(entry, "indices", "<u2") == mesh.faces).all()
+
+
+@pytest.mark.parametrize(("count", "kind"), [(65535, "<u2"), (65538, "<u4")])
+def test_pack_widens_indices_only_when_it_must(tmp_path: Path, count: int, kind: str) -> None:
+    vertices = np.random.default_rng(0).normal(size=(count, 3))
+    faces = np.arange(count).reshape(-1, 3)[::-1]
+    path = tmp_path / "mesh.ply"
+    trimesh.Trimesh(vertices, faces, process=False).export(path)
+    (entry,) = json.loads(pack([("a", 0, path)]))
+    assert (numbers(entry, "indices", kind) == faces).all()
+
+
+def test_pack_stays_inside_its_script_element(cube: Path) -> None:
+    text = pack([(HOSTILE, 0, cube)])
+    assert "<" not in text
+    assert json.loads(text)[0]["label"] == HOSTILE
+
+
+def test_pack_names_a_broken_file(cube: Path, tmp_path: Path) -> None:
+    whole = cube.read_bytes()
+    body = whole.index(b"end_header") + 11
+    wrong = bytearray(whole)
+    wrong[-4:] = (99).to_bytes(4, "little")
+    cases = {"cut": whole[:-20], "text": b"not a mesh", "empty": b"", "header": whole[:body], "index": bytes(wrong)}
+    for name, content in cases.items():
+        path = tmp_path / f"{name}.ply"
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=re.escape(str(path))):
+            pack([("a", 0, path)])
+    with pytest.raises(UserError, match="absent.ply: no such file"):
+        pack([("a", 0, tmp_path / "absent.ply")])
+
+
+# Virtual time stops giving animation frames once the page is loaded; timers go on.
+FRAMES = "window.requestAnimationFrame = draw => setTimeout(draw, 16);"
+# What the browser does by itself: a step, a rest until edges are smooth, what is seen then.
+DRIVER = """
+const [first, second] = document.querySelectorAll("canvas"), seen = {};
+let draws = 0;
+const put = CanvasRenderingContext2D.prototype.putImageData;
+CanvasRenderingContext2D.prototype.putImageData = function (...all) { draws++; return put.apply(this, all); };
+const rest = () => new Promise(done => setTimeout(done, 500));
+const look = async name => {
+  await rest();
+  seen[name] = { first: first.toDataURL(), second: second.toDataURL(), state: { ...first.dataset } };
+};
+const pointer = (kind, x, y) => first.dispatchEvent(new PointerEvent(kind,
+  { pointerId: 1, pointerType: "mouse", clientX: x, clientY: y, buttons: 1, bubbles: true, cancelable: true }));
+const drag = (right, down) => {
+  const box = first.getBoundingClientRect(), x = box.left + box.width / 2, y = box.top + box.height / 2;
+  pointer("pointerdown", x, y);
+  for (let i = 1; i <= 10; i++) pointer("pointermove", x + right * box.width * i / 10, y + down * box.height * i / 10);
+  pointer("pointerup", x + right * box.width, y + down * box.height);
+};
+const key = name => first.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true }));
+const wheel = by => first.dispatchEvent(new WheelEvent("wheel", { deltaY: by, bubbles: true, cancelable: true }));
+(async () => {
+  await look("start");
+  draws = 0; await rest(); seen.idle = draws;
+  drag(-0.5, 0); await look("left");
+  first.dispatchEvent(new MouseEvent("dblclick", { bubbles: true })); await look("reset");
+  drag(0, 0.4); await look("down");
+  key("0"); key("+"); key("+"); await look("plus");
+  key("0"); wheel(-300); await look("unfocused");
+  first.focus(); wheel(300); await look("wheel");
+  key("0"); key("ArrowLeft"); await look("arrow");
+  const [, , method] = document.querySelectorAll("select");
+  seen.options = [...method.options].map(option => option.textContent);
+  method.selectedIndex = 2; method.dispatchEvent(new Event("change"));
+  await look("hostile");
+  seen.captions = [...document.querySelectorAll("[aria-live]")].map(node => node.textContent);
+  seen.name = second.getAttribute("aria-label");
+  seen.title = document.title; seen.scripts = document.scripts.length; seen.shown = !viewer.hidden;
+  const out = document.createElement("pre");
+  out.id = "seen"; out.textContent = JSON.stringify(seen);
+  document.body.append(out);
+})();
+"""
+
+
+@pytest.fixture(scope="module")
+def seen(cube: Path, marks: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """What a headless browser shows of a page with three meshes, step by step."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("no chromium, chromium-browser or google-chrome on this machine")
+    folder = tmp_path_factory.mktemp("browser")
+    data = pack([("cube", 0, cube), ("marks", 0, marks), (HOSTILE, 3, cube)])
+    css, js = ((TEMPLATES / f"viewer.{kind}").read_text() for kind in ("css", "js"))
+    page = (
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,"><title>whole</title>'
+        f'<style>{css}</style></head><body><div id="viewer" hidden></div>'
+        f'<script type="application/json" id="viewer-meshes">{data}</script>'
+        f"<script>{FRAMES}</script><script>{js}</script><script>{DRIVER}</script></body></html>"
+    )
+    (folder / "page.html").write_text(page)
+    flags = ["headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"]
+    flags += ["disable-component-update", "disable-sync", "hide-scrollbars", "window-size=1000,900", "dump-dom"]
+    flags += [f"user-data-dir={folder / 'profile'}", "virtual-time-budget=30000", "enable-logging=stderr"]
+    run = subprocess.run(
+        [chromium, *(f"--{flag}" for flag in flags), (folder / "page.html").as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    found = re.search(r'<pre id="seen">(.*?)</pre>', run.stdout, re.DOTALL)
+    assert found, run.stderr[-2000:]
+    return {**json.loads(html.unescape(found[1])), "console": re.findall(r".*CONSOLE.*", run.stderr)}
+
+
+def pixels(address: str) -> np.ndarray:
+    """(height, width, 4) array of a canvas."""
+    return np.array(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))).convert("RGBA")).astype(int)
+
+
+def area(address: str) -> float:
+    return float(pixels(address)[..., 3].sum() / 255)
+
+
+def centre_is(address: str, colour: tuple[int, int, int]) -> bool:
+    """Whether the pixel in the middle shows the colour, at most a little dimmed."""
+    image = pixels(address)
+    found = image[image.shape[0] // 2, image.shape[1] // 2, :3]
+    return bool(np.abs(found - colour).max() <= 0.06 * max(colour))
+
+
+def test_first_view_is_from_the_front(seen: dict) -> None:
+    assert seen["shown"] and centre_is(seen["start"]["first"], FRONT)
+    assert seen["start"]["state"] == {"azimuth": "0", "elevation": "12", "zoom": "1"}
+
+
+def test_places_on_the_screen_are_those_of_a_pinhole_camera(seen: dict) -> None:
+    """Eye, look-at matrix and pinhole written out: +x to the right, +y up, nothing mirrored."""
+    image = pixels(seen["start"]["second"])
+    height, width = image.shape[:2]
+    tilt, half_field = np.radians(12), np.radians(15)
+    eye = 1.04 * np.sqrt(0.75) / np.sin(half_field) * np.array([0, np.sin(tilt), np.cos(tilt)])  # the cube fits
+    ahead = -eye / np.linalg.norm(eye)
+    right = np.cross(ahead, [0, 1, 0]) / np.cos(tilt)
+    up = np.cross(right, ahead)
+    for colour, place in MARKS.items():
+        mine = (image[..., 3] > 127) & (np.abs(image[..., :3] - colour).sum(-1) < 60)
+        row, column = np.argwhere(mine).mean(0) + 0.5
+        focal = width / 2 / np.tan(half_field) / ((place - eye) @ ahead)
+        assert column == pytest.approx(width / 2 + focal * ((place - eye) @ right), abs=0.75)
+        assert row == pytest.approx(height / 2 - focal * ((place - eye) @ up), abs=0.75)
+
+
+def test_drag_turns_both_panes(seen: dict) -> None:
+    turned = seen["left"]
+    assert float(turned["state"]["azimuth"]) == pytest.approx(90, abs=0.5)
+    assert centre_is(turned["first"], RIGHT)
+    assert turned["second"] != seen["start"]["second"]
+    assert float(seen["down"]["state"]["elevation"]) == pytest.approx(84, abs=0.5)
+    assert centre_is(seen["down"]["first"], TOP)
+    assert float(seen["arrow"]["state"]["azimuth"]) > 0
+
+
+def test_reset_gives_the_first_picture_again(seen: dict) -> None:
+    assert seen["reset"] == seen["start"]
+
+
+def test_zoom_changes_the_size(seen: dict) -> None:
+    start = area(seen["start"]["first"])
+    assert area(seen["plus"]["first"]) / start == pytest.approx(1.15**4, rel=0.02)
+    assert area(seen["wheel"]["first"]) < 0.6 * start
+    assert seen["unfocused"] == seen["start"]  # the wheel scrolls the page until the viewer is used
+
+
+def test_nothing_is_drawn_at_rest(seen: dict) -> None:
+    assert seen["idle"] == 0
+
+
+def test_labels_are_text(seen: dict) -> None:
+    assert seen["options"] == ["cube", "marks", HOSTILE]
+    assert seen["captions"] == ["cube, sample 0: 24 vertices, 12 faces", f"{HOSTILE}, sample 3: 24 vertices, 12 faces"]
+    assert HOSTILE in seen["name"]
+    assert (seen["title"], seen["scripts"]) == ("whole", 4)
+
+
+def test_the_console_stays_silent(seen: dict) -> None:
+    assert not seen["console"]
