@@ -1,4 +1,5 @@
 # make report [PRESET=mini|smoke|photos] [RESULTS=results]   everything, up to RESULTS/report.html
+# make reference [RESULTS=results]                           docs/ and README's tables from a finished run of mini
 # make zip [RESULTS=results]                                 the finished page with its tables and figures, to mail
 # make test                                                  lint and the whole test suite
 # make clean                                                 remove the environment and caches, not the results
@@ -8,7 +9,7 @@ CORES ?= all
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: report zip test lint clean .venv
+.PHONY: report reference zip test lint clean .venv
 
 # The lock vanishes with the last process of a run, so that a killed run can be taken up at once, and never twice.
 report: .venv
@@ -19,6 +20,9 @@ report: .venv
 	if [ $$status -eq 75 ]; then echo "error: $(RESULTS)/: a run, or a step that outlived one, is still at work here" >&2; fi; \
 	if [ $$status -eq 0 ]; then echo "$(RESULTS)/report.html"; fi; \
 	exit $$status
+
+reference: .venv
+	$(BIN)/python docs/reference.py "$(RESULTS)"
 
 zip: .venv
 	@test -f "$(RESULTS)/report.html" || { echo "error: $(RESULTS)/report.html: not made yet; run \`make report\` first" >&2; exit 2; }

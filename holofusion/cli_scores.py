@@ -39,7 +39,7 @@ def evaluate(
     --data results/data/hydrant --views results/views/holofusion-hydrant-s0 --out results/metrics/holofusion-hydrant-s0.json
     """
     resolved = open_step(config, "evaluate", threads, log, data)
-    from holofusion.evaluation.fidelity import run_evaluate
+    from holofusion.evaluation.score import run_evaluate
 
     run_evaluate(resolved, data, views, out, find_device(device, threads))
 
@@ -80,7 +80,7 @@ def reference(
     --out results/metrics/real_floor-hydrant.json
     """
     resolved = open_step(config, "evaluate", threads, log, data)
-    from holofusion.evaluation.fidelity import run_reference
+    from holofusion.evaluation.score import run_reference
 
     run_reference(resolved, data, other, out, find_device(device, threads))
 

@@ -38,10 +38,10 @@ SLICES: dict[str, tuple[str, ...]] = {
     "hypotheses": ("volume", "rendering", "sampling", "superresolution", "sharpening", "hypotheses"),
     "import": ("external",),
     "render": ("render",),
-    "evaluate": ("evaluation",),
-    "consistency": ("evaluation", "consistency"),
+    "evaluate": ("evaluation", "intervals"),
+    "consistency": ("consistency", "intervals"),
     "mesh": ("mesh",),
-    "geometry": ("evaluation", "mesh"),
+    "geometry": ("geometry", "intervals"),
     "report": ("preset", "categories", "seeds", "methods", "report"),
 }
 
@@ -164,7 +164,7 @@ def _sections(step: str, method: str | None) -> tuple[str, ...]:
     """The sections of params.yaml that a step of a method reads."""
     entry = ENTRIES.get(method)
     if step == "curve":
-        return (*_sections("sample", method), "evaluation", "curve")
+        return (*_sections("sample", method), "evaluation", "intervals", "curve")
     if entry and entry.implementation and step in ("train", "sample"):
         return (*entry.sections, "sampling") if step == "sample" else entry.sections
     return SLICES[f"sample from {entry.sampled_from}" if step == "sample" else step]

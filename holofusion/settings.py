@@ -225,7 +225,18 @@ class Mesh(Section):
 
     resolution: int = Field(description="samples of the density per side of the cube", ge=8, le=512)
     level: Positive = Field(description="density of the surface, per world unit")
+
+
+class Geometry(Section):
+    """Scores of surfaces, against the true ones where these are known."""
+
     points: int = Field(description="points drawn on each surface to compare it with the true ones", ge=16)
+
+
+class Intervals(Section):
+    """The 95 % intervals of all scores: objects and scenes are redrawn with replacement."""
+
+    replicates: int = Field(description="redraws behind each interval", ge=10)
 
 
 class Evaluation(Section):
@@ -244,7 +255,6 @@ class Evaluation(Section):
     )
     kernel_subset_size: int = Field(description="images per subset of the kernel distance", ge=2)
     kernel_subsets: Count = Field(description="subsets the kernel distance is averaged over")
-    bootstrap: int = Field(description="resamples behind each confidence interval", ge=10)
     reference_frames: Count = Field(description="real images per object, at most")
 
 
@@ -325,8 +335,10 @@ class Params(Section):
     external: External
     render: Render
     mesh: Mesh
+    intervals: Intervals
     evaluation: Evaluation
     consistency: Consistency
+    geometry: Geometry
     curve: Curve
     report: Report
 

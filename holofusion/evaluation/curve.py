@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from holofusion.evaluation import features as networks
-from holofusion.evaluation.fidelity import compare, open_inputs
+from holofusion.evaluation.fidelity import compare
 from holofusion.evaluation.references import ImageSet, reference_set
+from holofusion.evaluation.score import open_inputs
 from holofusion.files import read_json, write_json
 from holofusion.logs import say
 from holofusion.methods.sampling import sampler_from_noise, to_bytes
@@ -42,7 +43,7 @@ def run_curve(resolved, data_folder: Path, model: Path, out: Path, device: torch
         weights = last | load_file(file) if file else last
         label = f"curve {resolved.method}, {step} steps"
         generated = networks.extract(extractor, pictures(weights), len(units), label).double()
-        entry = compare(real, ImageSet(generated, units), "train", evaluation, resolved.seed)[1]
+        entry = compare(real, ImageSet(generated, units), "train", resolved)[1]
         points.append({
             "steps": step, "seconds": round(seconds, 1), "images": facts["images"] * step // max(1, facts["steps"]),
             **{key: entry[key] for key in ("metric", "value", "low", "high", "n_real", "n_generated")},

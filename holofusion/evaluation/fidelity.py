@@ -1,42 +1,25 @@
-"""Scores of one set of pictures against real ones: distances, distribution, sharpness; of a run, or of real images.
+"""How one set of pictures compares with real ones in feature space: two distances, and what they do not tell apart.
 
-Sees folders only: prepared data, and view folders of PNG files with their `cameras.json`. Features are taken once per
-image; the distances are torch-fidelity's own functions. Lead with the kernel distance: it is unbiased, while the
-Fréchet distance falls with the number of images and is comparable at equal counts only, which `evaluation.images` fixes.
+The distances are torch-fidelity's own functions. Lead with the kernel distance: it is unbiased, while the Fréchet distance
+falls with the number of images and is comparable at equal counts only, which `evaluation.images` fixes.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
-from holofusion.data.views import PreparedCategory
 from holofusion.evaluation import features as networks
 from holofusion.evaluation import manifold
 from holofusion.evaluation.bootstrap import entry, redraw, replicates_of
-from holofusion.evaluation.folders import ViewFolder
 from holofusion.evaluation.frechet import frechet
-from holofusion.evaluation.kernel import kernel_replicates, repeated_image_distance
-from holofusion.evaluation.references import (
-    REFERENCES,
-    ImageSet,
-    Pictures,
-    evenly,
-    real_pictures,
-    reference_rows,
-    reference_set,
-    renumbered,
-)
-from holofusion.evaluation.sharpness import sharpness
-from holofusion.files import UserError, write_json
-from holofusion.logs import say
-from holofusion.methods.registry import FLOOR
+from holofusion.evaluation.kernel import kernel_replicates
+from holofusion.evaluation.references import ImageSet, evenly, renumbered
+from holofusion.files import UserError
 
 
 def frechet_distance(real: torch.Tensor, generated: torch.Tensor) -> float:
@@ -51,13 +34,18 @@ def kernel_distance(real: torch.Tensor, generated: torch.Tensor, subset_size: in
     return float(result[KEY_METRIC_KID_MEAN])
 
 
-def draws_of(real: ImageSet, generated: ImageSet, reference: str, settings: Any, seed: int) -> tuple:
+def draws_of(real: ImageSet, generated: ImageSet, reference: str, resolved: Any) -> tuple:
     """Redraws (R,U) of the real objects and (R,V) of the scenes. All methods and seeds share those of the objects."""
-    objects = redraw(real.units.max() + 1, settings.bootstrap, "objects", reference)
-    return objects, redraw(generated.units.max() + 1, settings.bootstrap, "scenes", seed)
+    objects = redraw(real.units.max() + 1, resolved.settings.intervals.replicates, "objects", reference)
+    return objects, scene_draws(generated.units, resolved)
 
 
-def compare(real: ImageSet, generated: ImageSet, reference: str, settings: Any, seed: int) -> list[dict[str, Any]]:
+def scene_draws(units: np.ndarray, resolved: Any) -> np.ndarray | None:
+    """Redraws (R,V) of the scenes that `units` (n,) numbers: the same for all methods of one training seed."""
+    return redraw(units.max() + 1, resolved.settings.intervals.replicates, "scenes", resolved.seed)
+
+
+def compare(real: ImageSet, generated: ImageSet, reference: str, resolved: Any) -> list[dict[str, Any]]:
     """Both distances between two sets as metric entries (Fréchet first), with sample counts, intervals and replicates.
 
     Raises UserError if a set has fewer than two images or a distance is not finite.
@@ -66,10 +54,11 @@ def compare(real: ImageSet, generated: ImageSet, reference: str, settings: Any, 
         raise UserError(
             f"{reference}: a distance needs two images on either side, got {len(real)} and {len(generated)}"
         )
+    settings = resolved.settings.evaluation
     frechet_name, kernel_name = networks.metric_names(settings.feature_network)
     size = min(settings.kernel_subset_size, len(real), len(generated))
     first, second = real.features.numpy(), generated.features.numpy()
-    draws = draws_of(real, generated, reference, settings, seed)
+    draws = draws_of(real, generated, reference, resolved)
     units = min(real.units.max(), generated.units.max()) + 1
 
     def redrawn(objects: np.ndarray, scenes: np.ndarray) -> float:
@@ -95,9 +84,7 @@ def mean_entry(
     return entry(metric, reference, value, replicates, len(sizes), **counts)
 
 
-def distribution(
-    train: ImageSet, held_out: ImageSet, generated: ImageSet, settings: Any, seed: int
-) -> list[dict[str, Any]]:
+def distribution(train: ImageSet, held_out: ImageSet, generated: ImageSet, resolved: Any) -> list[dict[str, Any]]:
     """Precision, recall, density, coverage, diversity and memorisation against the training objects.
 
     The first four look at as many real images as generated ones, evenly spaced over the training objects: their
@@ -107,7 +94,7 @@ def distribution(
     chosen = evenly(len(train), len(generated))
     real = ImageSet(train.features[chosen], renumbered(train.units[chosen]))
     first, second = real.features.numpy(), generated.features.numpy()
-    objects, scenes = draws_of(real, generated, "train", settings, seed)
+    objects, scenes = draws_of(real, generated, "train", resolved)
     counts = {"n_real": len(real), "n_generated": len(generated)}
     parts = manifold.shares(first, second)
     values = {name: float(part.mean()) for name, part in parts.items()}
@@ -143,94 +130,3 @@ def nearest_of(
          "memorised": bool(distance[at] < limit)}
         for at in np.unique(generated.units, return_index=True)[1]
     ]  # fmt: skip
-
-
-def open_inputs(
-    resolved: Any, data_dir: Path, out: Path, device: torch.device | str
-) -> tuple[PreparedCategory, FeatureExtractorBase, Path]:
-    """Prepared data, the feature network, and the folder beside `out` where features of real images are kept."""
-    settings = resolved.settings.evaluation
-    extractor = networks.load_network(settings.feature_network, settings.inception_weights, torch.device(device))
-    return PreparedCategory.load(Path(data_dir)), extractor, Path(out).parent / "features"
-
-
-def _score(
-    resolved: Any,
-    run: str,
-    method: str,
-    pictures: dict[str, Pictures],
-    inputs: tuple,
-    out: Path,
-    further: dict[str, Any],
-) -> None:
-    """Write every score of `pictures`, given by the reference they are compared with, to `out`."""
-    settings, (data, extractor, cache) = resolved.settings.evaluation, inputs
-    real = {split: reference_set(data, split, settings, extractor, cache) for split in REFERENCES}
-    entries: list[dict[str, Any]] = []
-    sets: dict[int, ImageSet] = {}  # the same pictures, the same features
-    for reference in REFERENCES:
-        given = pictures[reference]
-        if id(given) not in sets:
-            features = networks.extract(extractor, given.images, len(given), f"features {run}").double()
-            sets[id(given)] = ImageSet(features, given.units)
-        entries += compare(real[reference], sets[id(given)], reference, settings, resolved.seed)
-    generated, shown = sets[id(pictures["train"])], pictures["train"]
-    entries += distribution(real["train"], real["held_out"], generated, settings, resolved.seed)
-    rows, _ = reference_rows(data, data.train, settings.reference_frames)
-    sharp = sharpness(shown.images) / sharpness(data.images[rows[evenly(len(rows), len(shown))]]).mean()
-    scenes = redraw(generated.units.max() + 1, settings.bootstrap, "scenes", resolved.seed)
-    counts = {"n_generated": len(shown)}
-    entries.append(mean_entry("sharpness", "train", float(sharp.mean()), sharp, shown.units, scenes, **counts))
-    content = {
-        "run": run, "method": method, "category": resolved.category, "seed": resolved.seed,
-        "config_hash": resolved.hash, "feature_network": settings.feature_network,
-        "n_scenes": int(generated.units.max()) + 1, **further, "entries": entries,
-    }  # fmt: skip
-    if shown.names:
-        content["nearest"] = nearest_of(real, generated, shown.names, rows)
-    if method == FLOOR:
-        content["one_image_repeated"] = repeated_image_distance(real["train"].features.numpy())
-    write_json(out, content)
-    for found in entries:
-        say(f"{run}  {found['metric']} vs {found['reference']}: {found['value']:.5g}")
-
-
-def run_evaluate(resolved: Any, data_dir: Path, views_dir: Path, out: Path, device: torch.device | str = "cpu") -> None:
-    """Score `evaluation.images` views of one run against the training and the held-out objects; write the JSON `out`.
-
-    `views_dir` holds shards, each with `cameras.json` and the PNG files it lists; of more views than asked for, evenly
-    spaced ones are scored. Reference features are shared by all runs in the folder `features/` beside `out`.
-    Raises UserError for an empty or foreign folder, an unusable image, or too few of them: distances of unequal numbers
-    of images do not compare.
-    """
-    settings = resolved.settings.evaluation
-    run = f"{resolved.method}-{resolved.category}-s{resolved.seed}"
-    inputs = open_inputs(resolved, data_dir, out, device)
-    views = ViewFolder.load(Path(views_dir), run, inputs[0].image_size)
-    if len(views.files) < settings.images:
-        raise UserError(
-            f"{views_dir}: {len(views.files)} views; evaluation.images asks for {settings.images} of every row"
-        )
-    chosen = evenly(len(views.files), settings.images)
-    units = views.units[chosen]
-    names = tuple(views.files[index].relative_to(views_dir).as_posix() for index in chosen)
-    pictures = Pictures(np.stack([views.image(index) for index in chosen]), renumbered(units), names)
-    further = {"n_available": len(views.files), "scenes": [views.seeds[unit] for unit in np.unique(units)]}
-    _score(resolved, run, resolved.method, dict.fromkeys(REFERENCES, pictures), inputs, Path(out), further)
-
-
-def run_reference(
-    resolved: Any, data_dir: Path, other: Path | None, out: Path, device: torch.device | str = "cpu"
-) -> None:
-    """Score real images as if they were generated, as many as of every row: floor and ceilings of the table.
-
-    Which images is in the settings' name, `<kind>-<category>`; see `references.real_pictures`. `other` is the prepared
-    data of another category, for `real_other`. The floor also holds `one_image_repeated`, the kernel distance of a
-    generator that knows one training image.
-    """
-    kind = resolved.name.removesuffix(f"-{resolved.category}")
-    inputs, settings = open_inputs(resolved, data_dir, out, device), resolved.settings.evaluation
-    found = PreparedCategory.load(other) if other else None
-    pictures = real_pictures(kind, inputs[0], found, settings.images, settings.reference_frames)
-    further = {"n_available": min(map(len, pictures.values())), "other_category": found.category if found else None}
-    _score(resolved, f"{kind}-{resolved.category}", kind, pictures, inputs, Path(out), further)

@@ -18,7 +18,7 @@ from holofusion.data.views import PreparedCategory
 from holofusion.methods.guides import DenoiserGuide, Guide
 from holofusion.methods.poses import CameraPool
 from holofusion.methods.scenes import Views, render_field
-from holofusion.rendering.grids import sample_grid, voxel_centres
+from holofusion.rendering.grids import ColourField, voxel_centres
 from holofusion.rendering.volume import render_rays
 from holofusion.seeds import generator_for
 from holofusion.training.batches import ViewBatch
@@ -27,23 +27,16 @@ POSES = 512  # training cameras that scenes are distilled from
 BLOB_DENSITY, BLOB_RADIUS = 5.0, 0.5  # the first shape, before the softplus; radius as a share of the extent
 
 
-class ColourField:
-    """A grid (1, 4, n, n, n) of density before the softplus and colour before the sigmoid, plus the blob at the start."""
-
-    def __init__(self, grid: Tensor, settings) -> None:
-        self.grid, self.extent, self.scale = grid, settings.volume.extent, settings.volume.density_scale
-
-    def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        raw = sample_grid(self.grid, points, self.extent)
-        return self.scale * F.softplus(raw[..., 0]), torch.sigmoid(raw[..., 1:])
-
-
 def first_grid(settings, generator: torch.Generator) -> Tensor:
     """A blob of density with random, smooth colours."""
     n, extent = settings.sds.resolution, settings.volume.extent
     distance = voxel_centres(n, extent).norm(dim=1).reshape(n, n, n) / (BLOB_RADIUS * extent)
     colours = F.interpolate(torch.randn((1, 3, 4, 4, 4), generator=generator), size=(n, n, n), mode="trilinear")
     return torch.cat([(BLOB_DENSITY * (1 - distance))[None, None] - 3, colours], 1)
+
+
+def colour_field(grid: Tensor, settings) -> ColourField:
+    return ColourField(grid, settings.volume.extent, settings.volume.density_scale)
 
 
 def distil_score(guide: Guide, cameras: Cameras, settings, seed: int) -> Tensor:
@@ -57,7 +50,7 @@ def distil_score(guide: Guide, cameras: Cameras, settings, seed: int) -> Tensor:
             group["lr"] = section.grid_rate * min(1.0, 2.0 * (1 - step / section.scene_steps))
         generator = generator_for("score distillation", seed, step)
         camera = cameras[torch.randint(len(cameras), (section.views,), generator=generator)]
-        rendered = render_rays(ColourField(grid, settings), *camera.rays(size), settings.volume.extent,
+        rendered = render_rays(colour_field(grid, settings), *camera.rays(size), settings.volume.extent,
                                section.coarse_samples, section.importance_samples, generator)  # fmt: skip
         loss = guide.error(rendered.image(size), camera, generator)
         loss = loss + section.smoothness * roughness(grid)
@@ -76,7 +69,7 @@ class ColourScene:
     """One grid of density and colour."""
 
     def __init__(self, grid: Tensor, settings) -> None:
-        self.field, self.settings = ColourField(grid, settings), settings
+        self.field, self.settings = colour_field(grid, settings), settings
 
     def render(self, cameras: Cameras, size: int) -> Views:
         return render_field(self.field, cameras, size, self.settings, self.settings.sds)

@@ -36,6 +36,17 @@ class DenseField:
         return self.decoder(sample_grid(self.grid, points, self.extent))
 
 
+class ColourField:
+    """A grid (1, 4, n, n, n) of density before the softplus and colour before the sigmoid. density_scale: per world unit."""
+
+    def __init__(self, grid: Tensor, extent: float, density_scale: float) -> None:
+        self.grid, self.extent, self.scale = grid, extent, density_scale
+
+    def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        raw = sample_grid(self.grid, points, self.extent)
+        return self.scale * F.softplus(raw[..., 0]), torch.sigmoid(raw[..., 1:])
+
+
 def lookup_nearest(volume: Tensor, points: Tensor, extent: float) -> Tensor:
     """Value of volume (n, n, n) in the voxel that holds each point (..., 3); points outside take the nearest voxel."""
     size = volume.shape[0]

@@ -51,7 +51,7 @@ class FakeData:
 @pytest.fixture
 def data(monkeypatch: pytest.MonkeyPatch) -> FakeData:
     fake = FakeData()
-    monkeypatch.setattr("holofusion.evaluation.fidelity.PreparedCategory", SimpleNamespace(load=lambda folder: fake))
+    monkeypatch.setattr("holofusion.evaluation.score.PreparedCategory", SimpleNamespace(load=lambda folder: fake))
     return fake
 
 
@@ -63,12 +63,10 @@ def resolved() -> SimpleNamespace:
         inception_weights=None,
         kernel_subset_size=100,
         kernel_subsets=5,
-        bootstrap=50,
         reference_frames=4,
     )
-    return SimpleNamespace(
-        method="holofusion", category="disc", seed=0, hash="abc", settings=SimpleNamespace(evaluation=evaluation)
-    )
+    settings = SimpleNamespace(evaluation=evaluation, intervals=SimpleNamespace(replicates=50))
+    return SimpleNamespace(method="holofusion", category="disc", seed=0, hash="abc", settings=settings)
 
 
 def _write_views(folder: Path, scenes: dict[int, list[np.ndarray]], run: str = "holofusion-disc-s0") -> Path:

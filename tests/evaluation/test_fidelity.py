@@ -13,7 +13,8 @@ import torch
 from PIL import Image, ImageFilter
 
 from holofusion.evaluation import features
-from holofusion.evaluation.fidelity import frechet_distance, kernel_distance, run_evaluate, run_reference
+from holofusion.evaluation.fidelity import frechet_distance, kernel_distance
+from holofusion.evaluation.score import run_evaluate, run_reference
 from holofusion.files import UserError
 
 

@@ -160,18 +160,10 @@ def test_a_finished_run_stays_finished(project: Path, snakemake: Snakemake) -> N
         (
             "evaluation.inception_weights",
             "file",
-            {
-                "reference": 4,
-                "geometry_floor": 1,
-                "evaluate_run": 10,
-                "consistency": 10,
-                "geometry": 10,
-                "curve": 6,
-                "report": 1,
-            },
+            {"reference": 4, "evaluate_run": 10, "curve": 6, "report": 1},
         ),
-        ("consistency.rays", 91, {"consistency": 10, "report": 1}),
-        ("mesh.points", 91, {"mesh": 10, "geometry": 10, "geometry_floor": 1, "report": 1}),
+        ("consistency.learning_rate", 0.91, {"consistency": 10, "report": 1}),
+        ("mesh.level", 9.1, {"mesh": 10, "geometry": 10, "report": 1}),
         (
             "pigan.learning_rate",
             0.91,

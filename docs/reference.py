@@ -1,0 +1,92 @@
+"""Take a finished run of `make report` over as the repository's reference result: make reference.
+
+    python docs/reference.py RESULTS
+
+Copies the tables and small pictures of RESULTS to docs/, and rewrites README's tables, which stand between the marks
+`<!-- NAME -->` and `<!-- end -->`, from the copies. A test compares README with the copies.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from holofusion.report.paper import label_of
+
+DOCS = Path(__file__).resolve().parent
+COLUMNS = (
+    # title, metric and factor; with its interval, or alone
+    ("kernel distance × 1000", "kd_efficientnet_lite2", 1000, 0, True),
+    ("Fréchet distance", "fd_efficientnet_lite2", 1, 0, False),
+    ("coverage", "coverage", 1, 2, False),
+    ("views: gap, dB", "consistency_gap", 1, 1, True),
+    ("views: PSNR, dB", "consistency_psnr", 1, 1, False),
+    ("shape: matching distance × 1000", "chamfer_mmd", 1000, 0, False),
+    ("floaters", "floaters", 1, 3, False),
+    ("images", "n_generated", 1, 0, False),
+)
+
+
+def text(value: str, factor: float, digits: int) -> str:
+    return f"{float(value) * factor:.{digits}f}" if value else "–"
+
+
+def scores(docs: Path = DOCS) -> str:
+    """README's table of scores, from mini-metrics.csv."""
+    with open(docs / "mini-metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = {(row["method"], row["metric"]): row for row in rows}
+    lines = ["| row | " + " | ".join(column[0] for column in COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    for method in dict.fromkeys(row["method"] for row in rows):
+        cells = []
+        for _, metric, factor, digits, interval in COLUMNS:
+            name = "kd_efficientnet_lite2" if metric == "n_generated" else metric
+            row = found.get((method, name))
+            value = row["n_generated" if metric == "n_generated" else "value"] if row else ""
+            cell = text(value, factor, digits)
+            if interval and row and row["low"]:
+                cell += f" [{text(row['low'], factor, digits)}, {text(row['high'], factor, digits)}]"
+            cells.append(cell)
+        lines.append(f"| {label_of(method)} | {' | '.join(cells)} |".replace("*", r"\*"))
+    return "\n".join(lines)
+
+
+def claims(docs: Path = DOCS) -> str:
+    """README's list of claims, from mini-claims.csv."""
+    with open(docs / "mini-claims.csv", newline="") as file:
+        verdicts = {row["text"]: row["verdict"] for row in csv.DictReader(file)}
+    return "\n".join(
+        ["| claim of the papers | on this run |", "|---|---|", *(f"| {t} | {v} |" for t, v in verdicts.items())]
+    )
+
+
+def filled(readme: str, docs: Path = DOCS) -> str:
+    """README's text with its tables made again."""
+    for name, content in (("scores", scores(docs)), ("claims", claims(docs))):
+        block = f"<!-- {name} -->\n{content}\n<!-- end -->"
+        readme, count = re.subn(
+            rf"<!-- {name} -->\n.*?<!-- end -->", lambda _, block=block: block, readme, flags=re.DOTALL
+        )
+        assert count == 1, f"README.md: expected <!-- {name} --> ... <!-- end --> once"
+    return readme
+
+
+def main(results: Path) -> None:
+    for name in ("metrics", "claims", "curves"):
+        shutil.copy(results / "tables" / f"{name}.csv", DOCS / f"mini-{name}.csv")
+    for name, width in (("samples-hydrant-s0", 900), ("curves-hydrant-s0", 1100), ("consistency-hydrant", 900)):
+        picture = Image.open(results / "figures" / f"{name}.png").convert("RGB")
+        picture.thumbnail((width, 4000), Image.Resampling.LANCZOS)
+        short = name.split("-")[0]
+        picture.save(DOCS / (f"{short}.jpg" if short == "samples" else f"{short}.png"), quality=85, optimize=True)
+    readme = DOCS.parent / "README.md"
+    readme.write_text(filled(readme.read_text()))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
