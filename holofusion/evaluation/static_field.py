@@ -25,7 +25,11 @@ EMPTY = 1.0  # density per world unit below which the last stage skips space
 ON_OBJECT = 0.75  # share of the rays that meet the object or its surroundings
 SURROUNDINGS = 32  # the image side divided by this, around the object's pixels
 LAST_RATE = 0.1  # of the learning rate, reached at the end
-SMOOTHNESS, BEND, EVERY = 5e-9, 0.3, 4  # pull between neighbours, difference at which it levels off, steps between pulls
+SMOOTHNESS, BEND, EVERY = (
+    5e-9,
+    0.3,
+    4,
+)  # pull between neighbours, difference at which it levels off, steps between pulls
 SCAN = 48  # points per ray that look for occupied space
 RAYS_AT_ONCE = 8192
 
@@ -57,7 +61,9 @@ class StaticField(ColourField):
         )
 
     @torch.no_grad()
-    def _occupied_stretch(self, origins: Tensor, directions: Tensor, near: Tensor, far: Tensor) -> tuple[Tensor, Tensor]:
+    def _occupied_stretch(
+        self, origins: Tensor, directions: Tensor, near: Tensor, far: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Distances (N,) from the first to the last occupied point, half a step more at either end; equal for none."""
         step = (far - near) / SCAN
         at = near[:, None] + step[:, None] * (torch.arange(SCAN, device=near.device) + 0.5)

@@ -7,6 +7,7 @@ its readers expect. GLB holds them linear in COLOR_0, as glTF demands, with an u
 from __future__ import annotations
 
 import json
+import math
 import struct
 from pathlib import Path
 
@@ -24,26 +25,33 @@ from holofusion.methods.sampling import scene_name
 from holofusion.methods.scenes import load_scene
 
 POINTS_AT_ONCE = 65536
+LEVELS = 24  # tried by silhouette_level
 
 
 @torch.no_grad()
-def extract(scene, resolution: int, level: float, extent: float, device: torch.device | str = "cpu") -> trimesh.Trimesh:
+def extract(
+    scene, resolution: int, level: float | None, extent: float, device: torch.device | str = "cpu"
+) -> trimesh.Trimesh:
     """The surface of a scene that lies on `device`, with vertex colours; a mesh without faces where there is none.
 
     Density is sampled at resolution^3 points from face to face of the cube [-extent, extent]^3; the surface is where it
-    equals `level` (per world unit), closed where the cube cuts it. A scene without density gives its own mesh.
+    equals `level` (per world unit; None: `silhouette_level`), closed where the cube cuts it. A scene without density
+    gives its own mesh. `metadata` of the result holds the level.
     """
     if scene.density(torch.zeros((1, 3), device=device)) is None:
         vertices, faces = scene.mesh()
-        faces = faces.cpu().numpy()
+        faces, level = faces.cpu().numpy(), None
     else:
-        vertices, faces = surface_of(density_grid(scene, resolution, extent, device), level, extent)
+        density = density_grid(scene, resolution, extent, device)
+        level = silhouette_level(density, extent) if level is None else level
+        vertices, faces = surface_of(density, level, extent)
         vertices = torch.from_numpy(vertices).to(device)
     if not len(faces):
-        return trimesh.Trimesh(process=False)
+        return trimesh.Trimesh(process=False, metadata={"level": level})
     colours = torch.cat([scene.colour(part) for part in vertices.split(POINTS_AT_ONCE)])
     colours = (colours.float().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-    return trimesh.Trimesh(vertices.cpu().numpy(), faces, vertex_colors=colours, process=False)
+    made = {"vertex_colors": colours, "process": False, "metadata": {"level": level}}
+    return trimesh.Trimesh(vertices.cpu().numpy(), faces, **made)
 
 
 def density_grid(scene, resolution: int, extent: float, device: torch.device | str) -> np.ndarray:
@@ -53,6 +61,23 @@ def density_grid(scene, resolution: int, extent: float, device: torch.device | s
     points = torch.stack([x, y, z], -1).reshape(-1, 3)
     parts = [scene.density(part.to(device)).float().cpu() for part in points.split(POINTS_AT_ONCE)]
     return torch.cat(parts).reshape(x.shape).numpy()
+
+
+def silhouette_level(density: np.ndarray, extent: float) -> float:
+    """The level whose surface looks like the render: it covers, along the three axes, the rays that lose half their light.
+
+    No one level suits all scenes: some are fog that is opaque by its depth, others are hard. Tried are levels at which
+    light is halved on the way through the cube, through one cell, and between; the best by intersection over union
+    is taken. Where no ray loses half its light it is the highest density, which no surface encloses.
+    """
+    cell = 2 * extent / (len(density) - 1)
+    opaque = np.stack([density.sum(axis) * cell > math.log(2) for axis in range(3)])
+    if not opaque.any():
+        return float(density.max())
+    highest = np.stack([density.max(axis) for axis in range(3)])
+    levels = np.geomspace(math.log(2) / (2 * extent), math.log(2) / cell, LEVELS)
+    agreement = [(opaque & (highest > level)).sum() / (opaque | (highest > level)).sum() for level in levels]
+    return float(levels[np.argmax(agreement)])
 
 
 def surface_of(density: np.ndarray, level: float, extent: float) -> tuple[np.ndarray, np.ndarray]:
@@ -146,7 +171,7 @@ def run_mesh(resolved, samples: Path, out: Path, device: torch.device) -> None:
                 (temporary / f"{scene_name(facts['seed'])}.glb").write_bytes(glb(mesh))
             components, floaters = pieces(mesh)
             entries.append({
-                "seed": facts["seed"], "vertices": len(mesh.vertices), "faces": len(mesh.faces),
+                "seed": facts["seed"], "vertices": len(mesh.vertices), "faces": len(mesh.faces), "level": mesh.metadata["level"],
                 "components": components, "floaters": floaters, "watertight": bool(mesh.is_watertight),
             })  # fmt: skip
             progress.advance()

@@ -13,13 +13,16 @@ from safetensors.torch import load_file
 
 from holofusion.config import load_params, load_step, write_resolved
 from holofusion.data.views import PreparedCategory
+from holofusion.evaluation.consistency import run_consistency
 from holofusion.evaluation.curve import run_curve
-from holofusion.evaluation.fidelity import run_evaluate, run_floor
-from holofusion.export.mesh import extract
+from holofusion.evaluation.geometry import run_geometry
+from holofusion.evaluation.score import run_evaluate, run_reference
+from holofusion.export.mesh import extract, run_mesh
 from holofusion.files import read_json
 from holofusion.methods import registry
+from holofusion.methods.pictures import run_render
 from holofusion.methods.registry import ENTRIES, Entry
-from holofusion.methods.sampling import run_render, run_sample
+from holofusion.methods.sampling import run_sample
 from holofusion.methods.scenes import load_scene
 from holofusion.report.page import run_report
 from holofusion.training import runs
@@ -126,12 +129,15 @@ def test_a_toy_method_reaches_the_table_with_one_class_and_one_line(results, tmp
     run_render(
         load_step(out / f"config/render/{run}.yaml"), data, out / f"samples/{run}/0", out / f"views/{run}/0", CPU
     )
-    run_floor(
-        load_step(out / "config/evaluate/real_floor-hydrant.yaml"), data, out / "metrics/real_floor-hydrant.json", CPU
-    )
+    floor = load_step(out / "config/evaluate/real_floor-hydrant.yaml")
+    run_reference(floor, data, None, out / "metrics/real_floor-hydrant.json", CPU)
     run_evaluate(
         load_step(out / f"config/evaluate/{run}.yaml"), data, out / f"views/{run}", out / f"metrics/{run}.json", CPU
     )
+    further = [load_step(out / f"config/{step}/{run}.yaml") for step in ("consistency", "mesh", "geometry")]
+    run_consistency(further[0], data, out / f"views/{run}", out / f"metrics/consistency-{run}.json", CPU)
+    run_mesh(further[1], out / f"samples/{run}/0", out / f"meshes/{run}/0", CPU)
+    run_geometry(further[2], data, out / f"meshes/{run}", None, out / f"metrics/geometry-{run}.json")
     model, curve = out / f"runs/{run}", out / f"metrics/curve-{run}.json"
     run_curve(load_step(out / f"config/curve/{run}.yaml"), data, model, curve, CPU)
     points, scored = read_json(curve)["points"], read_json(out / f"metrics/{run}.json")["entries"]
@@ -143,5 +149,7 @@ def test_a_toy_method_reaches_the_table_with_one_class_and_one_line(results, tmp
     assert points[0]["value"] != points[-1]["value"]
     run_report(load_step(out / "config/report/report.yaml"), out, out / "report.html")
     with open(out / "tables/metrics.csv", newline="") as file:
-        assert "toy" in {row["method"] for row in csv.DictReader(file)}
-    assert "toy" in (out / "report.html").read_text()
+        metrics = {row["metric"] for row in csv.DictReader(file) if row["method"] == "toy"}
+    assert {"kd_efficientnet_lite0", "coverage", "consistency_psnr", "depth_spread", "floaters"} <= metrics
+    page = (out / "report.html").read_text()
+    assert "toy-hydrant-s0" in page and "Not on this page" in page  # the other real rows were not made

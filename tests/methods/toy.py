@@ -9,23 +9,26 @@ from holofusion.methods.scenes import Views
 
 
 class Ball:
-    def __init__(self, colour, settings):
-        self.colour, self.settings = colour, settings
+    def __init__(self, paint, settings):
+        self.paint, self.settings = paint, settings
 
     def render(self, cameras, size):
         row = torch.linspace(-1, 1, size)
         alpha = (row[:, None] ** 2 + row[None] ** 2 < 0.5).float().expand(len(cameras), 1, -1, -1)
-        return Views(1 - alpha * (1 - self.colour.reshape(1, 3, 1, 1)), alpha, alpha)
+        return Views(1 - alpha * (1 - self.paint.reshape(1, 3, 1, 1)), alpha, alpha)
 
     def density(self, points):
-        return (points.norm(dim=1) < 0.5).float()
+        return 100 * (points.norm(dim=1) < 0.5).float()
+
+    def colour(self, points):
+        return self.paint.expand(len(points), 3)
 
     def tensors(self):
-        return {"colour": self.colour.detach()}
+        return {"paint": self.paint.detach()}
 
     @classmethod
     def from_tensors(cls, tensors, settings):
-        return cls(tensors["colour"], settings)
+        return cls(tensors["paint"], settings)
 
 
 class Toy(nn.Module):
