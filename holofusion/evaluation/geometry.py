@@ -45,7 +45,7 @@ def run_geometry(resolved: Any, data_folder: Path, meshes: Path, dataset: Path |
     if dataset is not None and found:
         split = read_json(Path(data_folder) / "split.json")
         names = evenly(split["train"] + split["held_out"], len(found))
-        count = resolved.settings.mesh.points
+        count = resolved.settings.geometry.points
         generated = [surface_points(mesh, count, run, seed) for seed, mesh in found.items()]
         entries += shape_entries(resolved, generated, true_points(resolved, data_folder, dataset, names))
     _write(resolved, resolved.method, run, len(scenes), entries, out)
@@ -59,7 +59,7 @@ def run_geometry_floor(resolved: Any, data_folder: Path, dataset: Path, out: Pat
     split = read_json(Path(data_folder) / "split.json")
     names = evenly(split["train"], len(split["held_out"]))
     shapes = true_meshes(resolved, data_folder, dataset, split["held_out"])
-    count = resolved.settings.mesh.points
+    count = resolved.settings.geometry.points
     generated = [surface_points(mesh, count, name) for name, mesh in shapes.items()]
     entries = surface_entries(resolved, list(shapes.values()))
     entries += shape_entries(resolved, generated, true_points(resolved, data_folder, dataset, names))
@@ -132,7 +132,7 @@ def surface_entries(resolved: Any, meshes: list[trimesh.Trimesh]) -> list[dict[s
 
 
 def _draws(resolved: Any, units: int) -> np.ndarray | None:
-    return redraw(units, resolved.settings.evaluation.bootstrap, "scenes", resolved.seed)
+    return redraw(units, resolved.settings.intervals.replicates, "scenes", resolved.seed)
 
 
 def read_scenes(folder: Path, run: str) -> dict[int, tuple[dict[str, Any], Path]]:
@@ -182,7 +182,7 @@ def true_meshes(resolved: Any, data_folder: Path, dataset: Path, names: list[str
 def true_points(resolved: Any, data_folder: Path, dataset: Path, names: list[str]) -> list[np.ndarray]:
     """Points on the true surfaces of the named sequences."""
     meshes = true_meshes(resolved, data_folder, dataset, names)
-    return [surface_points(mesh, resolved.settings.mesh.points, name) for name, mesh in meshes.items()]
+    return [surface_points(mesh, resolved.settings.geometry.points, name) for name, mesh in meshes.items()]
 
 
 def _write(resolved: Any, method: str, run: str, n_scenes: int, entries: list[dict[str, Any]], out: Path) -> None:

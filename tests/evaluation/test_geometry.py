@@ -115,7 +115,7 @@ def folders(tmp_path: Path) -> Path:
 
 
 def step(points: int = POINTS) -> SimpleNamespace:
-    settings = SimpleNamespace(mesh=SimpleNamespace(points=points), evaluation=SimpleNamespace(bootstrap=40))
+    settings = SimpleNamespace(geometry=SimpleNamespace(points=points), intervals=SimpleNamespace(replicates=40))
     return SimpleNamespace(method="sds", category="hydrant", seed=0, hash="abc", settings=settings)
 
 

@@ -208,7 +208,7 @@ def samples(tmp_path) -> Path:
 
 
 def resolved_step() -> SimpleNamespace:
-    mesh = SimpleNamespace(resolution=RESOLUTION, level=LEVEL, points=64)
+    mesh = SimpleNamespace(resolution=RESOLUTION, level=LEVEL)
     return SimpleNamespace(
         method="sds", category="hydrant", seed=0, hash="abc", settings=SimpleNamespace(mesh=mesh)
     )  # fmt: skip
