@@ -15,7 +15,7 @@ import numpy as np
 from holofusion.evaluation.bootstrap import interval
 
 HOLDS, FAILS, UNDECIDED, UNTESTED = "holds", "fails", "undecided", "not tested"
-KERNEL, GAP, SHARPNESS, FLOATERS = "kernel", "consistency_gap", "sharpness", "floaters"
+KERNEL, AGREEMENT, SHARPNESS, FLOATERS = "kernel", "consistency_psnr", "sharpness", "floaters"
 TIE = 0.1  # differences below this share of HoloFusion's own value count as a tie
 CONSISTENT = ("holodiffusion", "holofusion_sds", "eg3d", "get3d", "stable_dreamfusion", "sds")
 
@@ -54,11 +54,11 @@ CLAIMS = (
     Claim("sharper", "Super-resolving each view on its own brings it nearer to real images.",
           (above(KERNEL, "holodiffusion", "holodiffusion_star"),)),
     Claim("loses_consistency", "Super-resolving each view on its own loses consistency between views.",
-          (above(GAP, "holodiffusion_star", "holodiffusion"),)),
+          (above(AGREEMENT, "holodiffusion", "holodiffusion_star"),)),
     Claim("keeps_gain", "Distillation keeps more than half of what super-resolution gained.",
           (Sum(KERNEL, {"holodiffusion": 0.5, "holodiffusion_star": 0.5, "holofusion": -1.0}),)),
     Claim("restores_consistency", "Distillation restores consistency between views.",
-          (above(GAP, "holodiffusion_star", "holofusion"),)),
+          (above(AGREEMENT, "holofusion", "holodiffusion_star"),)),
     Claim("sds_worse", "Distilling by score instead of patch-remix ends farther from real images.",
           (above(KERNEL, "holofusion_sds", "holofusion"),)),
     Claim("sds_smoother", "Distilling by score instead of patch-remix gives smoother texture.",
@@ -69,12 +69,12 @@ CLAIMS = (
     Claim("mse_floaters", "Plain squared error leaves more floaters.",
           (above(FLOATERS, "holofusion_mse", "holofusion"),)),
     Claim("mse_inconsistent", "Plain squared error leaves views that agree less.",
-          (above(GAP, "holofusion_mse", "holofusion"),)),
+          (above(AGREEMENT, "holofusion", "holofusion_mse"),)),
     Claim("gans_behind", "Tri-plane and mesh GANs stay behind HoloFusion on small sets of unaligned objects.",
           (above(KERNEL, "eg3d", "holofusion"), above(KERNEL, "get3d", "holofusion"))),
     Claim("pigan_near", "pi-GAN comes nearer to real images than tri-plane and mesh GANs.",
           (above(KERNEL, "eg3d", "pigan"), above(KERNEL, "get3d", "pigan"))),
-    Claim("pigan_identity", "pi-GAN changes the object with the view.", (above(GAP, "pigan", "holofusion"),)),
+    Claim("pigan_identity", "pi-GAN changes the object with the view.", (above(AGREEMENT, "holofusion", "pigan"),)),
 )  # fmt: skip
 
 

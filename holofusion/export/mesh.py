@@ -18,14 +18,17 @@ from scipy.ndimage import binary_fill_holes
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import marching_cubes
+from torch import Tensor
 
 from holofusion.files import UserError, replacing, write_json
 from holofusion.logs import Progress
 from holofusion.methods.sampling import scene_name
 from holofusion.methods.scenes import load_scene
+from holofusion.rendering.volume import absorption_weights
 
 POINTS_AT_ONCE = 65536
 LEVELS = 24  # tried by silhouette_level
+REACH, MARCH = 0.1, 16  # how deep colours are looked for, share of the extent, and in how many steps
 
 
 @torch.no_grad()
@@ -39,19 +42,37 @@ def extract(
     gives its own mesh. `metadata` of the result holds the level.
     """
     if scene.density(torch.zeros((1, 3), device=device)) is None:
-        vertices, faces = scene.mesh()
-        faces, level = faces.cpu().numpy(), None
+        vertices, faces = (part.cpu().numpy() for part in scene.mesh())
+        level = None
     else:
         density = density_grid(scene, resolution, extent, device)
         level = silhouette_level(density, extent) if level is None else level
         vertices, faces = surface_of(density, level, extent)
-        vertices = torch.from_numpy(vertices).to(device)
-    if not len(faces):
-        return trimesh.Trimesh(process=False, metadata={"level": level})
-    colours = torch.cat([scene.colour(part) for part in vertices.split(POINTS_AT_ONCE)])
-    colours = (colours.float().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-    made = {"vertex_colors": colours, "process": False, "metadata": {"level": level}}
-    return trimesh.Trimesh(vertices.cpu().numpy(), faces, **made)
+    mesh = trimesh.Trimesh(vertices, faces, process=False, metadata={"level": level})
+    if len(faces):
+        colours = surface_colours(scene, mesh, REACH * extent if level else 0.0, device)
+        mesh.visual.vertex_colors = (colours.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    return mesh
+
+
+def surface_colours(scene, mesh: trimesh.Trimesh, reach: float, device: torch.device | str) -> Tensor:
+    """Colours (M, 3) of the vertices as seen from straight in front: absorbed from `reach` before to `reach` behind them.
+
+    With reach 0, the colours at the vertices. In fog these are the colours of its rim, which hardly shows.
+    """
+    if not reach:
+        vertices = torch.tensor(mesh.vertices, dtype=torch.float32, device=device)
+        return torch.cat([scene.colour(part) for part in vertices.split(POINTS_AT_ONCE)]).float().cpu()
+    depths = ((torch.arange(MARCH) + 0.5) / MARCH * 2 - 1) * reach
+    found = []
+    frame = torch.tensor(np.stack([mesh.vertices, mesh.vertex_normals], 1), dtype=torch.float32)
+    for vertices, normals in (part.unbind(1) for part in frame.split(POINTS_AT_ONCE // MARCH)):
+        points = (vertices[:, None] - depths[:, None] * normals[:, None]).flatten(0, 1).to(device)
+        opacity = 1 - torch.exp(-scene.density(points).float().reshape(-1, MARCH) * 2 * reach / MARCH)
+        weights = absorption_weights(opacity) + 1e-6
+        colours = scene.colour(points).float().reshape(-1, MARCH, 3)
+        found.append(((weights[..., None] * colours).sum(1) / weights.sum(1, keepdim=True)).cpu())
+    return torch.cat(found)
 
 
 def density_grid(scene, resolution: int, extent: float, device: torch.device | str) -> np.ndarray:

@@ -20,20 +20,19 @@ Point = tuple[str, tuple[float, float | None, float | None], tuple[float, float 
 
 
 def consistency_plot(find: Find, methods: list[str], category: str, seeds: list[int], folder: Path) -> Plot | None:
-    """How far the views are from agreeing, against kernel distance: both are better towards the lower left."""
+    """How well held-out views are predicted, against kernel distance: both are better towards the upper left."""
     points = []
     for method in methods:
-        kernel, gap = (mean_over_seeds(find, method, metric, seeds) for metric in ("kernel", "consistency_gap"))
-        if kernel and gap:
-            points.append((method, _scaled(kernel, 1000), _scaled(gap, 1)))
+        kernel, psnr = (mean_over_seeds(find, method, metric, seeds) for metric in ("kernel", "consistency_psnr"))
+        if kernel and psnr:
+            points.append((method, _scaled(kernel, 1000), _scaled(psnr, 1)))
     if not points:
         return None
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 4.0), layout="constrained")
         axis = figure.subplots()
         axis.set_xlabel("kernel distance × 1000 to the training objects")
-        axis.set_title("Gap to a consistent scene, dB: views agree below, look real at the left")
-        axis.axhline(0, color=FAINT, linewidth=0.8)
+        axis.set_title("PSNR of held-out views, dB: views agree at the top, look real at the left")
         floor = mean_over_seeds(find, FLOOR, "kernel", seeds)
         if floor:
             axis.axvline(floor.value * 1000, color=SECOND, linewidth=1, linestyle=(0, (4, 3)))

@@ -17,7 +17,7 @@ from holofusion.evaluation.warp import depth_warp
 from holofusion.files import UserError
 
 SIZE, VIEWS, RADIUS = 40, 16, 0.6
-SETTINGS = SimpleNamespace(steps=150, rays=512, resolution=32, samples=16, learning_rate=0.3)
+SETTINGS = SimpleNamespace(steps=80, rays=256, resolution=24, samples=12, learning_rate=0.3)
 CPU = torch.device("cpu")
 
 

@@ -58,7 +58,7 @@ def assert_is_the_ball(mesh: trimesh.Trimesh, cells: float) -> None:
     assert np.abs(np.linalg.norm(offsets, axis=1) - RADIUS).max() < cells * CELL
     assert mesh.is_watertight and mesh.is_winding_consistent and mesh.euler_number == 2
     assert ((mesh.triangles_center - CENTRE.numpy()) * mesh.face_normals).sum(1).min() > 0
-    np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3] / 255, (mesh.vertices + 1) / 2, atol=0.5 / 255 + 1e-6)
+    np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3] / 255, (mesh.vertices + 1) / 2, atol=0.02)
 
 
 def test_a_ball_has_its_size_place_colours_and_outward_faces():
@@ -77,6 +77,32 @@ def test_the_surface_is_where_density_equals_the_level():
     for level in (2.0, 6.0):
         mesh = extract(Analytic(lambda points: 10 * (1 - points.norm(dim=-1))), RESOLUTION, level, 1.0)
         np.testing.assert_allclose(np.linalg.norm(mesh.vertices, axis=1), 1 - level / 10, atol=0.05 * CELL)
+
+
+def test_the_level_is_found_where_silhouettes_agree_with_opacity():
+    # light is halved on the way through a ball of fog only where the ray is 2 * half long
+    fog, hard, half = 3.0, 1000.0, math.log(2) / 3 / 2
+    thin = extract(Analytic(lambda points: fog * (points.norm(dim=-1) < 0.6)), 64, None, 1.0)
+    assert thin.metadata["level"] < fog and thin.volume == pytest.approx(4 / 3 * math.pi * 0.6**3, rel=0.05)
+    dense = extract(Analytic(lambda points: hard * (points.norm(dim=-1) < 0.6)), 64, None, 1.0)
+    assert dense.volume == pytest.approx(thin.volume, rel=0.1)
+    rim = extract(Analytic(lambda points: hard * (points.norm(dim=-1) < 0.4) + 0.3 * (points.norm(dim=-1) < 0.9)),
+                  64, None, 1.0)  # fmt: skip
+    assert np.linalg.norm(rim.vertices, axis=1).max() < 0.43  # the veil around it is seen through
+    veil = extract(Analytic(lambda points: fog * (points.norm(dim=-1) < 0.9 * half)), 64, None, 1.0)
+    assert len(veil.faces) == 0
+
+
+def test_colours_are_those_that_show_through_the_rim():
+    def skin(points):
+        white = (points - CENTRE).norm(dim=-1) > 0.48
+        return torch.stack([torch.ones(len(points)), white.float(), white.float()], 1)
+
+    mesh = extract(Analytic(ball, skin), RESOLUTION, LEVEL, 1.0)
+    # density 8 at 0.1 before the surface, 12 behind; 9.2 on average in the 0.12 of white, 10 altogether in 0.2
+    white, both = 1 - math.exp(-9.2 * 0.12), 1 - math.exp(-10 * 0.2)
+    assert (mesh.visual.vertex_colors[:, 0] == 255).all()
+    np.testing.assert_allclose(mesh.visual.vertex_colors[:, 1] / 255, white / both, atol=0.03)
 
 
 def test_two_balls_are_two_pieces_and_the_smaller_one_floats():
@@ -132,7 +158,7 @@ def test_every_scene_on_a_grid_gives_the_ball_and_its_colours():
         mesh = extract(scene, RESOLUTION, LEVEL, 1.0)
         radii = np.linalg.norm(mesh.vertices - CENTRE.numpy(), axis=1)
         assert np.abs(radii - RADIUS).max() < CELL / 2 and mesh.is_watertight and mesh.volume > 0.5
-        np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3] / 255, (mesh.vertices + 1) / 2, atol=0.01)
+        np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3] / 255, (mesh.vertices + 1) / 2, atol=0.02)
 
 
 def test_the_mesh_covers_what_the_render_shows():
@@ -153,7 +179,7 @@ def test_colour_that_depends_on_the_view_is_taken_from_straight_in_front():
 
     mesh = extract(PiGanScene(siren, None, None, settings()), 32, LEVEL, 1.0)
     outwards = (mesh.vertices - CENTRE.numpy()) / RADIUS
-    np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3] / 255, (1 - outwards) / 2, atol=0.01)
+    np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3] / 255, (1 - outwards) / 2, atol=0.02)
 
 
 def test_colours_of_eg3d_are_the_first_three_channels():
@@ -224,11 +250,12 @@ def test_a_shard_is_written_twice_with_the_same_bytes(samples, tmp_path):
     head = {"run": "sds-hydrant-s0", "config_hash": "abc", "level": LEVEL, "resolution": RESOLUTION}
     assert {key: value for key, value in listing.items() if key != "scenes"} == head
     whole, empty = listing["scenes"]
-    assert empty == {"seed": 4, "vertices": 0, "faces": 0, "components": 0, "floaters": 0, "watertight": False}
+    nothing = {"vertices": 0, "faces": 0, "level": LEVEL, "components": 0, "floaters": 0, "watertight": False}
+    assert empty == {"seed": 4, **nothing}
     assert (whole["seed"], whole["components"], whole["floaters"], whole["watertight"]) == (3, 1, 0, True)
     mesh = trimesh.load_mesh(tmp_path / "first/000003.ply", process=False)
     assert (len(mesh.vertices), len(mesh.faces)) == (whole["vertices"], whole["faces"]) and mesh.volume > 0.5
-    np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3] / 255, (mesh.vertices + 1) / 2, atol=0.01)
+    np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3] / 255, (mesh.vertices + 1) / 2, atol=0.02)
 
 
 def test_a_folder_without_scenes_is_named(tmp_path):
