@@ -264,7 +264,7 @@ class Consistency(Section):
     steps: Count = Field(description="optimisation steps per scene")
     rays: Count = Field(description="rays per step")
     resolution: int = Field(description="voxels per side of the field at the end", ge=8)
-    samples: Count = Field(description="evenly spaced points per ray")
+    samples: Count = Field(description="points per ray, on the stretch that is not empty")
     learning_rate: Positive = Field(description="Adam's step size")
 
 
