@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
@@ -79,9 +80,11 @@ def _values(field: FieldInfo) -> str:
     """Type and range in words: `integer >= 1`, `mse or sds`."""
     if get_origin(field.annotation) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(field.annotation))
-    words = {int: "integer", float: "number", str: "text"}.get(field.annotation)
-    if words is None:
-        words = "text or null" if field.annotation == str | None else "list"
+    kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType] or [field.annotation]
+    words = {int: "integer", float: "number", str: "text"}.get(kinds[0], "list")
+    if get_origin(field.annotation) is list:
+        words = "list"
+    null = " or null" if NoneType in get_args(field.annotation) else ""
     signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "multiple_of": "multiple of"}
     limits = [
         f"{sign} {getattr(rule, name):g}"
@@ -89,4 +92,4 @@ def _values(field: FieldInfo) -> str:
         for name, sign in signs.items()
         if getattr(rule, name, None) is not None
     ]
-    return ", ".join([f"{words} {limits[0]}", *limits[1:]]) if limits else words
+    return (", ".join([f"{words} {limits[0]}", *limits[1:]]) if limits else words) + null

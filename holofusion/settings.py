@@ -224,7 +224,10 @@ class Mesh(Section):
     """Surfaces of finished scenes, by marching cubes."""
 
     resolution: int = Field(description="samples of the density per side of the cube", ge=8, le=512)
-    level: Positive = Field(description="density of the surface, per world unit")
+    level: float | None = Field(
+        description="density of the surface, per world unit; null: per scene, so that its outlines are the render's",
+        gt=0,
+    )
 
 
 class Geometry(Section):
