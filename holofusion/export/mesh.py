@@ -98,7 +98,8 @@ def silhouette_level(density: np.ndarray, extent: float) -> float:
     highest = np.stack([density.max(axis) for axis in range(3)])
     levels = np.geomspace(math.log(2) / (2 * extent), math.log(2) / cell, LEVELS)
     agreement = [(opaque & (highest > level)).sum() / (opaque | (highest > level)).sum() for level in levels]
-    return float(levels[np.argmax(agreement)])
+    best = np.flatnonzero(np.equal(agreement, max(agreement)))
+    return float(levels[best[len(best) // 2]])  # of equally good ones, that in the middle
 
 
 def surface_of(density: np.ndarray, level: float, extent: float) -> tuple[np.ndarray, np.ndarray]:

@@ -80,17 +80,18 @@ def test_the_surface_is_where_density_equals_the_level():
 
 
 def test_the_level_is_found_where_silhouettes_agree_with_opacity():
-    # light is halved on the way through a ball of fog only where the ray is 2 * half long
-    fog, hard, half = 3.0, 1000.0, math.log(2) / 3 / 2
-    thin = extract(Analytic(lambda points: fog * (points.norm(dim=-1) < 0.6)), 64, None, 1.0)
-    assert thin.metadata["level"] < fog and thin.volume == pytest.approx(4 / 3 * math.pi * 0.6**3, rel=0.05)
-    dense = extract(Analytic(lambda points: hard * (points.norm(dim=-1) < 0.6)), 64, None, 1.0)
-    assert dense.volume == pytest.approx(thin.volume, rel=0.1)
-    rim = extract(Analytic(lambda points: hard * (points.norm(dim=-1) < 0.4) + 0.3 * (points.norm(dim=-1) < 0.9)),
-                  64, None, 1.0)  # fmt: skip
-    assert np.linalg.norm(rim.vertices, axis=1).max() < 0.43  # the veil around it is seen through
-    veil = extract(Analytic(lambda points: fog * (points.norm(dim=-1) < 0.9 * half)), 64, None, 1.0)
-    assert len(veil.faces) == 0
+    def solid(density, radius):
+        return Analytic(lambda points: density * (points.norm(dim=-1) < radius))
+
+    fog, hard = (extract(solid(density, 0.6), 64, None, 1.0) for density in (3.0, 1000.0))
+    assert fog.metadata["level"] < 3
+    assert fog.volume == pytest.approx(4 / 3 * math.pi * 0.6**3, rel=0.05)
+    assert hard.volume == pytest.approx(4 / 3 * math.pi * 0.6**3, rel=0.1)
+    # no ray is ln 2 / 3 long in here, so that none loses half its light
+    assert len(extract(solid(3.0, 0.9 * math.log(2) / 3 / 2), 64, None, 1.0).faces) == 0
+    core, veil = solid(1000.0, 0.4).density, solid(0.36, 0.9).density
+    mesh = extract(Analytic(lambda points: core(points) + veil(points)), 64, None, 1.0)
+    assert np.linalg.norm(mesh.vertices, axis=1).max() < 0.44  # the veil is seen through
 
 
 def test_colours_are_those_that_show_through_the_rim():
