@@ -16,6 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from holofusion.files import read_json
 from holofusion.report.paper import label_of
 
 DOCS = Path(__file__).resolve().parent
@@ -76,6 +77,8 @@ def filled(readme: str, docs: Path = DOCS) -> str:
 
 
 def main(results: Path) -> None:
+    if (preset := read_json(results / "preset.json")["preset"]) != "mini":
+        sys.exit(f"error: {results}: a run of the preset {preset!r}; the reference result is one of `mini`")
     for name in ("metrics", "claims", "curves"):
         shutil.copy(results / "tables" / f"{name}.csv", DOCS / f"mini-{name}.csv")
     for name, width in (("samples-hydrant-s0", 900), ("curves-hydrant-s0", 1100), ("consistency-hydrant", 900)):

@@ -78,7 +78,23 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
                 f"{params.render.consistency_scenes} is not valid; it should be at most sampling.scenes, {params.sampling.scenes}"
             ),
         )
-    if params.evaluation.other_category in params.categories:
+    pool, least = params.dataset.evaluation_cameras, 2 * params.render.consistency_views + 1
+    if pool < least:
+        yield (
+            "render.consistency_views",
+            (
+                f"{params.render.consistency_views} is not valid; of {pool} dataset.evaluation_cameras some would be taken twice"
+            ),
+        )
+    if params.dataset.source == "synthetic" and params.evaluation.reference_frames >= params.synthetic.views:
+        yield (
+            "evaluation.reference_frames",
+            (
+                f"{params.evaluation.reference_frames} is not valid; of synthetic.views, {params.synthetic.views}, some must be"
+                " left for the row of copies"
+            ),
+        )
+    if len(params.categories) == 1 and params.evaluation.other_category in params.categories:
         yield "evaluation.other_category", f"{params.evaluation.other_category!r} is one of `categories`; name another"
     for row, holds in (("external", "of its pictures"), ("stable_dreamfusion", "of a Stable Diffusion pipeline")):
         if row in params.methods and getattr(params, row).folder is None:

@@ -134,12 +134,14 @@ def geometry(
     resolved = open_step(config, "geometry", threads, log, data)
     from holofusion.evaluation.geometry import run_geometry, run_geometry_floor
 
-    if meshes is not None:
+    if resolved.method is not None:
+        if meshes is None:
+            raise UserError(f"--meshes: missing; {config} is of a run, whose surfaces are scored")
         run_geometry(resolved, data, meshes, dataset, out)
-    elif dataset is not None:
-        run_geometry_floor(resolved, data, dataset, out)
     else:
-        raise UserError("geometry: name --meshes, or --dataset, or both")
+        if meshes is not None or dataset is None:
+            raise UserError(f"--dataset: {config} is of the true surfaces; name their folder, and no --meshes")
+        run_geometry_floor(resolved, data, dataset, out)
 
 
 def report(

@@ -179,7 +179,8 @@ def resolved_steps(params: Params) -> Iterator[dict[str, Any]]:
     for category in params.categories:
         for row in real_rows(params, category):
             yield _resolve(params, "evaluate", f"{row}-{category}", None, category)
-        yield _resolve(params, "geometry", f"{FLOOR}-{category}", None, category)
+        if params.dataset.source == "synthetic":
+            yield _resolve(params, "geometry", f"{FLOOR}-{category}", None, category)
         for seed in params.seeds:
             for method in params.methods:
                 if needs_warmup(method):
@@ -205,7 +206,7 @@ def changed_keys(params: Params, default: Params) -> dict[str, dict[str, Any]]:
 
 
 def write_resolved(params: Params, results: Path | str, default: Params | None = None) -> None:
-    """Write results/config/<step>/<name>.yaml for every step, touching only files whose content changes.
+    """Write results/config/<step>/<name>.yaml for every step, touching only files whose content changes; remove others.
 
     results/config/changed.json lists the settings that differ from `default`, those of params.yaml without an overlay.
     The folder is stamped with the preset. Raises UserError if it holds results of another one; those of `smoke` mean
@@ -216,12 +217,16 @@ def write_resolved(params: Params, results: Path | str, default: Params | None =
     changed, path = changed_keys(params, default or params), results / "config" / "changed.json"
     if not path.is_file() or read_json(path) != changed:
         write_json(path, changed)
+    written = set()
     for content in resolved_steps(params):
         path = results / "config" / content["step"] / f"{content['name']}.yaml"
+        written.add(path)
         text = "# Made from params.yaml and its overlay: edit those.\n" + yaml.safe_dump(content, sort_keys=False)
         if not path.is_file() or path.read_text() != text:
             with replacing(path) as temporary:
                 temporary.write_text(text)
+    for path in set((results / "config").glob("*/*.yaml")) - written:
+        path.unlink()  # or a row that is no longer asked for would seem to be
 
 
 def _claim(results: Path, preset: str) -> None:

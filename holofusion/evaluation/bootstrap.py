@@ -18,6 +18,16 @@ from holofusion.seeds import numpy_generator_for
 
 FEWEST = 3  # units: fewer cannot be redrawn
 DIGITS = 6  # of the replicates on file
+SHARES = {
+    "precision",
+    "recall",
+    "coverage",
+    "memorised",
+    "depth_warp_seen",
+    "translucency",
+    "chamfer_coverage",
+    "floaters",
+}
 
 
 def redraw(units: int, replicates: int, *name: object) -> np.ndarray | None:
@@ -57,13 +67,20 @@ def interval(value: float, replicates: np.ndarray | None, units: int) -> tuple[f
     return float(value + low), float(value + high)
 
 
+def within(metric: str, low: float | None, high: float | None) -> tuple[float | None, float | None]:
+    """The ends of an interval, for a share not beyond 0 and 1."""
+    if low is None or metric not in SHARES:
+        return low, high
+    return max(0.0, low), min(1.0, high)
+
+
 def entry(
     metric: str, reference: str | None, value: float, replicates: np.ndarray | None, units: int, **counts: Any
 ) -> dict[str, Any]:
     """One measured number as it stands in a metrics file. Raises UserError if it is not finite."""
     if not math.isfinite(value):
         raise UserError(f"{metric}{f' against {reference}' if reference else ''}: not a finite number")
-    low, high = interval(value, replicates, units)
+    low, high = within(metric, *interval(value, replicates, units))
     kept = None if replicates is None else [float(f"{number:.{DIGITS}g}") for number in replicates]
     return {
         "metric": metric, "reference": reference, "value": float(value), "low": low, "high": high, **counts,

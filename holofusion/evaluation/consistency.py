@@ -73,15 +73,17 @@ def choose_scenes(views_dir: Path) -> list[tuple[Path, int, list[dict[str, Any]]
 
 
 def entries_of(scenes: list[dict[str, Any]], resolved: Any) -> list[dict[str, Any]]:
-    """The mean over scenes of every metric that all of them have, redrawn over scenes."""
+    """The mean of every metric over the scenes that have it, redrawn over scenes."""
     draws, found = redraw(len(scenes), resolved.settings.intervals.replicates, "scenes", resolved.seed), []
     for name in METRICS:
-        values = np.array([scene.get(name, np.nan) for scene in scenes], float)
-        if len(values) and not np.isnan(values).any():
-            replicates = replicates_of(lambda counts, values=values: float(counts @ values / counts.sum()), draws)
-            found.append(
-                entry(name, None, values.mean(), replicates, len(scenes), n_generated=sum(s["n_views"] for s in scenes))
-            )
+        known = [index for index, scene in enumerate(scenes) if name in scene]
+        values = np.array([scenes[index][name] for index in known])
+        if not known:
+            continue
+        drawn = None if draws is None else draws[:, known][draws[:, known].sum(1) > 0]
+        replicates = replicates_of(lambda counts, values=values: float(counts @ values / counts.sum()), drawn)
+        views = sum(scenes[index]["n_views"] for index in known)
+        found.append(entry(name, None, values.mean(), replicates, len(known), n_scenes=len(known), n_generated=views))
     return found
 
 

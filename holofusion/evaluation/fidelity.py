@@ -96,13 +96,17 @@ def distribution(train: ImageSet, held_out: ImageSet, generated: ImageSet, resol
     first, second = real.features.numpy(), generated.features.numpy()
     objects, scenes = draws_of(real, generated, "train", resolved)
     counts = {"n_real": len(real), "n_generated": len(generated)}
-    parts = manifold.shares(first, second)
-    values = {name: float(part.mean()) for name, part in parts.items()}
-    values["precision"], values["recall"] = manifold.precision_recall(first, second)
+    everyone = np.ones(len(real)), np.ones(len(generated))
+    units = min(real.units.max(), generated.units.max()) + 1
+    theirs = dict(zip(("precision", "recall"), manifold.precision_recall(first, second), strict=True))
     found = []
-    for name, part in parts.items():
-        side, draws = (generated.units, scenes) if name in ("precision", "density") else (real.units, objects)
-        found.append(mean_entry(name, "train", values[name], part, side, draws, **counts))
+    for name, share in manifold.shares(first, second).items():
+
+        def redrawn(left: np.ndarray, right: np.ndarray, share: manifold.Statistic = share) -> float:
+            return share(left[real.units], right[generated.units])
+
+        value = theirs.get(name, share(*everyone))
+        found.append(entry(name, "train", value, replicates_of(redrawn, objects, scenes), units, **counts))
     among = manifold.spread(second, generated.units)
     whole = manifold.spread(train.features.numpy(), train.units)(np.ones(train.units.max() + 1))
     number = generated.units.max() + 1

@@ -113,5 +113,6 @@ def run_import(resolved, data_folder: Path, out: Path) -> None:
             target = temporary / path.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(read_png(path, found.image_size)).save(target)
-        kept = {key: listing[key] for key in ("convention", "image_size", "scenes")}
-        write_json(temporary / "cameras.json", {"run": run, "config_hash": resolved.hash, **kept})
+        kept = {key: listing[key] for key in ("convention", "image_size")}
+        scenes = [{"seed": scene["seed"], "views": scene["views"]} for scene in listing["scenes"]]
+        write_json(temporary / "cameras.json", {"run": run, "config_hash": resolved.hash, **kept, "scenes": scenes})

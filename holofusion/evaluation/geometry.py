@@ -41,13 +41,17 @@ def run_geometry(resolved: Any, data_folder: Path, meshes: Path, dataset: Path |
     found = {seed: read_mesh(path) for seed, (facts, path) in scenes.items() if facts["faces"]}
     empty = len(scenes) - len(found)
     entries = [entry("empty_meshes", None, empty, None, len(scenes), n_generated=len(scenes))]
-    entries += surface_entries(resolved, list(found.values()))
+    draws = _draws(resolved, len(scenes))
+    if draws is not None:  # drawn for all scenes, so that methods stay paired
+        draws = draws[:, [seed in found for seed in scenes]]
+        draws = draws[draws.sum(1) > 0]
+    entries += surface_entries(list(found.values()), draws)
     if dataset is not None and found:
         split = read_json(Path(data_folder) / "split.json")
-        names = evenly(split["train"] + split["held_out"], len(found))
+        names = evenly(split["train"] + split["held_out"], len(scenes))
         count = resolved.settings.geometry.points
         generated = [surface_points(mesh, count, run, seed) for seed, mesh in found.items()]
-        entries += shape_entries(resolved, generated, true_points(resolved, data_folder, dataset, names))
+        entries += shape_entries(generated, true_points(resolved, data_folder, dataset, names), draws)
     _write(resolved, resolved.method, run, len(scenes), entries, out)
 
 
@@ -61,8 +65,9 @@ def run_geometry_floor(resolved: Any, data_folder: Path, dataset: Path, out: Pat
     shapes = true_meshes(resolved, data_folder, dataset, split["held_out"])
     count = resolved.settings.geometry.points
     generated = [surface_points(mesh, count, name) for name, mesh in shapes.items()]
-    entries = surface_entries(resolved, list(shapes.values()))
-    entries += shape_entries(resolved, generated, true_points(resolved, data_folder, dataset, names))
+    draws = _draws(resolved, len(shapes))
+    entries = surface_entries(list(shapes.values()), draws)
+    entries += shape_entries(generated, true_points(resolved, data_folder, dataset, names), draws)
     _write(resolved, FLOOR, f"{FLOOR}-{resolved.category}", len(shapes), entries, out)
 
 
@@ -111,20 +116,22 @@ def shape_scores(
     return {"chamfer_coverage": scored(coverage), "chamfer_mmd": scored(matching_distance)}
 
 
-def shape_entries(resolved: Any, generated: list[np.ndarray], reference: list[np.ndarray]) -> list[dict[str, Any]]:
+def shape_entries(
+    generated: list[np.ndarray], reference: list[np.ndarray], draws: np.ndarray | None
+) -> list[dict[str, Any]]:
     """Entries of the scores against true shapes."""
-    draws, counts = _draws(resolved, len(generated)), {"n_real": len(reference), "n_generated": len(generated)}
+    counts = {"n_real": len(reference), "n_generated": len(generated)}
     scores = shape_scores(generated, reference, draws)
     return [entry(name, REFERENCE, *score, len(generated), **counts) for name, score in scores.items()]
 
 
-def surface_entries(resolved: Any, meshes: list[trimesh.Trimesh]) -> list[dict[str, Any]]:
+def surface_entries(meshes: list[trimesh.Trimesh], draws: np.ndarray | None) -> list[dict[str, Any]]:
     """Entries of the means over meshes with a surface; none if there are no meshes."""
     if not meshes:
         return []
     components, floaters = zip(*map(pieces, meshes), strict=True)
     faces = [len(mesh.faces) for mesh in meshes]
-    draws, entries = _draws(resolved, len(meshes)), []
+    entries = []
     for name, values in (("mesh_components", components), ("floaters", floaters), ("mesh_faces", faces)):
         replicates = replicates_of(lambda counts, values=values: np.average(values, weights=counts), draws)
         entries.append(entry(name, None, np.mean(values), replicates, len(meshes), n_generated=len(meshes)))

@@ -41,21 +41,28 @@ def precision_recall(real: np.ndarray, generated: np.ndarray) -> tuple[float, fl
     return found[KEY_METRIC_PRECISION], found[KEY_METRIC_RECALL]
 
 
-def shares(real: np.ndarray, generated: np.ndarray) -> dict[str, np.ndarray]:
-    """What each image adds to the mean that is precision (m,), recall (n,), density (m,) and coverage (n,).
+Statistic = Callable[[np.ndarray, np.ndarray], float]
 
-    precision: a generated image lies among the neighbours of a real one; recall: the reverse. density: how many real
-    images' neighbourhoods hold a generated one; coverage: whether a real one's neighbourhood holds any.
+
+def shares(real: np.ndarray, generated: np.ndarray) -> dict[str, Statistic]:
+    """Precision, recall, density and coverage of features (n,C), (m,C), as functions of how often each real (n,) and each
+    generated image (m,) counts. Neighbourhoods are those of the whole sets; an image that counts 0 times has none.
+
+    precision: share of generated images among the neighbours of a real one; recall: the reverse. density: how many real
+    images' neighbourhoods hold a generated one; coverage: share of real ones whose neighbourhood holds any.
     """
     between = distances(real, generated)
     near = min(PRECISION_NEIGHBOURS, len(real) - 1, len(generated) - 1)
     dense = min(DENSITY_NEIGHBOURS, len(real) - 1)
+    near_real, near_generated = between <= radii(real, near)[:, None], between <= radii(generated, near)[None]
     around_real = between <= radii(real, dense)[:, None]
     return {
-        "precision": (between <= radii(real, near)[:, None]).any(0).astype(float),
-        "recall": (between <= radii(generated, near)[None]).any(1).astype(float),
-        "density": around_real.sum(0) / dense,
-        "coverage": around_real.any(1).astype(float),
+        "precision": lambda left, right: float(right @ near_real[left > 0].any(0) / right.sum()),
+        "recall": lambda left, right: float(left @ near_generated[:, right > 0].any(1) / left.sum()),
+        "density": lambda left, right: float(
+            left @ around_real @ right / (dense * right.sum()) * len(left) / left.sum()
+        ),
+        "coverage": lambda left, right: float(left @ around_real[:, right > 0].any(1) / left.sum()),
     }
 
 

@@ -16,6 +16,7 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from holofusion.data.views import PreparedCategory
 from holofusion.evaluation import features as networks
 from holofusion.files import UserError, replacing
+from holofusion.methods.registry import REAL_ROWS
 
 REFERENCES = ("train", "held_out")
 BLUR = 1 / 40  # of the image's side: deviation of the blur of `real_blurred`
@@ -110,6 +111,8 @@ def real_pictures(
     the reference: a generator that has learned its training objects by heart.
     Raises UserError for `real_other` without another category, and where every training image is in the reference.
     """
+    if kind not in REAL_ROWS:
+        raise UserError(f"{kind}: not real images; choose from {', '.join(REAL_ROWS)}")
     if kind == "real_other":
         if other is None:
             raise UserError("real_other: no other category; set evaluation.other_category or list a second category")

@@ -52,7 +52,10 @@ def run_render(resolved, data_folder: Path, samples: Path, out: Path, device: to
                 views = scene.render(frames.to(device), size)
                 entry["turntable"] = write_views(views, frames, temporary, f"turntable/{scene_name(seed)}/frame")
             if seed < settings.consistency_scenes:
-                around = spread_cameras(pool, settings.consistency_views, generator_for("consistency cameras", seed))
+                distinct = pool[np.sort(np.unique(pool.T.numpy(), axis=0, return_index=True)[1]).tolist()]
+                around = spread_cameras(
+                    distinct, settings.consistency_views, generator_for("consistency cameras", seed)
+                )
                 entry["consistency"] = write_consistency(scene.render(around.to(device), size), around, temporary, seed)
             scenes.append(entry)
             progress.advance()

@@ -144,9 +144,9 @@ def _real(folder: Path, category: str, missing: list[str]) -> dict[str, dict[str
             scored = _scored(folder, "evaluate", f"{row}-{category}", missing)
             if scored is not None:
                 found[row] = scored
-    surfaces = folder / "metrics" / f"geometry-{FLOOR}-{category}.json"  # known for embedded objects only
-    if FLOOR in found and surfaces.is_file():
-        found[FLOOR]["entries"] += _scored(folder, "geometry", f"{FLOOR}-{category}", missing)["entries"]
+    name = f"{FLOOR}-{category}"  # true surfaces are known for embedded objects only
+    if FLOOR in found and (folder / "config" / "geometry" / f"{name}.yaml").is_file():
+        found[FLOOR]["entries"] += (_scored(folder, "geometry", name, missing) or {"entries": []})["entries"]
     return found
 
 

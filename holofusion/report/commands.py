@@ -64,4 +64,6 @@ def commands(run: Run) -> list[str]:
 
 def target(run: Run, preset: str) -> str:
     """The one line that has the workflow make this row and whatever it needs."""
-    return f"snakemake --cores all results/metrics/{run.name}.json --config preset={preset} results={run.results}"
+    kinds = ("", "consistency-") if ENTRIES[run.method].sampled_from == "images" else ("", "consistency-", "geometry-")
+    files = " ".join(f"{run.results}/metrics/{kind}{run.name}.json" for kind in kinds)
+    return f"snakemake --cores all {files} --config preset={preset} results={run.results}"

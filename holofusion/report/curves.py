@@ -48,7 +48,7 @@ def curve_plot(results: Results, category: str, seed: int, folder: Path) -> Plot
                 if point["low"] is not None:
                     axis.plot([minute] * 2, [point["low"] * 1000, point["high"] * 1000], color=colour, alpha=0.3)
             axis.plot(minutes, values, color=colour, linewidth=1.3, marker=MARKERS[number % len(MARKERS)], markersize=5)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
         axis.set_xlim(left=0)
         label_ends(axis, curves)
         floor = results.real.get(category, {}).get(FLOOR, {})

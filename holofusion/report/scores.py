@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from holofusion.evaluation.bootstrap import within
 from holofusion.evaluation.claims import Find, Measured, Sum, measure
 from holofusion.methods.registry import REAL_ROWS
 from holofusion.report.collect import Results
@@ -53,8 +54,8 @@ GROUPS = (
             Column("kernel_held_out", "Kernel distance × 1000, held-out objects", 1000, 1, "low"),
             Column("frechet_held_out", "Fréchet distance, held-out objects", 1, 1, "low"),
         ),
-        "The kernel distance leads: it is unbiased, whereas the Fréchet distance shrinks as images are added; every row has "
-        "the same number of images. The first two columns compare with the training objects.",
+        "The kernel distance leads: it is unbiased, whereas the Fréchet distance shrinks as images are added; rows have "
+        "the same number of images unless they say otherwise. The first two columns compare with the training objects.",
     ),
     Group(
         "distribution",
@@ -99,6 +100,7 @@ GROUPS = (
             Column("mesh_components", "Components", digits=1, better="low"),
             Column("floaters", "Floaters, share of surface", digits=3, better="low"),
             Column("mesh_faces", "Faces", digits=0),
+            Column("empty_meshes", "Scenes without a surface", digits=0, better="low"),
         ),
         "Marching cubes on the density (for GET3D its own mesh). On embedded data the true surfaces are known: the share of "
         "them that is nearest to some sample, and the mean chamfer distance of each to its nearest sample, in units of half "
@@ -136,7 +138,10 @@ def entry_name(entry: dict[str, Any]) -> str:
 def mean_over_seeds(find: Find, method: str, metric: str, seeds: list[int]) -> Measured | None:
     """A method's metric, averaged over the seeds, with the interval of that mean; None if any is missing."""
     found = measure(Sum(metric, {method: 1.0}), find, seeds[:1] if method in REAL_ROWS else seeds)
-    return None if isinstance(found, list) else found
+    if isinstance(found, list):
+        return None
+    low, high = within(metric, found.low, found.high)
+    return replace(found, low=low, high=high)
 
 
 def score_table(results: Results, group: Group, category: str, seeds: list[int]) -> dict[str, Any]:
@@ -156,5 +161,7 @@ def score_table(results: Results, group: Group, category: str, seeds: list[int])
         if row in methods or any(found):
             pairs = zip(columns, found, strict=True)
             shown = [(column, cell, bool(cell) and cell.value == best[column.metric]) for column, cell in pairs]
-            lines.append({"method": row, "real": row in REAL_ROWS, "cells": shown})
-    return {"group": group, "columns": columns, "lines": lines}
+            scored = find(row, columns[0].metric, seeds[0]) if columns else None
+            images = scored.get("n_generated") if scored else None
+            lines.append({"method": row, "real": row in REAL_ROWS, "cells": shown, "images": images})
+    return {"group": group, "columns": columns, "lines": lines, "images": lines[0]["images"] if lines else None}

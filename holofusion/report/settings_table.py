@@ -8,7 +8,8 @@ from holofusion.config import load_step
 from holofusion.report.collect import Run
 from holofusion.report.paper import label_of
 
-STEPS = ("dataset", "prepare", "warmup", "train", "hypotheses", "sample", "render", "evaluate")
+STEPS = ("dataset", "prepare", "warmup", "train", "hypotheses", "sample", "render", "mesh", "evaluate", "consistency",
+         "geometry")  # fmt: skip
 
 
 def settings_table(folder: Path, runs: list[Run]) -> dict[str, dict[str, str]]:

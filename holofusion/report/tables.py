@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from holofusion.evaluation.claims import Verdict
+from holofusion.evaluation.claims import Measured, Verdict
 from holofusion.files import replacing, write_json
 from holofusion.report.collect import Results
 from holofusion.report.paper import label_of
@@ -43,7 +43,7 @@ def write_tables(results: Results, verdicts: dict[str, list[Verdict]], seeds: li
     """Write metrics.csv (tidy), metrics.md, metrics.tex, metrics.json and claims.csv to `folder`."""
     rows = tidy(results)
     _write(folder / "metrics.csv", _csv(COLUMNS, [[row.get(column) for column in COLUMNS] for row in rows]))
-    tables = {c: [score_table(results, group, c, seeds) for group in GROUPS] for c in dict.fromkeys(verdicts)}
+    tables = {c: [t for group in GROUPS if (t := score_table(results, group, c, seeds))["columns"]] for c in verdicts}
     _write(folder / "metrics.md", "\n".join(markdown(t, c, seeds) for c, found in tables.items() for t in found))
     _write(folder / "metrics.tex", "\n".join(latex(t, c, seeds) for c, found in tables.items() for t in found))
     nested: dict[str, Any] = {}
@@ -54,14 +54,17 @@ def write_tables(results: Results, verdicts: dict[str, list[Verdict]], seeds: li
     means = {c: {m: {k: sum(v) / len(v) for k, v in kv.items()} for m, kv in mk.items()} for c, mk in nested.items()}
     write_json(folder / "metrics.json", means)
     lines = [
-        [category, v.claim.name, v.verdict, part.sum.metric, part.value, part.low, part.high, v.claim.text]
+        [category, v.claim.name, v.verdict, *_numbers(part), v.claim.text]
         for category, found in verdicts.items()
         for v in found
         for part in v.measured or [None]
-        if part is not None
     ]
     header = ("category", "claim", "verdict", "metric", "value", "low", "high", "text")
     _write(folder / "claims.csv", _csv(header, lines))
+
+
+def _numbers(part: Measured | None) -> list[Any]:
+    return [None] * 4 if part is None else [part.sum.metric, part.value, part.low, part.high]
 
 
 def _write(path: Path, text: str) -> None:

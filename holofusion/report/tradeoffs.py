@@ -56,7 +56,7 @@ def cost_plot(find: Find, costs: dict[str, Cost], category: str, seeds: list[int
         axis.set_xlabel("seconds per scene, shared steps included")
         axis.set_title("Kernel distance × 1000 to the training objects")
         _scatter(axis, points)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
         return save(figure, folder, f"cost-{category}")
 
 

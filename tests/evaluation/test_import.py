@@ -37,7 +37,14 @@ def test_views_arrive_as_those_of_the_row(made):
     run_import(made.resolved, made.folder, made.out)
     found = ViewFolder.load(made.out.parent, "external-hydrant-s0", 16)
     assert found.seeds == [0, 1] and len(found.files) == 6
-    assert [int(image[0, 0, 0]) for image in found.images()] == [0, 40, 80, 1, 41, 81]
+    assert [int(image[0, 0, 0]) for image in (found.image(index) for index in range(len(found.files)))] == [
+        0,
+        40,
+        80,
+        1,
+        41,
+        81,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,16 @@ from holofusion.evaluation.sharpness import sharpness
 def test_shares_by_hand() -> None:
     real = np.array([[0.0], [1], [2], [3], [4], [10], [11], [12], [13], [14]])
     generated = np.array([[2.4], [2.5], [7.4], [40.0]])
-    parts = manifold.shares(real, generated)
+    parts, every = manifold.shares(real, generated), (np.ones(10), np.ones(4))
     # distance of the third-nearest other real image: 3 2 2 2 3 in both groups; of the fifth: 10 9 8 7 6, 6 7 8 9 10
-    assert parts["precision"].tolist() == [1, 1, 1, 0]
-    assert parts["density"] == pytest.approx([1, 1, 2, 0])
-    assert parts["coverage"].tolist() == [1] * 10
-    # every generated image's third-nearest other one is the farthest: 37.6, 37.5, 32.6, 37.6
-    assert parts["recall"].tolist() == [1] * 10
+    assert [parts["precision"](every[0], one) for one in np.eye(4)] == [1, 1, 1, 0]
+    assert [parts["density"](every[0], one) for one in np.eye(4)] == pytest.approx([1, 1, 2, 0])
+    assert parts["precision"](*every) == 0.75 and parts["density"](*every) == pytest.approx(1)
+    assert parts["coverage"](*every) == parts["recall"](*every) == 1
+    # without 7.4 nothing is near the upper group; its first image's fifth neighbour is 6 away, and 2.5 is 7.5 away
+    assert parts["coverage"](every[0], np.array([1.0, 1, 0, 0])) == 0.5
+    # with the lower group alone, drawn twice, only the images near it are right
+    assert parts["precision"](np.repeat([2.0, 0], 5), every[1]) == 0.5
 
 
 def test_means_are_torch_fidelitys() -> None:
@@ -24,7 +27,8 @@ def test_means_are_torch_fidelitys() -> None:
     real, generated = random.normal(size=(60, 5)), random.normal(0.8, 0.7, (50, 5))
     parts = manifold.shares(real, generated)
     found = manifold.precision_recall(real, generated)
-    assert found == pytest.approx((parts["precision"].mean(), parts["recall"].mean()))
+    every = np.ones(60), np.ones(50)
+    assert found == pytest.approx((parts["precision"](*every), parts["recall"](*every)))
     assert found[0] > found[1] > 0  # narrower than the real ones
 
 

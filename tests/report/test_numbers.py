@@ -44,7 +44,7 @@ def test_claims_follow_the_numbers(results: Path, resolved: Any) -> None:
     (line,) = claim_lines(found["bootstrap"], "teddybear")
     assert (line.what, line.value) == ("HoloDiffusion, no bootstrap \u2212 HoloDiffusion", "60.0")
     assert line.published == "111.0 (teddybear)"  # 1000 (.217 - .106)
-    (line,) = claim_lines(found["keeps_gain"], "hydrant")
+    line = claim_lines(found["keeps_gain"], "hydrant")[1]
     assert line.what == "0.5 × HoloDiffusion + 0.5 × HoloDiffusion* \u2212 HoloFusion"
     assert line.value == "8.0" and line.published == "15.0 (hydrant)"  # 1000 (.5 .079 + .5 .045 - .047)
     assert "holofusion_sds kernel (seed 0)" in found["sds_worse"].reason
