@@ -132,7 +132,9 @@ def test_commands_are_ones_the_program_takes(results: Path, resolved: Any) -> No
             assert program == "holofusion" and required <= given <= known, line
             settings = words[words.index("--config") + 1]
             assert (results.parent / settings).is_file(), settings
-        assert [line.split()[1] for line in lines][-3:] == ["sample", "render", "evaluate"]
+        assert [line.split()[1] for line in lines][-6:] == [
+            "sample", "render", "mesh", "evaluate", "consistency", "geometry",
+        ]  # fmt: skip
     assert any("hypotheses" in line for line in commands(read(results, resolved).runs[0]))
 
 
