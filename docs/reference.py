@@ -79,13 +79,16 @@ def filled(readme: str, docs: Path = DOCS) -> str:
 def main(results: Path) -> None:
     if (preset := read_json(results / "preset.json")["preset"]) != "mini":
         sys.exit(f"error: {results}: a run of the preset {preset!r}; the reference result is one of `mini`")
-    for name in ("metrics", "claims", "curves"):
-        shutil.copy(results / "tables" / f"{name}.csv", DOCS / f"mini-{name}.csv")
-    for name, width in (("samples-hydrant-s0", 900), ("curves-hydrant-s0", 1100), ("consistency-hydrant", 900)):
-        picture = Image.open(results / "figures" / f"{name}.png").convert("RGB")
+    for name, width in (("samples-hydrant-s0", 900), ("consistency-hydrant", 900), ("curves-hydrant-s0", 1100)):
+        short, source = name.split("-")[0], results / "figures" / f"{name}.png"
+        if short == "curves" and not source.is_file():
+            continue  # the target `evaluate` was made without the step `curve`: those of the last whole run stay
+        picture = Image.open(source).convert("RGB")
         picture.thumbnail((width, 4000), Image.Resampling.LANCZOS)
-        short = name.split("-")[0]
         picture.save(DOCS / (f"{short}.jpg" if short == "samples" else f"{short}.png"), quality=85, optimize=True)
+    for name in ("metrics", "claims", "curves"):
+        if name != "curves" or (results / "figures" / "curves-hydrant-s0.png").is_file():
+            shutil.copy(results / "tables" / f"{name}.csv", DOCS / f"mini-{name}.csv")
     readme = DOCS.parent / "README.md"
     readme.write_text(filled(readme.read_text()))
 

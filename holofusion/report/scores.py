@@ -87,8 +87,8 @@ GROUPS = (
         ),
         "A fresh static field is fitted to half of a scene's views and compared with the other half, over the object's "
         "pixels. Views that show one solid object can be predicted; what each view makes up on its own cannot. Fine texture "
-        "costs PSNR as well, so compare rows of like sharpness: HoloDiffusion, HoloFusion, its ablations and GET3D are solid "
-        "by construction and show what their detail costs. Depth spread near 0 is a flat card, translucency near 1 is fog: "
+        "and hard outlines cost PSNR as well, so compare rows of like sharpness: HoloDiffusion, HoloFusion and its ablations "
+        "are solid by construction and show what their detail costs, GET3D's meshes what unsmoothed outlines cost. Depth spread near 0 is a flat card, translucency near 1 is fog: "
         "either can make views agree without being an object.",
     ),
     Group(
@@ -154,13 +154,14 @@ def score_table(results: Results, group: Group, category: str, seeds: list[int])
     best = {}
     for column in columns:
         values = [cells[row, column.metric].value for row in methods if cells[row, column.metric]]
-        best[column.metric] = {"low": min(values), "high": max(values)}.get(column.better)
+        ends = {"low": min(values), "high": max(values)}
+        best[column.metric] = ends.get(column.better) if ends["low"] < ends["high"] else None
     lines = []
     for row in rows:
         found = [cells[row, column.metric] for column in columns]
         if row in methods or any(found):
             pairs = zip(columns, found, strict=True)
-            shown = [(column, cell, bool(cell) and cell.value == best[column.metric]) for column, cell in pairs]
+            shown = [(c, cell, row in methods and bool(cell) and cell.value == best[c.metric]) for c, cell in pairs]
             scored = find(row, columns[0].metric, seeds[0]) if columns else None
             images = scored.get("n_generated") if scored else None
             lines.append({"method": row, "real": row in REAL_ROWS, "cells": shown, "images": images})
