@@ -19,6 +19,7 @@ LAYERS = (
         "section",
         "settings",
         "settings_rivals",
+        "settings_scores",
         "explain",
         "checks",
         "config",

@@ -88,7 +88,8 @@ GROUPS = (
         "A fresh static field is fitted to half of a scene's views and compared with the other half, over the object's "
         "pixels. Views that show one solid object can be predicted; what each view makes up on its own cannot. Fine texture "
         "and hard outlines cost PSNR as well, so compare rows of like sharpness: HoloDiffusion, HoloFusion and its ablations "
-        "are solid by construction and show what their detail costs, GET3D's meshes what unsmoothed outlines cost. Depth spread near 0 is a flat card, translucency near 1 is fog: "
+        "are solid by construction and show what their detail costs, GET3D's meshes what unsmoothed outlines cost. "
+        "Depth spread near 0 is a flat card, translucency near 1 is fog: "
         "either can make views agree without being an object.",
     ),
     Group(
