@@ -160,7 +160,7 @@ FROM_NOISE = ("holodiffusion", "holodiffusion_nobootstrap", "pigan", "eg3d", "ge
                                   "curve/holodiffusion_nobootstrap"}),
         ("curve.views", {f"curve/{name}" for name in FROM_NOISE}),
         ("holodiffusion_nobootstrap.training.steps", {"train/holodiffusion_nobootstrap"}),
-        ("synthetic.size", {"dataset/hydrant"}),
+        ("synthetic.size", {"dataset/hydrant", "dataset/teddybear"}),
         ("hypotheses.views", {"hypotheses/holofusion"}),
         ("report.sample_columns", {"report/report"}),
         ("threads.sample", set()),
@@ -186,6 +186,7 @@ def test_resolved_settings_hold_what_the_step_reads(project: Path, edit: Edit) -
     files = resolved_files(project)
     assert {name.split("/")[0] for name in files} == {
         "dataset", "prepare", "warmup", "train", "hypotheses", "sample", "render", "evaluate", "curve", "report",
+        "consistency", "mesh", "geometry",
     }  # fmt: skip
     step = read(project, "sample/holofusion_sds-hydrant-s0")
     assert (step.step, step.method, step.category, step.seed) == ("sample", "holofusion_sds", "hydrant", 0)
@@ -206,7 +207,8 @@ def test_hash_is_that_of_the_settings_and_the_run(project: Path, edit: Edit) -> 
     resolved_files(project)
     step = read(project, "render/holodiffusion-hydrant-s0")
     content = {"method": "holodiffusion", "category": "hydrant", "seed": 0, "settings": {
-        "render": {"views": 12, "turntable_scenes": 8, "turntable_frames": 24}}}  # fmt: skip
+        "render": {"views": 12, "turntable_scenes": 8, "turntable_frames": 24,
+                   "consistency_scenes": 8, "consistency_views": 32}}}  # fmt: skip
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     assert step.hash == hashlib.sha256(text.encode()).hexdigest()
 
