@@ -271,3 +271,18 @@ def test_registry_and_settings_agree() -> None:
 def test_reading_settings_loads_no_torch() -> None:
     code = "import sys, holofusion.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_differs_from_the_default_is_listed_and_stale_files_go(project: Path, edit: Edit) -> None:
+    default, folder = load_params(project / "params.yaml"), project / "results"
+    write_resolved(default, folder, default)
+    assert json.loads((folder / "config/changed.json").read_text()) == {}
+    stale = folder / "config/evaluate/real_other-hydrant.yaml"
+    assert stale.is_file()
+    edit(project, **{"evaluation.other_category": None, "sampling.scenes": 20})
+    write_resolved(load_params(project / "params.yaml"), folder, default)
+    assert json.loads((folder / "config/changed.json").read_text()) == {
+        "evaluation.other_category": {"default": "teddybear", "value": None},
+        "sampling.scenes": {"default": 16, "value": 20},
+    }
+    assert not stale.exists() and (folder / "config/evaluate/real_floor-hydrant.yaml").is_file()

@@ -92,6 +92,9 @@ def test_the_level_is_found_where_silhouettes_agree_with_opacity():
     core, veil = solid(1000.0, 0.4).density, solid(0.36, 0.9).density
     mesh = extract(Analytic(lambda points: core(points) + veil(points)), 64, None, 1.0)
     assert np.linalg.norm(mesh.vertices, axis=1).max() < 0.44  # the veil is seen through
+    wisp = solid(3.5, 0.09).density
+    mesh = extract(Analytic(lambda points: core(points) + wisp(points - 0.6)), 64, None, 1.0)
+    assert mesh.metadata["level"] > 3.5 and pieces(mesh) == (1, 0.0)
 
 
 def test_colours_are_those_that_show_through_the_rim():
