@@ -46,6 +46,18 @@ def redraw(units: int, replicates: int, *name: object) -> np.ndarray | None:
     return np.stack(rows)
 
 
+def drawn_of(draws: np.ndarray | None, known: list[int]) -> np.ndarray | None:
+    """The columns (R,K) of `draws` (R,U) of the units for which a number is known.
+
+    Drawn for all units, they stay pairs with those of other methods; a row that drew none of the known draws each once.
+    """
+    if draws is None:
+        return None
+    found = draws[:, known]
+    found[found.sum(1) == 0] = 1.0
+    return found
+
+
 def replicates_of(statistic: Callable[..., float], *draws: np.ndarray | None) -> np.ndarray | None:
     """`statistic` of every redraw: called with one row of each of `draws`. None where one of them is None."""
     if any(part is None for part in draws):

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from holofusion.cameras import Cameras, cameras_from_json
 from holofusion.data.views import PreparedCategory
-from holofusion.evaluation.bootstrap import entry, redraw, replicates_of
+from holofusion.evaluation.bootstrap import drawn_of, entry, redraw, replicates_of
 from holofusion.evaluation.folders import ViewFolder, read_png
 from holofusion.evaluation.static_field import WHITE, fit, render
 from holofusion.evaluation.warp import SOLID, depth_warp
@@ -80,8 +80,9 @@ def entries_of(scenes: list[dict[str, Any]], resolved: Any) -> list[dict[str, An
         values = np.array([scenes[index][name] for index in known])
         if not known:
             continue
-        drawn = None if draws is None else draws[:, known][draws[:, known].sum(1) > 0]
-        replicates = replicates_of(lambda counts, values=values: float(counts @ values / counts.sum()), drawn)
+        replicates = replicates_of(
+            lambda counts, values=values: float(counts @ values / counts.sum()), drawn_of(draws, known)
+        )
         views = sum(scenes[index]["n_views"] for index in known)
         found.append(entry(name, None, values.mean(), replicates, len(known), n_scenes=len(known), n_generated=views))
     return found

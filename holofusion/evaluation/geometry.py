@@ -16,7 +16,7 @@ import numpy as np
 import trimesh
 from scipy.spatial import cKDTree
 
-from holofusion.evaluation.bootstrap import entry, redraw, replicates_of
+from holofusion.evaluation.bootstrap import drawn_of, entry, redraw, replicates_of
 from holofusion.export.mesh import pieces
 from holofusion.files import UserError, read_json, write_json
 from holofusion.logs import say
@@ -41,10 +41,7 @@ def run_geometry(resolved: Any, data_folder: Path, meshes: Path, dataset: Path |
     found = {seed: read_mesh(path) for seed, (facts, path) in scenes.items() if facts["faces"]}
     empty = len(scenes) - len(found)
     entries = [entry("empty_meshes", None, empty, None, len(scenes), n_generated=len(scenes))]
-    draws = _draws(resolved, len(scenes))
-    if draws is not None:  # drawn for all scenes, so that methods stay paired
-        draws = draws[:, [seed in found for seed in scenes]]
-        draws = draws[draws.sum(1) > 0]
+    draws = drawn_of(_draws(resolved, len(scenes)), [place for place, seed in enumerate(scenes) if seed in found])
     entries += surface_entries(list(found.values()), draws)
     if dataset is not None and found:
         split = read_json(Path(data_folder) / "split.json")

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from holofusion.evaluation.bootstrap import entry, interval, redraw, replicates_of
+from holofusion.evaluation.bootstrap import drawn_of, entry, interval, redraw, replicates_of
 from holofusion.evaluation.frechet import frechet
 from holofusion.evaluation.kernel import kernel_replicates, unbiased_mmd2
 from holofusion.files import UserError
@@ -17,6 +17,12 @@ def test_redraws_depend_on_name_and_number_alone() -> None:
     assert (draws == redraw(7, 50, "scenes", 0)).all() and (draws[:20] == redraw(7, 20, "scenes", 0)).all()
     assert (draws != redraw(7, 50, "scenes", 1)).any()
     assert redraw(2, 50, "scenes", 0) is None
+
+
+def test_units_without_a_number_leave_the_others_paired() -> None:
+    draws = np.array([[2.0, 0, 1], [0, 3, 0], [1, 1, 1]])
+    assert drawn_of(draws, [0, 2]).tolist() == [[2, 1], [1, 1], [1, 1]]  # the second row drew neither
+    assert drawn_of(None, [0]) is None
 
 
 def test_no_interval_without_redraws() -> None:

@@ -60,6 +60,14 @@ def test_score_falls_with_the_strength_of_disagreement(ball: tuple) -> None:
     assert held_out_scores(pictures, cameras, SETTINGS, 0) == found[0]
 
 
+def test_views_that_are_scored_are_not_fitted(ball: tuple) -> None:
+    pictures, _, _, cameras = ball
+    other = pictures.clone()
+    other[1::2] = other[1::2].flip(1)  # red and blue change places in the odd views alone
+    right, wrong = (held_out_scores(each, cameras, SETTINGS, 0)["consistency_psnr"] for each in (pictures, other))
+    assert wrong < right - 4
+
+
 def test_agreement_is_over_the_object_alone() -> None:
     white, first = torch.ones((1, 3, 20, 20)), torch.ones((1, 3, 20, 20))
     first[..., 5:10, 5:10] = 0.5
