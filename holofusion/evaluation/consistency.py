@@ -21,10 +21,11 @@ from holofusion.cameras import Cameras, cameras_from_json
 from holofusion.data.views import PreparedCategory
 from holofusion.evaluation.bootstrap import drawn_of, entry, redraw, replicates_of
 from holofusion.evaluation.folders import ViewFolder, read_png
-from holofusion.evaluation.static_field import WHITE, fit, render
+from holofusion.evaluation.static_field import EXTENT, WHITE, fit, render
 from holofusion.evaluation.warp import SOLID, depth_warp
 from holofusion.files import UserError, read_json, write_json
 from holofusion.logs import Progress, say
+from holofusion.rendering.volume import cube_interval
 
 FEWEST_VIEWS = 8
 FALLBACK_SCENES = 4  # scored by their ordinary views, where no scene has been rendered for this score
@@ -37,7 +38,8 @@ def run_consistency(resolved: Any, data_folder: Path, views_dir: Path, out: Path
     """Score the scenes of one run that were rendered for it (`consistency` in cameras.json); write the JSON `out`.
 
     Where none was, as in pictures made elsewhere, the first scenes with at least eight ordinary views are taken; if there
-    are none, `out` holds no entries. Raises UserError for a folder of another run or an unusable picture.
+    are none, `out` holds no entries. Raises UserError for a folder of another run, an unusable picture, or cameras that
+    look past the objects.
     """
     run = f"{resolved.method}-{resolved.category}-s{resolved.seed}"
     size = PreparedCategory.load(data_folder).image_size
@@ -47,6 +49,9 @@ def run_consistency(resolved: Any, data_folder: Path, views_dir: Path, out: Path
     for folder, seed, views in chosen:
         pictures = torch.stack([_picture(folder / view["file"], size) for view in views]).to(device)
         cameras = cameras_from_json(views).to(device)
+        near, far = cube_interval(*cameras[range(0, len(cameras), 2)].rays(size), EXTENT)
+        if not (far > near).any():
+            raise UserError(f"{folder / 'cameras.json'}: seed {seed}: no view looks at the cube [-1, 1]^3")
         found = held_out_scores(pictures, cameras, resolved.settings.consistency, seed)
         if all("depth" in view for view in views):
             found |= depth_scores(pictures, *_depths(folder, views, size, device), cameras)
@@ -62,8 +67,8 @@ def run_consistency(resolved: Any, data_folder: Path, views_dir: Path, out: Path
 
 def choose_scenes(views_dir: Path) -> list[tuple[Path, int, list[dict[str, Any]]]]:
     """(shard, seed, views in order of azimuth) of the scenes to score, by seed."""
-    made_for_it, ordinary = [], []
-    for path in sorted(views_dir.glob("*/cameras.json")):
+    made_for_it, ordinary, alone = [], [], views_dir / "cameras.json"
+    for path in [alone] if alone.is_file() else sorted(views_dir.glob("*/cameras.json")):
         for scene in read_json(path)["scenes"]:
             if len(scene.get("consistency", [])) >= FEWEST_VIEWS:
                 made_for_it.append((path.parent, scene["seed"], scene["consistency"]))

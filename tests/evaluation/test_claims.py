@@ -29,7 +29,13 @@ def verdict(values: dict[str, list[float]], noise: float, shared: float = 0.0, c
 
 @pytest.mark.parametrize(
     ("second", "noise", "expected"),
-    [([2.0], 0.1, HOLDS), ([0.0], 0.1, FAILS), ([1.1], 0.1, UNDECIDED), ([1.0, 3.0], 0.1, UNDECIDED)],
+    [
+        ([2.0], 0.1, HOLDS),
+        ([0.0], 0.1, FAILS),
+        ([1.1], 0.1, UNDECIDED),
+        ([0.9], 0.1, UNDECIDED),
+        ([1.0, 3.0], 0.1, UNDECIDED),
+    ],
 )
 def test_verdict_follows_value_and_interval(second: list[float], noise: float, expected: str) -> None:
     assert verdict({"first": [1.0] * len(second), "second": second}, noise).verdict == expected

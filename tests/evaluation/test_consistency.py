@@ -155,6 +155,8 @@ def test_pictures_made_elsewhere_have_no_depth(ball: tuple, resolved: SimpleName
     (folder / "0/cameras.json").write_text(json.dumps(content))
     run_consistency(resolved, tmp_path, folder, tmp_path / "out.json", CPU)
     assert len(json.loads((tmp_path / "out.json").read_text())["entries"]) == 2
+    run_consistency(resolved, tmp_path, folder / "0", tmp_path / "alone.json", CPU)  # one shard, named itself
+    assert (tmp_path / "alone.json").read_bytes() == (tmp_path / "out.json").read_bytes()
     few = write_run(tmp_path / "few", ball, key="views", views=7)
     run_consistency(resolved, tmp_path, few, tmp_path / "few.json", CPU)
     assert json.loads((tmp_path / "few.json").read_text())["entries"] == []
@@ -181,3 +183,11 @@ def test_unusable_pictures_are_named(
     with pytest.raises(UserError, match=message):
         run_consistency(resolved, tmp_path, tmp_path / "views", tmp_path / "out.json", CPU)
     assert not (tmp_path / "out.json").exists()
+
+
+def test_cameras_that_look_past_the_objects_are_named(ball: tuple, resolved: SimpleNamespace, tmp_path: Path) -> None:
+    pictures, alpha, depth, cameras = ball
+    away = Cameras(cameras.R, cameras.T + torch.tensor([50.0, 0, 0]), cameras.focal, cameras.principal)
+    folder = write_run(tmp_path / "views", (pictures, alpha, depth, away))
+    with pytest.raises(UserError, match=r"0/cameras.json: seed 3: no view looks at the cube"):
+        run_consistency(resolved, tmp_path, folder, tmp_path / "out.json", CPU)
