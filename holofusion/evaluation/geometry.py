@@ -17,6 +17,7 @@ import trimesh
 from scipy.spatial import cKDTree
 
 from holofusion.evaluation.bootstrap import drawn_of, entry, redraw, replicates_of
+from holofusion.evaluation.references import evenly
 from holofusion.export.mesh import pieces
 from holofusion.files import UserError, read_json, write_json
 from holofusion.logs import say
@@ -45,7 +46,7 @@ def run_geometry(resolved: Any, data_folder: Path, meshes: Path, dataset: Path |
     entries += surface_entries(list(found.values()), draws)
     if dataset is not None and found:
         split = read_json(Path(data_folder) / "split.json")
-        names = evenly(split["train"] + split["held_out"], len(scenes))
+        names = some(split["train"] + split["held_out"], len(scenes))
         count = resolved.settings.geometry.points
         generated = [surface_points(mesh, count, run, seed) for seed, mesh in found.items()]
         entries += shape_entries(generated, true_points(resolved, data_folder, dataset, names), draws)
@@ -58,7 +59,7 @@ def run_geometry_floor(resolved: Any, data_folder: Path, dataset: Path, out: Pat
     What a good generator can be asked for. Raises UserError naming the `mesh.ply` that is missing.
     """
     split = read_json(Path(data_folder) / "split.json")
-    names = evenly(split["train"], len(split["held_out"]))
+    names = some(split["train"], len(split["held_out"]))
     shapes = true_meshes(resolved, data_folder, dataset, split["held_out"])
     count = resolved.settings.geometry.points
     generated = [surface_points(mesh, count, name) for name, mesh in shapes.items()]
@@ -68,10 +69,9 @@ def run_geometry_floor(resolved: Any, data_folder: Path, dataset: Path, out: Pat
     _write(resolved, FLOOR, f"{FLOOR}-{resolved.category}", len(shapes), entries, out)
 
 
-def evenly(names: list[str], count: int) -> list[str]:
+def some(names: list[str], count: int) -> list[str]:
     """`count` names, evenly spaced; all if there are fewer."""
-    count = min(count, len(names))
-    return [names[index * len(names) // count] for index in range(count)]
+    return [names[index] for index in evenly(len(names), count)]
 
 
 def surface_points(mesh: trimesh.Trimesh, count: int, *name: object) -> np.ndarray:
