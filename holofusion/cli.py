@@ -15,13 +15,16 @@ from holofusion import cli_scores
 from holofusion.checks import data_root
 from holofusion.config import load_params, write_resolved
 from holofusion.files import UserError
+from holofusion.interrupts import Stopped
 from holofusion.options import (
     Config,
     Data,
     Device,
     Log,
     ModelFolder,
+    Nodes,
     Out,
+    Processes,
     Samples,
     Shard,
     Threads,
@@ -73,7 +76,14 @@ def prepare(
 
 @app.command()
 def warmup(
-    config: Config, data: Data, out: Out, threads: Threads = 1, device: Device = "auto", log: Log = None
+    config: Config,
+    data: Data,
+    out: Out,
+    processes: Processes = 1,
+    nodes: Nodes = 1,
+    threads: Threads = 1,
+    device: Device = "auto",
+    log: Log = None,
 ) -> None:
     """Train encoder and decoder without noise. Killed and started again, it goes on where it stopped.
 
@@ -81,8 +91,10 @@ def warmup(
     --out results/warmup/hydrant-s0 --threads 2
     """
     resolved = open_step(config, "warmup", threads, log, data)
+    from holofusion.training.parallel import run_in_processes
     from holofusion.training.runs import run_warmup
 
+    run_in_processes(processes, nodes, resolved.settings.parallel.micro_batches)
     run_warmup(resolved, data, out, find_device(device, threads))
 
 
@@ -94,6 +106,8 @@ def train(
     warmup: Annotated[
         Path | None, typer.Option(help="finished warm-up, results/warmup/CATEGORY-sSEED, if the method needs it")
     ] = None,
+    processes: Processes = 1,
+    nodes: Nodes = 1,
     threads: Threads = 1,
     device: Device = "auto",
     log: Log = None,
@@ -104,8 +118,10 @@ def train(
     --warmup results/warmup/hydrant-s0 --out results/runs/holofusion-hydrant-s0 --threads 2
     """
     resolved = open_step(config, "train", threads, log, data)
+    from holofusion.training.parallel import run_in_processes
     from holofusion.training.runs import run_train
 
+    run_in_processes(processes, nodes, resolved.settings.parallel.micro_batches)
     run_train(resolved, data, warmup, out, find_device(device, threads))
 
 
@@ -230,3 +246,6 @@ def main() -> None:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
         sys.exit(2)
+    except Stopped as stop:
+        print(f"{stop}; the same command goes on from there", file=sys.stderr)
+        sys.exit(stop.status)

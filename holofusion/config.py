@@ -30,8 +30,8 @@ SLICES: dict[str, tuple[str, ...]] = {
     # step: the sections it reads; `sample` differs by what a method's scenes are made from
     "dataset": ("synthetic",),
     "prepare": ("dataset",),
-    "warmup": ("volume", "rendering", "encoder", "warmup", "refinement"),
-    "train": ("volume", "rendering", "denoiser", "training", "superresolution"),
+    "warmup": ("volume", "rendering", "encoder", "warmup", "parallel", "refinement"),
+    "train": ("volume", "rendering", "denoiser", "training", "superresolution", "parallel"),
     "sample from noise": ("volume", "rendering", "denoiser", "sampling"),
     "sample from coarse": ("volume", "rendering", "sampling", "superresolution", "sharpening"),
     "sample from hypotheses": ("volume", "rendering", "sampling", "superresolution", "sharpening", "distillation"),
@@ -166,7 +166,7 @@ def _sections(step: str, method: str | None) -> tuple[str, ...]:
     if step == "curve":
         return (*_sections("sample", method), "evaluation", "intervals", "curve")
     if entry and entry.implementation and step in ("train", "sample"):
-        return (*entry.sections, "sampling") if step == "sample" else entry.sections
+        return (*entry.sections, "sampling" if step == "sample" else "parallel")
     return SLICES[f"sample from {entry.sampled_from}" if step == "sample" else step]
 
 

@@ -29,13 +29,17 @@ Views = path_option("all rendered shards of one run, results/views/RUN", "--view
 Out = path_option("folder or file to write", "--out")
 Shard = Annotated[int, typer.Option(min=0, help="number of the shard, from 0", show_default=False)]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads, or worker processes")]
+Processes = Annotated[
+    int, typer.Option(min=1, help="training processes on each node, one per GPU, started by torchrun")
+]
+Nodes = Annotated[int, typer.Option(min=1, help="nodes; with several, start the command once on each, with srun")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto: a GPU if there is one")]
 Log = Annotated[Path | None, typer.Option(help="also write messages to this file", show_default=False)]
 
 
 def open_step(config: Path, step: str, threads: int, log: Path | None, data: Path | None = None) -> Resolved:
     """Start the log, read the settings, and limit CPU threads before anything loads torch."""
-    if log is not None:
+    if log is not None and int(os.environ.get("RANK", "0")) == 0:  # of several training processes, the first speaks
         mirror_to(log)
     resolved = load_step(config)
     if resolved.step != step:

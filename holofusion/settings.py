@@ -101,6 +101,14 @@ class Warmup(Section):
     checkpoint_every: Count = Field(description="steps between saved states")
 
 
+class Parallel(Section):
+    """Trainings in several processes, one per GPU; what they compute does not depend on their number."""
+
+    micro_batches: Count = Field(
+        description="batches whose gradients are averaged in each step of every training; shared out among the processes"
+    )
+
+
 class Refinement(Section):
     """Sharpening the warm-up's grids, which the denoiser learns from, on each object's own views."""
 
@@ -238,6 +246,7 @@ class Params(Section):
     rendering: Rendering
     encoder: Encoder
     warmup: Warmup
+    parallel: Parallel
     refinement: Refinement
     denoiser: Denoiser
     training: Training

@@ -13,6 +13,8 @@ LAYERS = (
         "files",
         "seeds",
         "logs",
+        "interrupts",
+        "locks",
         "memory",
         "mirror",
         "methods.registry",
@@ -28,7 +30,7 @@ LAYERS = (
     ("cameras", "data"),
     ("networks", "diffusion", "rendering"),
     ("methods", "training", "evaluation", "export", "report"),
-    ("options", "cli_scores", "cli"),
+    ("options", "cli_scores", "cli", "__main__"),
 )
 
 

@@ -36,6 +36,8 @@ class VoxelAutoencoder(nn.Module):
         self.decoder = RenderMLP(volume.features, volume.decoder_width, volume.density_scale)
         self.objects_per_batch = settings.warmup.batch
         self.views_per_object = settings.encoder.source_views + settings.warmup.target_views
+        self.steps, self.ema = settings.warmup.steps, settings.warmup.ema
+        self.checkpoint_every = settings.warmup.checkpoint_every
 
     def encode(self, batch: ViewBatch) -> Tensor:
         """Grids (B, C, n, n, n) from all views of the batch, at the encoder's image size."""

@@ -26,6 +26,8 @@ class HoloFusion(nn.Module):
         self.superresolution = SuperResolution(settings) if settings.superresolution.objects else None
         self.objects_per_batch = settings.training.batch
         self.views_per_object = settings.training.target_views
+        self.steps, self.ema = settings.training.steps, settings.training.ema
+        self.checkpoint_every = settings.training.checkpoint_every
         self.grids: dict[str, Tensor] = {}
 
     def prepare(self, names: list[str], grids: Tensor, decoder: dict[str, Tensor]) -> None:

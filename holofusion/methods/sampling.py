@@ -19,6 +19,7 @@ from torch import Tensor
 from holofusion.cameras import CONVENTION, Cameras, cameras_from_json, cameras_to_json
 from holofusion.data.views import PreparedCategory
 from holofusion.files import UserError, read_json, replacing, sha256_of, write_json
+from holofusion.locks import owned
 from holofusion.logs import Progress
 from holofusion.methods.distillation import distil
 from holofusion.methods.holodiffusion import HoloDiffusion
@@ -123,15 +124,18 @@ def run_sample(
 def finished_parts(out: Path, stamp: str) -> Iterator[tuple[Path, str]]:
     """Yield a folder beside `out` that outlives a kill, and `stamp`; it becomes `out` when the block succeeds.
 
-    Its name carries the stamp, so only the same job with the same inputs finds its own finished parts in it.
+    Its name carries the stamp, so only the same job with the same inputs finds its own finished parts in it. One job at a
+    time works on it; another waits.
     """
     partial = out.parent / f".{out.name}-{stamp[:16]}"
-    partial.mkdir(parents=True, exist_ok=True)
-    yield partial, stamp
-    shutil.rmtree(out, ignore_errors=True)
-    partial.rename(out)
-    for stale in out.parent.glob(f".{out.name}-*"):
-        shutil.rmtree(stale, ignore_errors=True)
+    with owned(out.parent / f".{out.name}.lock") as check:
+        partial.mkdir(parents=True, exist_ok=True)
+        yield partial, stamp
+        check()
+        shutil.rmtree(out, ignore_errors=True)
+        partial.rename(out)
+        for stale in out.parent.glob(f".{out.name}-*"):
+            shutil.rmtree(stale, ignore_errors=True)
 
 
 def _needed(folder: Path | None, option: str) -> Path:

@@ -6,21 +6,29 @@ import json
 import math
 import os
 import platform
+import signal
 import subprocess
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Self
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from holofusion.config import Resolved
 from holofusion.data.views import PreparedCategory
 from holofusion.files import UserError, replacing, write_json
+from holofusion.interrupts import Stopped, stop_requests
 from holofusion.logs import Progress, say
 from holofusion.seeds import generator_for
 from holofusion.training.batches import draw_batch
 from holofusion.training.checkpoint import Average, load_state, save_snapshot, save_state
+from holofusion.training.parallel import Group, share_of
 from holofusion.training.precision import resolve_precision
 
 
@@ -30,76 +38,119 @@ def rate_at(step: int, steps: int, ramp: int = 50) -> float:
     return min(1.0, (step + 1) / ramp) * (0.02 + 0.98 * cosine)
 
 
-def fit(
-    method: nn.Module,
-    data: PreparedCategory,
-    seed: int,
-    stamp: str,
-    out: Path,
-    steps: int,
-    ema: float,
-    checkpoint_every: int,
-    label: str,
-    snapshots: tuple[float, ...] = (),
-) -> tuple[Average, float]:
-    """Run `method.training_step` up to `steps`, resuming from out/state; return averaged weights and seconds spent.
+@dataclass(frozen=True)
+class Job:
+    """One training: settings, data and folder, and the processes that share it.
 
-    `stamp` names the job: config and inputs. Step n's batch and noise come from the seed and n alone, so a resumed run
-    repeats an uninterrupted one bit for bit. `snapshots`: shares of the run after which the averaged weights are also
-    kept in out/snapshots.
-    Every logged step is one JSON line of out/log.jsonl. Raises UserError when the loss is not finite.
+    stamp: names config and inputs; saved state is only resumed by the same. check: raises UserError once the folder is no
+    longer this job's to write.
     """
-    device = next(method.parameters()).device
+
+    resolved: Resolved
+    data: PreparedCategory
+    out: Path
+    stamp: str
+    group: Group
+    check: Callable[[], None]
+
+
+def fit(method: nn.Module, job: Job, label: str, snapshots: tuple[float, ...] = ()) -> tuple[Average, float]:
+    """Run `method.training_step` for `method.steps` steps, resuming from out/state; return averaged weights and seconds spent.
+
+    Step n's batches and noise come from the seed and n alone, so a resumed run repeats an uninterrupted one bit for bit.
+    `snapshots`: shares of the run after which the averaged weights are also kept in out/snapshots.
+    Every tenth step is one JSON line of out/log.jsonl. Raises UserError when the loss is not finite, and Stopped, with the
+    state saved, after a signal that asks for it.
+    """
     optimiser = torch.optim.Adam(method.parameter_groups(), betas=(0.9, 0.99))
-    limit = getattr(method, "gradient_limit", 1.0)
     base_rates = [group["lr"] for group in optimiser.param_groups]
-    average = Average(method, ema)
-    done, seconds = load_state(out / "state", stamp, method, optimiser, average)
-    log = _open_log(out / "log.jsonl", done)
+    average, steps, leader = Average(method, method.ema), method.steps, job.group.rank == 0
+    done, seconds = load_state(job.out / "state", job.stamp, method, optimiser, average)
+    job.group.wait()  # until all have read it
     kept_after = {round(share * steps) for share in snapshots}
-    if done:
-        say(f"{label}: going on from step {done}")
-    progress = Progress(label, steps, start=done)
     began = time.monotonic() - seconds
-    smooth: dict[str, float] = {}
-    for step in range(done, steps):
-        if step in kept_after:
-            save_snapshot(out / "snapshots", step, time.monotonic() - began, average)
-        for group, rate in zip(optimiser.param_groups, base_rates, strict=True):
-            group["lr"] = rate * rate_at(step, steps)
-        generator = generator_for(seed, label, step)
-        batch = draw_batch(data, method.objects_per_batch, method.views_per_object, generator, device)
-        losses = method.training_step(batch, step, generator)
-        optimiser.zero_grad(set_to_none=True)
-        losses["loss"].backward()
-        norm = torch.nn.utils.clip_grad_norm_(method.parameters(), limit)
-        values = {name: float(value.detach()) for name, value in losses.items()}
-        if not (math.isfinite(values["loss"]) and math.isfinite(float(norm))):
-            raise UserError(f"{out}: loss or gradient is not finite at step {step}; lower the learning rate")
-        optimiser.step()
-        average.update(method, step)
-        for name, value in values.items():
-            smooth[name] = value if name not in smooth else 0.95 * smooth[name] + 0.05 * value
-        progress.advance("  ".join(f"{name} {value:.4f}" for name, value in smooth.items()))
-        if (step + 1) % 10 == 0 or step + 1 == steps:
-            log.write(json.dumps({"step": step + 1, "seconds": round(time.monotonic() - began, 2), **values}) + "\n")
-            log.flush()
-        if (step + 1) % checkpoint_every == 0 or step + 1 == steps:
-            save_state(out / "state", stamp, step + 1, steps, time.monotonic() - began, method, optimiser, average)
-    log.close()
+
+    def save(step: int) -> None:
+        job.check()
+        save_state(job.out / "state", job.stamp, step, steps, time.monotonic() - began, method, optimiser, average)
+
+    with (
+        TrainingLog(job.out / "log.jsonl", label, done, steps) if leader else nullcontext() as log,
+        stop_requests() as asked,
+    ):
+        for step in range(done, steps):
+            if leader and step in kept_after:
+                save_snapshot(job.out / "snapshots", step, time.monotonic() - began, average)
+            for group, rate in zip(optimiser.param_groups, base_rates, strict=True):
+                group["lr"] = rate * rate_at(step, steps)
+            optimiser.zero_grad(set_to_none=True)
+            values, stopping = _gradients(method, job, label, step, asked)
+            norm = torch.nn.utils.clip_grad_norm_(method.parameters(), getattr(method, "gradient_limit", 1.0))
+            if not (math.isfinite(values["loss"]) and math.isfinite(float(norm))):
+                raise UserError(f"{job.out}: loss or gradient is not finite at step {step}; lower the learning rate")
+            optimiser.step()
+            average.update(method, step)
+            ended, due = step + 1 == steps, (step + 1) % method.checkpoint_every == 0
+            if leader:
+                log.add(step + 1, time.monotonic() - began, values)
+                if due or ended or stopping:
+                    save(step + 1)
+            if stopping and not ended:
+                raise Stopped(f"{job.out}: asked to stop; state saved after step {step + 1} of {steps}", stopping)
     return average, time.monotonic() - began
 
 
-def _open_log(path: Path, done: int):
-    """Open the log for appending after dropping lines of steps that will be run again."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    kept = []
-    if done and path.exists():
-        lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
-        kept = [line for line in lines if json.loads(line)["step"] <= done]
-    with replacing(path) as temporary:
-        temporary.write_text("".join(line + "\n" for line in kept))
-    return path.open("a")
+def _gradients(
+    method: nn.Module, job: Job, label: str, step: int, asked: Callable[[], int]
+) -> tuple[dict[str, float], int]:
+    """Leave the gradient of the mean loss over the step's micro-batches; return losses by name, and a signal to stop or 0."""
+    parts, totals = job.resolved.settings.parallel.micro_batches, None
+    for part in share_of(parts, job.group.rank, job.group.size):
+        generator = generator_for(job.resolved.seed, label, step, *([part] if parts > 1 else []))
+        batch = draw_batch(job.data, method.objects_per_batch, method.views_per_object, generator, job.group.device)
+        losses = method.training_step(batch, step, generator)
+        (losses["loss"] / parts).backward()
+        values = torch.stack([value.detach().float() for value in losses.values()]) / parts
+        totals = values if totals is None else totals + values
+    job.group.add_gradients(method)
+    signals = torch.tensor([float(asked())], device=totals.device)
+    *means, anywhere = job.group.total(torch.cat([totals, signals])).tolist()
+    return dict(zip(losses, means, strict=True)), (asked() or signal.SIGTERM) if anywhere else 0
+
+
+class TrainingLog:
+    """What a training says of itself: every tenth step a JSON line in the file `path`, and progress on the terminal.
+
+    Lines of steps after `done`, which will be run again, are dropped from the file.
+    """
+
+    def __init__(self, path: Path, label: str, done: int, steps: int) -> None:
+        self.steps, self.smooth, self.progress = steps, {}, Progress(label, steps, start=done)
+        if done:
+            say(f"{label}: going on from step {done}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = []
+        if done and path.exists():
+            lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
+            kept = [line for line in lines if json.loads(line)["step"] <= done]
+        with replacing(path) as temporary:
+            temporary.write_text("".join(line + "\n" for line in kept))
+        self.file = path.open("a")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def add(self, step: int, seconds: float, values: dict[str, float]) -> None:
+        """Note the losses of the step that brought the number of finished ones to `step`, after so many seconds."""
+        for name, value in values.items():
+            self.smooth[name] = value if name not in self.smooth else 0.95 * self.smooth[name] + 0.05 * value
+        self.progress.advance("  ".join(f"{name} {value:.4f}" for name, value in self.smooth.items()))
+        if step % 10 == 0 or step == self.steps:
+            self.file.write(json.dumps({"step": step, "seconds": round(seconds, 2), **values}) + "\n")
+            self.file.flush()
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
 
 
 def git_commit() -> str | None:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 
+from holofusion.config import Resolved
 from holofusion.data.views import PreparedCategory
 from holofusion.files import UserError, sha256_of
+from holofusion.locks import owned
 from holofusion.methods.holodiffusion import VoxelAutoencoder
 from holofusion.methods.holofusion import HoloFusion
 from holofusion.methods.refinement import refine
 from holofusion.methods.registry import ENTRIES, method_class
 from holofusion.seeds import generator_for
 from holofusion.training.checkpoint import stamp_of
-from holofusion.training.loop import averaged_tensors, fit, save_model
+from holofusion.training.loop import Job, averaged_tensors, fit, save_model
+from holofusion.training.parallel import Group, joined
 from holofusion.training.precision import resolve_precision
 
 # Shares of a training after which its weights are kept, for the curve of kernel distance against training time.
@@ -35,79 +40,76 @@ def data_hash(data: PreparedCategory) -> str:
     return sha256_of(*(data.folder / name for name in ("data.json", "split.json", "cameras.safetensors")))
 
 
-def run_warmup(resolved, data_folder: Path, out: Path, device: torch.device) -> None:
+@contextmanager
+def _sole_training(out: Path, device: torch.device) -> Iterator[tuple[Group, Callable[[], None]]]:
+    """The processes of this training, and its hold on the folder `out`, which no other training has at the same time."""
+    with joined(device) as group:
+        with owned(out / "lock.json") if group.rank == 0 else nullcontext(lambda: None) as check:
+            group.wait()
+            yield group, check
+
+
+def run_warmup(resolved: Resolved, data_folder: Path, out: Path, device: torch.device) -> None:
     """Train encoder, pooling head and decoder without noise; save them and the refined grids of all training objects."""
     settings, data = resolved.settings, PreparedCategory.load(data_folder)
-    method = build(VoxelAutoencoder, settings, device, resolved.seed, "warmup")
-    warmup = settings.warmup
     stamp = stamp_of(resolved.hash, resolve_precision(device, settings.volume.precision), data_hash(data))
-    average, seconds = fit(
-        method, data, resolved.seed, stamp, out, warmup.steps, warmup.ema, warmup.checkpoint_every, "warmup"
-    )
-    method.load_state_dict(averaged_tensors(method, average))
-    began = time.monotonic()
-    grids = refine(method.encode_objects(data, data.train, device), method.decoder, data, settings, resolved.seed)
-    tensors = {**method.state_dict(), "grids": grids}
-    save_model(out, tensors, resolved, warmup.steps, seconds + time.monotonic() - began, method)
+    with _sole_training(out, device) as (group, check):
+        method = build(VoxelAutoencoder, settings, group.device, resolved.seed, "warmup")
+        average, seconds = fit(method, Job(resolved, data, out, stamp, group, check), "warmup")
+        if group.rank:
+            return
+        method.load_state_dict(averaged_tensors(method, average))
+        began = time.monotonic()
+        grids = refine(
+            method.encode_objects(data, data.train, group.device), method.decoder, data, settings, resolved.seed
+        )
+        seconds += time.monotonic() - began
+        save_model(out, {**method.state_dict(), "grids": grids}, resolved, method.steps, seconds, method)
 
 
-def run_train(resolved, data_folder: Path, warmup_folder: Path | None, out: Path, device: torch.device) -> None:
+def run_train(
+    resolved: Resolved, data_folder: Path, warmup_folder: Path | None, out: Path, device: torch.device
+) -> None:
     """Train the method of `resolved`: by itself, or, for those of HoloFusion's family, on the warm-up's grids.
 
     Raises UserError when such a one is given no warm-up.
     """
+    settings, data = resolved.settings, PreparedCategory.load(data_folder)
+    hashes = [resolved.hash, resolve_precision(device, settings.volume.precision), data_hash(data)]
+    if not ENTRIES[resolved.method].implementation:
+        if warmup_folder is None:
+            raise UserError(f"--warmup: {resolved.method} trains on a warm-up; name its folder")
+        hashes.append(sha256_of(warmup_folder / "model.safetensors"))
+    with _sole_training(out, device) as (group, check):
+        method = _method(resolved, data, warmup_folder, group.device)
+        tensors, seconds = method.state_dict(), 0.0
+        if method.steps:
+            average, seconds = fit(
+                method, Job(resolved, data, out, stamp_of(*hashes), group, check), "train", SNAPSHOTS
+            )
+            tensors = averaged_tensors(method, average)
+        if group.rank == 0:
+            save_model(out, tensors, resolved, method.steps, seconds, method)
+
+
+def _method(
+    resolved: Resolved, data: PreparedCategory, warmup_folder: Path | None, device: torch.device
+) -> torch.nn.Module:
+    """The method of `resolved`, ready to be trained: with cameras of the data, or with the warm-up's grids and decoder."""
+    settings = resolved.settings
     if ENTRIES[resolved.method].implementation:
-        return _train_alone(resolved, data_folder, out, device)
-    if warmup_folder is None:
-        raise UserError(f"--warmup: {resolved.method} trains on a warm-up; name its folder")
-    _train_denoiser(resolved, data_folder, warmup_folder, out, device)
-
-
-def _train_alone(resolved, data_folder: Path, out: Path, device: torch.device) -> None:
-    """Train a method that needs the images and cameras only."""
-    settings, data = resolved.settings, PreparedCategory.load(data_folder)
-    method = build(method_class(resolved.method), settings, device, resolved.seed, resolved.method)
-    if hasattr(method, "prepare"):
-        method.prepare(data)
-    if method.steps == 0:
-        return save_model(out, method.state_dict(), resolved, 0, 0.0, method)
-    stamp = stamp_of(resolved.hash, resolve_precision(device, settings.volume.precision), data_hash(data))
-    average, seconds = fit(
-        method, data, resolved.seed, stamp, out, method.steps, method.ema, method.checkpoint_every, "train", SNAPSHOTS
-    )
-    save_model(out, averaged_tensors(method, average), resolved, method.steps, seconds, method)
-
-
-def _train_denoiser(resolved, data_folder: Path, warmup_folder: Path, out: Path, device: torch.device) -> None:
-    """Train the 3D denoiser, with super-resolution where the settings ask for it, on the warm-up's grids."""
-    settings, data = resolved.settings, PreparedCategory.load(data_folder)
+        method = build(method_class(resolved.method), settings, device, resolved.seed, resolved.method)
+        if hasattr(method, "prepare"):
+            method.prepare(data)
+        return method
     warmup = load_file(warmup_folder / "model.safetensors", device=str(device))
     if len(warmup["grids"]) != len(data.train):
         raise UserError(
-            f"{warmup_folder}: holds grids of {len(warmup['grids'])} objects, {data_folder} has {len(data.train)}; "
+            f"{warmup_folder}: holds grids of {len(warmup['grids'])} objects, {data.folder} has {len(data.train)}; "
             "rerun the warm-up on this data"
         )
     method = build(HoloFusion, settings, device, resolved.seed, "train")
     prefix = "decoder."
     decoder = {name.removeprefix(prefix): value for name, value in warmup.items() if name.startswith(prefix)}
     method.prepare(data.train, warmup["grids"], decoder)
-    training = settings.training
-    stamp = stamp_of(
-        resolved.hash,
-        resolve_precision(device, settings.volume.precision),
-        data_hash(data),
-        sha256_of(warmup_folder / "model.safetensors"),
-    )
-    average, seconds = fit(
-        method,
-        data,
-        resolved.seed,
-        stamp,
-        out,
-        training.steps,
-        training.ema,
-        training.checkpoint_every,
-        "train",
-        SNAPSHOTS,
-    )
-    save_model(out, averaged_tensors(method, average), resolved, training.steps, seconds, method)
+    return method

@@ -1,4 +1,4 @@
-"""Killed with SIGKILL at a random moment and started again, training ends with the very same bytes."""
+"""Killed, or asked to stop, at a random moment and started again, training ends with the very same bytes."""
 
 import json
 import os
@@ -52,30 +52,36 @@ def results(tmp_path_factory) -> Path:
     return results
 
 
-def kill_once_under_way(state: Path, *arguments: object) -> int:
-    """Start a step, kill it at a random moment after its first saved state; return the step of the state it left."""
+def end_once_under_way(number: int, state: Path, *arguments: object) -> int:
+    """Start a step, send it a signal at a random moment after its first saved state; return the step of the state it left."""
     process = start(*arguments)
     while read_facts(state) is None:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.002)
     time.sleep(random.random() * 0.3)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert process.returncode == -signal.SIGKILL, "it ended before it could be killed; give the test more steps"
+    process.send_signal(number)
+    _, messages = process.communicate(timeout=60)
+    expected = -number if number == signal.SIGKILL else 128 + number
+    assert process.returncode == expected, f"did it end before the signal? {messages}"
+    assert number == signal.SIGKILL or "asked to stop; state saved after step" in messages
     return int(read_facts(state)["step"])
 
 
-@pytest.mark.parametrize("step", ["warmup", "train"])
-def test_killed_and_rerun_gives_the_same_bytes(results, step):
+@pytest.mark.parametrize(
+    ("step", "number"), [("warmup", signal.SIGKILL), ("train", signal.SIGKILL), ("train", signal.SIGTERM)]
+)
+def test_ended_and_rerun_gives_the_same_bytes(results, step, number):
     name = {"warmup": "hydrant-s0", "train": "holofusion-hydrant-s0"}[step]
     common = [step, "--config", results / f"config/{step}/{name}.yaml", "--data", results / "data/hydrant"]
     if step == "train":
         common += ["--warmup", results / "whole-warmup"]
-    whole, killed = results / f"whole-{step}", results / f"killed-{step}"
+    whole, killed = results / f"whole-{step}", results / f"ended-{step}-{number}"
     run(*common, "--out", whole)
-    left = kill_once_under_way(killed / "state", *common, "--out", killed)
+    left = end_once_under_way(number, killed / "state", *common, "--out", killed)
     assert 0 < left < STEPS
     assert not (killed / "model.safetensors").exists()
+    if number == signal.SIGTERM:
+        assert not (killed / "lock.json").exists()
     assert "going on from step" in run(*common, "--out", killed)
     assert (whole / "model.safetensors").read_bytes() == (killed / "model.safetensors").read_bytes()
     if step == "train":
@@ -94,7 +100,7 @@ def test_killed_and_rerun_gives_the_same_bytes(results, step):
 def test_unfinished_state_of_other_inputs_is_refused(results):
     config = results / "config/warmup/hydrant-s0.yaml"
     common = ["warmup", "--config", config, "--data", results / "data/hydrant", "--out", results / "other"]
-    kill_once_under_way(results / "other/state", *common)
+    end_once_under_way(signal.SIGKILL, results / "other/state", *common)
     before = read_facts(results / "other/state")
     changed = json.loads((results / "data/hydrant/split.json").read_text())
     changed["train"].reverse()

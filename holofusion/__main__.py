@@ -1,0 +1,5 @@
+"""`python -m holofusion`: the command, where its script is not on the path."""
+
+from holofusion.cli import main
+
+main()

@@ -1,0 +1,106 @@
+"""Data-parallel training: several processes, one per GPU, on one node or more, started by torchrun.
+
+A step's batch is made of `parallel.micro_batches` parts, each with random numbers of its own. One process goes through all
+of them; several share them out and average the gradients, and then all take the same step. So the number of processes
+changes neither the batch nor the result, but for rounding, and may change between a stop and going on.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+from torch import Tensor, distributed, nn
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+
+from holofusion.files import UserError
+
+PATIENCE = timedelta(days=7)  # of processes for the first one, which may wait long for its lock
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes of one training, and which of them this is: rank 0 writes files and messages."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over all processes of values (n,); the same tensor when there is one process."""
+        if self.size > 1:
+            values = values.to(self.device)
+            distributed.all_reduce(values)
+        return values
+
+    def add_gradients(self, module: nn.Module) -> None:
+        """Replace every gradient by its sum over all processes."""
+        if self.size == 1:
+            return
+        gradients = [value.grad for value in module.parameters() if value.grad is not None]
+        flat = _flatten_dense_tensors(gradients)
+        distributed.all_reduce(flat)
+        for gradient, total in zip(gradients, _unflatten_dense_tensors(flat, gradients), strict=True):
+            gradient.copy_(total)
+
+    def wait(self) -> None:
+        """Wait until all processes are here."""
+        if self.size > 1:
+            distributed.barrier()
+
+
+def share_of(micro_batches: int, rank: int, size: int) -> range:
+    """The micro-batches that process `rank` of `size` takes. Raises UserError unless all get equally many."""
+    if micro_batches % size:
+        raise UserError(
+            f"parallel.micro_batches: {micro_batches} cannot be shared out among {size} processes; "
+            f"make it a multiple of {size}"
+        )
+    return range(rank, micro_batches, size)
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Group]:
+    """The group that torchrun's environment names, with this process's GPU made current; a group of one without it."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield Group(0, 1, device)
+        return
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    distributed.init_process_group(backend, timeout=PATIENCE)
+    try:
+        yield Group(distributed.get_rank(), size, device)
+    finally:
+        distributed.destroy_process_group()
+
+
+def run_in_processes(processes: int, nodes: int, micro_batches: int) -> None:
+    """Start the present command anew in `processes` processes per node, in place of this one; return inside of those.
+
+    With several nodes the command is to be started once on each, by srun; the first of them is found from its
+    environment. Raises UserError where that is missing, and unless all processes get equally many micro-batches.
+    """
+    if "WORLD_SIZE" in os.environ or processes * nodes == 1:
+        return
+    share_of(micro_batches, 0, processes * nodes)
+    launcher = ["--standalone"] if nodes == 1 else _meeting_point(nodes)
+    torchrun = ["-m", "torch.distributed.run", *launcher, "--nproc-per-node", str(processes), "-m", "holofusion"]
+    os.execv(sys.executable, [sys.executable, *torchrun, *sys.argv[1:]])
+
+
+def _meeting_point(nodes: int) -> list[str]:
+    try:
+        first, job = os.environ["SLURM_LAUNCH_NODE_IPADDR"], int(os.environ["SLURM_JOB_ID"])
+        rank = os.environ["SLURM_NODEID"]
+    except KeyError as error:
+        raise UserError(f"--nodes {nodes}: {error} is not set; start the command on each node with srun") from None
+    port = 20000 + job % 20000  # one per job, so that two jobs on a node do not meet
+    return ["--nnodes", str(nodes), "--node-rank", rank, "--master-addr", first, "--master-port", str(port)]
