@@ -26,6 +26,8 @@ LAYERS = (
         "checks",
         "config",
         "schema",
+        "provenance",
+        "verification",
     ),
     ("cameras", "data"),
     ("networks", "diffusion", "rendering"),
