@@ -1,0 +1,58 @@
+"""The verbs `holofusion data ...`: getting photographs, and looking whether they can be used. `cli.py` registers them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from holofusion.files import UserError, write_json
+from holofusion.mirror import mirror_to
+from holofusion.options import Log, open_step, path_option
+
+data = typer.Typer(
+    help="Photographs in CO3D layout: download them, check them.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Root = path_option("folder that holds, or will hold, one folder per category", "--root")
+Connections = Annotated[int, typer.Option(min=1, max=16, help="archives fetched at a time")]
+
+
+@data.command()
+def download(
+    root: Root,
+    categories: Annotated[list[str] | None, typer.Argument(help="categories, such as apple hydrant")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="take category, release and the like from results/config/download/NAME.yaml")
+    ] = None,
+    release: Annotated[
+        Literal["full", "singlesequence"], typer.Option(help="5.5 TB of all sequences, or 8.9 GB of one per task")
+    ] = "full",
+    connections: Connections = 4,
+    keep_archives: Annotated[bool, typer.Option("--keep-archives", help="keep archives after unpacking")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print what would come, and how large it is")] = False,
+    links: Annotated[Path | None, typer.Option(help="another link list, in CO3D's format")] = None,
+    checksums: Annotated[Path | None, typer.Option(help="another list of SHA-256, in CO3D's format")] = None,
+    out: Annotated[Path | None, typer.Option(help="write what has arrived to this JSON file")] = None,
+    log: Log = None,
+) -> None:
+    """Download categories of CO3Dv2, check and unpack them. Stopped and started again, it goes on where it stopped.
+
+    Example: holofusion data download apple hydrant --root photographs
+    """
+    if config is not None:
+        resolved = open_step(config, "download", 1, log)
+        settings, categories = resolved.settings.download, [resolved.category]
+        release, connections, keep_archives = settings.release, settings.connections, settings.keep_archives
+    elif log is not None:
+        mirror_to(log)
+    if not categories:
+        raise UserError("data download: name categories, such as `apple`, or a --config")
+    from holofusion.data.download import download as run
+    from holofusion.data.releases import read_release
+
+    listed = read_release(release, list(dict.fromkeys(categories)), links, checksums)
+    run(root, listed, connections, keep_archives, dry_run)
+    if out is not None and not dry_run:
+        write_json(out, {"root": str(root), "release": release, "categories": categories})
