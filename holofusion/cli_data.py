@@ -56,3 +56,28 @@ def download(
     run(root, listed, connections, keep_archives, dry_run)
     if out is not None and not dry_run:
         write_json(out, {"root": str(root), "release": release, "categories": categories})
+
+
+@data.command()
+def check(
+    root: Annotated[Path, typer.Argument(help="folder that holds one folder per category", show_default=False)],
+    category: Annotated[
+        list[str] | None, typer.Option(help="look at this one; may be repeated; all if left out")
+    ] = None,
+    subset: Annotated[
+        str | None, typer.Option(help="the set list to use (dataset.subset); all frames if left out")
+    ] = None,
+    thorough: Annotated[bool, typer.Option("--thorough", help="decode every image, not three a sequence")] = False,
+    log: Log = None,
+) -> None:
+    """Print what a folder in CO3D layout holds, what is missing or broken, and how its cameras move.
+
+    Ends with status 0 if it can be used, 2 if not.
+    Example: holofusion data check photographs --subset fewview_dev
+    """
+    if log is not None:
+        mirror_to(log)
+    from holofusion.data.check import check as run
+
+    if not run(root, category or (), subset, thorough):
+        raise typer.Exit(2)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from holofusion.config import load_params, write_resolved
 from holofusion.data import download as download_module
 from holofusion.data import transfer
 from holofusion.data.co3d import read_category
@@ -265,6 +266,21 @@ def test_killed_and_run_again(server: Server, root: Path, run: Run, tmp_path: Pa
     run()
     assert server.gets() == [f"bytes={kept}-"]
     assert_whole(root, tmp_path / "source", "apple")
+
+
+def test_settings_of_the_workflow(server: Server, root: Path, tmp_path: Path, project: Path, edit, holofusion) -> None:
+    edit(project, "config/photos.yaml", **{"download": {"release": "full", "keep_archives": True}})
+    write_resolved(load_params(project / "params.yaml", "photos"), project / "results")
+    config, out, lists = (
+        project / "results/config/download/apple.yaml",
+        tmp_path / "out.json",
+        write_lists(tmp_path, server),
+    )
+    command = ("data", "download", "--config", config, "--root", root, "--out", out)
+    result = holofusion(*command, "--links", lists["links"], "--checksums", lists["checksums"])
+    assert result.returncode == 0, result.stderr
+    assert json.loads(out.read_text()) == {"root": str(root), "release": "full", "categories": ["apple"]}
+    assert (root / "_download" / "apple_000.zip").is_file() and len(read_category(root, "apple").frames) == 4
 
 
 def test_killed_between_the_checksum_and_the_unpacking(server: Server, root: Path, run: Run, tmp_path: Path) -> None:
