@@ -29,13 +29,14 @@ UNPACKED = 1.1  # bytes on disk per byte of archive: photographs hardly shrink, 
 class Job:
     """An archive still to come. target: the zip file.  bytes: its size, None where the server does not tell.
 
-    present: bytes of it that are there already.
+    trouble: why the size is not known.  present: bytes of it that are there already.
     """
 
     archive: Archive
     arrivals: Arrivals
     target: Path
     bytes: int | None = None
+    trouble: str = "the server does not tell"
     present: int = 0
 
 
@@ -112,11 +113,14 @@ def _ask_sizes(work: Work, jobs: list[Job], connections: int) -> None:
     def ask(job: Job) -> None:
         try:
             job.bytes = job.present if job.target.is_file() else remote_size(job.archive.url, work.stop)
-        except UserError:
-            job.bytes = None
+        except UserError as error:
+            job.trouble = str(error)
 
     with ThreadPoolExecutor(connections) as pool:
         list(pool.map(ask, jobs))
+    unknown = [job for job in jobs if job.bytes is None]
+    if unknown:
+        say(f"download: size unknown of {len(unknown)} archives, left out of the sums: {unknown[0].trouble}")
 
 
 def needed_bytes(jobs: Sequence[Job], connections: int, keep: bool) -> int:

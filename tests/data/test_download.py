@@ -114,6 +114,7 @@ def test_server_without_ranges(server: Server, root: Path, run: Run, tmp_path: P
     server.ranges = False
     server.breaks["apple_000.zip"] = 2
     run()
+    assert len(server.gets("apple_000.zip")) == 3, "what is sent anew replaces what was there"
     assert_whole(root, tmp_path / "source", "apple")
 
 
@@ -129,6 +130,13 @@ def test_a_server_that_stays_away(server: Server, root: Path, run: Run, tmp_path
     server.requests.clear()
     run()
     assert server.gets() == [f"bytes={kept}-"]
+    assert_whole(root, tmp_path / "source", "apple")
+
+
+def test_a_part_longer_than_the_file_is_thrown_away(server: Server, root: Path, run: Run, tmp_path: Path) -> None:
+    (root / "_download").mkdir(parents=True)
+    (root / "_download" / "apple_000.zip.part").write_bytes(server.files["apple_000.zip"] + b"more")
+    run()
     assert_whole(root, tmp_path / "source", "apple")
 
 
@@ -298,6 +306,22 @@ def test_archives_can_be_kept(server: Server, root: Path, run: Run) -> None:
     server.requests.clear()
     run(keep=True)
     assert server.requests == []
+
+
+def test_two_downloads_into_one_folder_take_turns(server: Server, root: Path, run: Run, capsys) -> None:
+    server.stalls["apple_001.zip"] = threading.Event()
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    deadline, waiting = time.monotonic() + 20, ""
+    while "another download into this folder is at work" not in waiting and time.monotonic() < deadline:
+        waiting += capsys.readouterr().err
+        time.sleep(0.02)
+    server.stalls.pop("apple_001.zip").set()
+    for thread in threads:
+        thread.join(20)
+    assert "at work" in waiting and len(server.gets("apple_000.zip")) == 1
+    assert "apple: complete, all 2 archives" in capsys.readouterr().err
 
 
 def test_dry_run(server: Server, root: Path, run: Run, capsys) -> None:
