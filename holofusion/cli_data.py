@@ -7,21 +7,22 @@ from typing import Annotated, Literal
 
 import typer
 
+from holofusion.checks import ROOT_VARIABLE
 from holofusion.files import UserError, write_json
 from holofusion.mirror import mirror_to
-from holofusion.options import Log, open_step, path_option
+from holofusion.options import Log, open_step
 
 data = typer.Typer(
     help="Photographs in CO3D layout: download them, check them.", no_args_is_help=True, rich_markup_mode=None
 )
 
-Root = path_option("folder that holds, or will hold, one folder per category", "--root")
-Connections = Annotated[int, typer.Option(min=1, max=16, help="archives fetched at a time")]
-
 
 @data.command()
 def download(
-    root: Root,
+    root: Annotated[
+        Path,
+        typer.Option(envvar=ROOT_VARIABLE, help="folder that will hold one folder per category", show_default=False),
+    ],
     categories: Annotated[list[str] | None, typer.Argument(help="categories, such as apple hydrant")] = None,
     config: Annotated[
         Path | None, typer.Option(help="take category, release and the like from results/config/download/NAME.yaml")
@@ -29,7 +30,7 @@ def download(
     release: Annotated[
         Literal["full", "singlesequence"], typer.Option(help="5.5 TB of all sequences, or 8.9 GB of one per task")
     ] = "full",
-    connections: Connections = 4,
+    connections: Annotated[int, typer.Option(min=1, max=16, help="archives fetched at a time")] = 4,
     keep_archives: Annotated[bool, typer.Option("--keep-archives", help="keep archives after unpacking")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print what would come, and how large it is")] = False,
     links: Annotated[Path | None, typer.Option(help="another link list, in CO3D's format")] = None,
@@ -41,14 +42,14 @@ def download(
 
     Example: holofusion data download apple hydrant --root photographs
     """
+    if bool(categories) == (config is not None):
+        raise UserError("data download: name either categories, such as `apple`, or a --config")
     if config is not None:
         resolved = open_step(config, "download", 1, log)
         settings, categories = resolved.settings.download, [resolved.category]
         release, connections, keep_archives = settings.release, settings.connections, settings.keep_archives
     elif log is not None:
         mirror_to(log)
-    if not categories:
-        raise UserError("data download: name categories, such as `apple`, or a --config")
     from holofusion.data.download import download as run
     from holofusion.data.releases import read_release
 

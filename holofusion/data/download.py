@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,7 +84,9 @@ def download(root: Path, release: Release, connections: int, keep: bool = False,
         total, present = sum(job.bytes or 0 for job in jobs), sum(job.present for job in jobs)
         work.progress = Progress("download", total, present, show=size)
         work.endless = any(job.bytes is None for job in jobs)
-        _run(work, jobs, connections)
+        errors = _run(work, jobs, connections, _bring)
+    if errors:
+        raise UserError("\n".join(errors))
 
 
 def _jobs(work: Work, release: Release) -> list[Job]:
@@ -110,14 +112,13 @@ def _jobs(work: Work, release: Release) -> list[Job]:
 def _ask_sizes(work: Work, jobs: list[Job], connections: int) -> None:
     """Ask the server for the sizes of the archives. What cannot be had is found out, and said, when it is fetched."""
 
-    def ask(job: Job) -> None:
+    def ask(work: Work, job: Job) -> None:
         try:
             job.bytes = job.present if job.target.is_file() else remote_size(job.archive.url, work.stop)
         except UserError as error:
             job.trouble = str(error)
 
-    with ThreadPoolExecutor(connections) as pool:
-        list(pool.map(ask, jobs))
+    _run(work, jobs, connections, ask)
     unknown = [job for job in jobs if job.bytes is None]
     if unknown:
         say(f"download: size unknown of {len(unknown)} archives, left out of the sums: {unknown[0].trouble}")
@@ -150,10 +151,11 @@ def _enter_set_lists(work: Work, release: Release, jobs: Sequence[Job]) -> None:
         arrivals.write()
 
 
-def _run(work: Work, jobs: list[Job], connections: int) -> None:
+def _run(work: Work, jobs: list[Job], connections: int, do: Callable[[Work, Job], None]) -> list[str]:
+    """Do something with all jobs, some at a time; returns what went wrong."""
     errors = []
     with ThreadPoolExecutor(connections) as pool:
-        futures = [pool.submit(_bring, work, job) for job in jobs]
+        futures = [pool.submit(do, work, job) for job in jobs]
         try:
             for future in as_completed(futures):
                 try:
@@ -168,8 +170,7 @@ def _run(work: Work, jobs: list[Job], connections: int) -> None:
             work.stop.set()
             say("download: stopping; what has arrived is kept, the same command goes on from there")
             raise
-    if errors:
-        raise UserError("\n".join(errors))
+    return errors
 
 
 def _bring(work: Work, job: Job) -> None:

@@ -34,22 +34,29 @@ def noise(seed: int, count: int = 400_000) -> bytes:
     return random.Random(seed).randbytes(count)
 
 
+@pytest.fixture(scope="session")
+def release(tmp_path_factory: pytest.TempPathFactory, balls) -> tuple[Path, dict[str, bytes]]:
+    """Apples in two archives and donuts in one, as the real release divides them: what is in them, and the files."""
+    source, files = tmp_path_factory.mktemp("release"), {}
+    for category, parts in (("apple", 2), ("donut", 1)):
+        balls.write(source, balls.three(views=5), category)
+        paths = [path for path in sorted((source / category).rglob("*")) if path.is_file()]
+        for part in range(parts):
+            members = {str(path.relative_to(source)): path.read_bytes() for path in paths[part::parts]}
+            members[f"{category}/part{part}/pointcloud.ply"] = noise(part)
+            files[f"{category}_{part:03d}.zip"] = zip_of(members)
+    subsets = {"apple": ["fewview_dev"], "donut": ["fewview_dev"], "tv": ["manyview_test"]}
+    return source, files | {SUBSETS: json.dumps(subsets).encode()}
+
+
 @pytest.fixture
-def server(tmp_path: Path, balls, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """Apples in two archives and donuts in one, as the real release divides them."""
+def server(tmp_path: Path, release: tuple[Path, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server of the release, whose content lies at `tmp_path / "source"`."""
     monkeypatch.setattr(transfer, "PAUSE", 0.01)
     monkeypatch.setattr(transfer, "TIMEOUT", (2, 2))
+    (tmp_path / "source").symlink_to(release[0])
     with serving() as server:
-        for category, parts in (("apple", 2), ("donut", 1)):
-            source = tmp_path / "source"
-            balls.write(source, balls.three(views=5), category)
-            files = [path for path in sorted((source / category).rglob("*")) if path.is_file()]
-            for part in range(parts):
-                members = {str(path.relative_to(source)): path.read_bytes() for path in files[part::parts]}
-                members[f"{category}/part{part}/pointcloud.ply"] = noise(part)
-                server.files[f"{category}_{part:03d}.zip"] = zip_of(members)
-        subsets = {"apple": ["fewview_dev"], "donut": ["fewview_dev"], "tv": ["manyview_test"]}
-        server.files[SUBSETS] = json.dumps(subsets).encode()
+        server.files = dict(release[1])
         yield server
 
 
@@ -268,7 +275,11 @@ def test_killed_and_run_again(server: Server, root: Path, run: Run, tmp_path: Pa
         time.sleep(0.05)
     process.send_signal(number)
     server.stalls.pop("apple_001.zip").set()
-    assert process.wait(30) != 0 and "Traceback" not in process.stderr.read()
+    assert process.wait(30) != 0
+    message = process.stderr.read()
+    assert "Traceback" not in message
+    if number == signal.SIGINT:
+        assert "download: stopping; what has arrived is kept, the same command goes on from there" in message
     kept = part.stat().st_size
     server.requests.clear()
     run()
