@@ -20,6 +20,7 @@ import pytest
 from holofusion.config import load_params, write_resolved
 from holofusion.data import download as download_module
 from holofusion.data import transfer
+from holofusion.data.check import check_category
 from holofusion.data.co3d import read_category
 from holofusion.data.download import download
 from holofusion.data.releases import read_release
@@ -96,6 +97,7 @@ def test_whole_download_and_a_second_run(server: Server, root: Path, run: Run, t
     assert json.loads((root / SUBSETS).read_text()) == {"apple": ["fewview_dev"], "donut": ["fewview_dev"]}
     total = sum(len(content) for name, content in server.files.items() if name.endswith(".zip"))
     assert f"/{total / 1e6:.1f} MB" in capsys.readouterr().err
+    assert check_category(root, "apple", "fewview_dev", True).problems == []
     server.requests.clear()
     run("apple", "donut")
     assert server.requests == []
@@ -131,6 +133,8 @@ def test_a_server_that_stays_away(server: Server, root: Path, run: Run, tmp_path
         run()
     assert len(str(error.value).splitlines()) == 1
     assert f"{server.url}/apple_000.zip: " in str(error.value) and "4 times in a row" in str(error.value)
+    (problem, *_) = check_category(root, "apple", "fewview_dev", False).problems
+    assert problem == "its download is not finished: apple_000.zip to come; run it again"
     kept = (root / "_download" / "apple_000.zip.part").stat().st_size
     assert kept > 0 and (root / "apple" / "part1").is_dir(), "the other archive is not held up"
     server.breaks.clear()
