@@ -44,26 +44,36 @@ Log = Annotated[Path | None, typer.Option(help="also write messages to this file
 def step_at_work(
     config: Path, step: str, threads: int, log: Path | None, out: Path, *inputs: Path | None, data: Path | None = None
 ) -> Iterator[Resolved]:
-    """Start the log, read the settings, and limit CPU threads before anything loads torch.
+    """The settings of a step, opened as by `open_step`, for the block that does its work.
 
     If the block succeeds, note what the artefact `out` was made from: these settings, the inputs that are given, `data`.
     """
-    first = int(os.environ.get("RANK", "0")) == 0  # of several training processes
-    if log is not None and first:
-        mirror_to(log)
-    resolved = load_step(config)
-    if resolved.step != step:
-        raise UserError(f"{config}: holds settings of the step {resolved.step!r}, this is {step!r}")
+    resolved = open_step(config, step, threads, log)
     if data is not None and (category := read_json(data / "data.json")["category"]) != resolved.category:
         raise UserError(f"{data}: holds {category!r}, {config} is for {resolved.category!r}")
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    keep_freed_memory()
     yield resolved
-    if first:
+    if _first_process():
         given = [path for path in (data, *inputs) if path is not None]
         if step == "import":
             given.append(Path(resolved.settings.external.folder))
         record(resolved, out, given, config.resolve().parents[2])
+
+
+def open_step(config: Path, step: str, threads: int, log: Path | None) -> Resolved:
+    """Start the log, read the settings, and limit CPU threads before anything loads torch."""
+    if log is not None and _first_process():
+        mirror_to(log)
+    resolved = load_step(config)
+    if resolved.step != step:
+        raise UserError(f"{config}: holds settings of the step {resolved.step!r}, this is {step!r}")
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    keep_freed_memory()
+    return resolved
+
+
+def _first_process() -> bool:
+    """Whether this process speaks and notes for all of a training in several."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 def find_device(name: str, threads: int) -> torch.device:

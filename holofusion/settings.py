@@ -46,6 +46,16 @@ class Dataset(Section):
     evaluation_cameras: Count = Field(description="frozen real cameras from which every method is rendered")
 
 
+class Download(Section):
+    """Fetching CO3Dv2 into the folder of photographs; `holofusion data download` by hand has the same defaults."""
+
+    release: Literal["full", "singlesequence"] | None = Field(
+        description="fetch missing categories of this release when a run starts; null: never"
+    )
+    connections: int = Field(description="archives fetched at a time", ge=1, le=16)
+    keep_archives: bool = Field(description="keep the archives after unpacking")
+
+
 class Synthetic(Section):
     """The embedded objects."""
 
@@ -241,6 +251,7 @@ class Params(Section):
     methods: list[Name] = Field(description="rows of the table", min_length=1)
     threads: Threads
     dataset: Dataset
+    download: Download
     synthetic: Synthetic
     volume: Volume
     rendering: Rendering

@@ -18,6 +18,7 @@ case $verb in
     dataset) mkdir -p "$out/$category" ;;
     warmup | train) mkdir -p "$out" && date +%N >"$out/model.safetensors" && echo '{}' >"$out/model.json" ;;
     evaluate | reference | consistency | geometry | curve) date +%N >"$out" ;;
+    data) echo '{}' >"$out" ;;
     report)
         mkdir -p "$results/tables" "$results/figures"
         for name in metrics.csv claims.csv curves.csv metrics.md metrics.tex metrics.json; do date +%N >"$results/tables/$name"; done
