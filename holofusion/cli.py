@@ -209,8 +209,9 @@ def import_views(config: Config, data: Data, out: Out, threads: Threads = 1, log
 
 
 for verb in (cli_scores.evaluate, cli_scores.reference, cli_scores.consistency, cli_scores.curve, cli_scores.mesh,
-             cli_scores.geometry, cli_scores.report, cli_scores.verify):  # fmt: skip
+             cli_scores.geometry, cli_scores.report, cli_scores.verify, cli_scores.status):  # fmt: skip
     app.command()(verb)
+app.command("contents")(cli_scores.list_contents)
 
 app.add_typer(cli_data.data, name="data")
 

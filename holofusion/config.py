@@ -240,6 +240,8 @@ def _claim(results: Path, preset: str) -> None:
     started = results.is_dir() and {path.name for path in results.iterdir() if path.name[0] != "."} - {
         "preset.json",
         "config",
+        "tables",  # numbers and
+        "contents",  # hashes that come with the repository
     }
     if started and held is None:
         raise UserError(f"{results}/ holds files that are not a run of this program; pass RESULTS=other-folder")

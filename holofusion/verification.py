@@ -23,6 +23,10 @@ PLACES = {
     "consistency": "metrics/consistency-{name}.json", "geometry": "metrics/geometry-{name}.json",
     "curve": "metrics/curve-{name}.json", "report": TABLES,
 }  # fmt: skip
+RUNGS = {
+    "data": ("dataset", "prepare"), "train": ("warmup", "train"), "sample": ("sample", "hypotheses", "render", "import"),
+    "evaluate": ("evaluate", "consistency", "geometry", "curve", "mesh"),
+}  # fmt: skip
 FINISHED = {"warmup": "model.safetensors", "train": "model.safetensors", "report": "metrics.json"}
 DIGESTS = ".digests.json"
 
@@ -109,6 +113,15 @@ def require_verified(results: Path, but: str = "") -> dict[str, Artefact]:
     if resting:
         lines.append(f"{len(resting)} artefacts rest on these: {', '.join(resting)}")
     raise UserError("\n".join([*lines, "run the workflow again: it makes anew what is named here"]))
+
+
+def contents(results: Path, rung: str) -> dict[str, str]:
+    """Name of every artefact of a rung -> hash of its content as recorded: what the next rung depends on."""
+    found = {}
+    for step, artefact in artefacts_of(results):
+        if step in RUNGS[rung]:
+            found[artefact.name] = (provenance_of(artefact.path) or {}).get("content")
+    return dict(sorted(found.items()))
 
 
 def settle(results: Path, remove: bool) -> list[str]:

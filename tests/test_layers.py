@@ -28,6 +28,7 @@ LAYERS = (
         "schema",
         "provenance",
         "verification",
+        "watch",
     ),
     ("cameras", "data"),
     ("networks", "diffusion", "rendering"),

@@ -60,4 +60,4 @@ rule prepare:
 
 rule data:
     input:
-        expand("<results>/data/{category}", category=PARAMS.categories),
+        expand("<results>/data/{category}", category=categories_of(PARAMS)),
