@@ -37,6 +37,21 @@ def replacing(path: Path | str) -> Iterator[Path]:
         shutil.rmtree(holder, ignore_errors=True)
 
 
+@contextmanager
+def finished_parts(out: Path, stamp: str) -> Iterator[tuple[Path, str]]:
+    """Yield a folder beside `out` that outlives a kill, and `stamp`; it becomes `out` when the block succeeds.
+
+    Its name carries the stamp, so only the same job with the same inputs finds its own finished parts in it.
+    """
+    partial = out.parent / f".{out.name}-{stamp[:16]}"
+    partial.mkdir(parents=True, exist_ok=True)
+    yield partial, stamp
+    shutil.rmtree(out, ignore_errors=True)
+    partial.rename(out)
+    for stale in out.parent.glob(f".{out.name}-*"):
+        shutil.rmtree(stale, ignore_errors=True)
+
+
 def write_json(path: Path | str, value: Any) -> None:
     """Write `value` as indented JSON with a final newline, atomically. A list of numbers takes one line."""
     text = json.dumps(value, indent=2, allow_nan=False)

@@ -81,7 +81,7 @@ def _values(field: FieldInfo) -> str:
     if get_origin(field.annotation) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(field.annotation))
     kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType] or [field.annotation]
-    words = {int: "integer", float: "number", str: "text"}.get(kinds[0], "list")
+    words = {int: "integer", float: "number", str: "text", bool: "true or false"}.get(kinds[0], "list")
     if get_origin(field.annotation) is list:
         words = "list"
     null = " or null" if NoneType in get_args(field.annotation) else ""
