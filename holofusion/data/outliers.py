@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
-from holofusion.data.hull import Unusable, grid, in_hull, nearest_point
+from holofusion.data.hull import AGREEMENT, Unusable, grid, in_hull, nearest_point
 
-MAJORITY = 0.75  # share of the masks that must hold a voxel of the rough hull: up to a quarter of them may be wrong
+MAJORITIES = (AGREEMENT, 0.85, 0.75)  # shares of the masks that hold a voxel of the rough hull: a quarter may be wrong
 SHOWN = 0.6  # share of the photographs that must show it
 VOXELS = 24  # along each side of the rough hull
 CELLS = 32  # raster cells along a crop, on which hull and mask are compared
@@ -52,28 +52,39 @@ def _faults(cameras: Cameras, masks: Tensor, areas: Tensor, context: float, trus
     largest = TOO_LARGE * float(sizes[ahead].median())
     fit = [index for index in ahead if sizes[index] <= largest]
     reach = 1.5 * float(sizes[fit].quantile(0.9)) / (1 + context)
-    hull, side = _rough_hull(cameras[fit], masks[fit], areas[fit], point, reach)
-    overlaps = _overlaps(cameras, masks, areas, hull, (side / sizes).clamp(0, 2))
+    overlaps = torch.zeros(len(cameras))
+    for majority in MAJORITIES:  # the hull of most is the true one where masks are right, the looser where some are not
+        hull, side = _rough_hull(cameras[fit], masks[fit], areas[fit], point, reach, majority)
+        found = _overlaps(cameras, masks, areas, hull, (side / sizes).clamp(0, 2))
+        if found[fit].median() > overlaps[fit].median():
+            overlaps = found
+        if (overlaps[fit] >= AGREES).all():
+            break
+    typical = overlaps[fit].median()
+    if typical == 0:
+        raise Unusable("cameras and masks disagree: most masks share no point")
     faults = {}
     for index in range(len(cameras)):
         if depth[index] <= 0:
             faults[index] = BEHIND
         elif sizes[index] > largest:
             faults[index] = DISTANCE
-        elif overlaps[index] < AGREES * overlaps[fit].median():
+        elif overlaps[index] < AGREES * typical:
             faults[index] = OVERLAP
     return faults
 
 
-def _rough_hull(cameras: Cameras, masks: Tensor, areas: Tensor, point: Tensor, reach: float) -> tuple[Tensor, float]:
-    """Points (P,3) in most of the masks, carved within `reach` of `point`, then within their own box; voxel side."""
+def _rough_hull(
+    cameras: Cameras, masks: Tensor, areas: Tensor, point: Tensor, reach: float, majority: float
+) -> tuple[Tensor, float]:
+    """Points (P,3) in `majority` of the masks, carved within `reach` of `point`, then within their own box; voxel side."""
     low, high = point - reach, point + reach
     for _ in range(2):
         step = (high - low) / VOXELS
         points = grid(low, step, VOXELS)
-        points = points[in_hull(cameras, masks, areas, points, MAJORITY, SHOWN)]
+        points = points[in_hull(cameras, masks, areas, points, majority, SHOWN)]
         if not len(points):
-            raise Unusable(f"cameras and masks disagree: no point lies inside {MAJORITY:.0%} of the masks")
+            break
         low, high = points.amin(0) - step / 2, points.amax(0) + step / 2
     return points, float(step.max())
 
