@@ -80,9 +80,7 @@ class _Kept:
     placed: dict[str, Any]
 
 
-def _write_frames(
-    folder: Path, finished: Iterable[tuple[Job, Path]]
-) -> tuple[dict[str, _Kept], list[dict[str, str]]]:
+def _write_frames(folder: Path, finished: Iterable[tuple[Job, Path]]) -> tuple[dict[str, _Kept], list[dict[str, str]]]:
     """Write images, masks and cameras as the sequences become ready; return what was kept and what was dropped."""
     kept: dict[str, _Kept] = {}
     dropped = []
