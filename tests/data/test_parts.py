@@ -101,7 +101,14 @@ def test_memory_does_not_grow_with_the_number_of_sequences(
     for count in (50, 200):
         root = tmp_path / str(count)
         balls.write(root, {f"s{k:03d}": balls.Ball(views=5, size=(40, 40)) for k in range(count)})
-        command = [sys.executable, "-c", PEAK, str(Path(__file__).with_name("conftest.py")), str(root), str(root / "out")]
+        command = [
+            sys.executable,
+            "-c",
+            PEAK,
+            str(Path(__file__).with_name("conftest.py")),
+            str(root),
+            str(root / "out"),
+        ]
         environment = os.environ | {"PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         peaks.append(int(done.stdout) / 1024)
