@@ -28,7 +28,7 @@ LAYERS = (
     ("cameras", "data"),
     ("networks", "diffusion", "rendering"),
     ("methods", "training", "evaluation", "export", "report"),
-    ("options", "cli_scores", "cli"),
+    ("options", "cli_import", "cli_data", "cli_scores", "cli"),
 )
 
 
