@@ -16,6 +16,7 @@ ROOT_VARIABLE = "CO3DV2_DATASET_ROOT"
 
 AT_MOST = (
     # the first may not exceed the second
+    ("dataset.min_frames", "dataset.max_frames"),
     ("sampling.shards", "sampling.scenes"),
     ("training.rendered", "training.batch"),
     ("superresolution.objects", "training.batch"),

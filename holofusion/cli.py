@@ -215,6 +215,8 @@ app.command("contents")(cli_scores.list_contents)
 
 app.add_typer(cli_data.data, name="data")
 
+app.add_typer(cli_data.data, name="data")
+
 
 @app.command()
 def resolve(

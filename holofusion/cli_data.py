@@ -8,13 +8,15 @@ from typing import Annotated, Literal
 import typer
 
 from holofusion.checks import ROOT_VARIABLE
+from holofusion.cli_import import import_images
 from holofusion.files import UserError, write_json
 from holofusion.mirror import mirror_to
 from holofusion.options import Log, open_step
 
 data = typer.Typer(
-    help="Photographs in CO3D layout: download them, check them.", no_args_is_help=True, rich_markup_mode=None
+    help="Photographs in CO3D layout: download, check, import them.", no_args_is_help=True, rich_markup_mode=None
 )
+data.command("import")(import_images)
 
 
 @data.command()

@@ -33,7 +33,7 @@ LAYERS = (
     ("cameras", "data"),
     ("networks", "diffusion", "rendering"),
     ("methods", "training", "evaluation", "export", "report"),
-    ("options", "cli_data", "cli_scores", "cli", "__main__"),
+    ("options", "cli_import", "cli_data", "cli_scores", "cli", "__main__"),
 )
 
 

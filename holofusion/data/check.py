@@ -12,13 +12,24 @@ import pandas as pd
 
 from holofusion.data.arrivals import unfinished
 from holofusion.data.co3d import FRAME_FILE, Category, Frame, frame_cameras, read_category, read_frame, read_set_list
-from holofusion.data.normalise import Unusable
+from holofusion.data.hull import Unusable
 from holofusion.data.selection import choose_frames, split_objects
 from holofusion.data.turns import Turn, turn_of
 from holofusion.files import UserError
 from holofusion.logs import Progress
 
 SHOWN = 5  # lines of one kind that are printed in full
+
+
+@dataclass(frozen=True)
+class Intact:
+    """Filters that leave out only what cannot be used; params.yaml may ask for more (`dataset.min_quality` and so on)."""
+
+    min_quality: float = 0.0
+    quality_required: bool = False
+    min_frames: int = 5
+    min_mask_mass: float = 2.0  # PyTorch3D's reader takes a mask of one pixel for empty
+    max_frames: int = 10**9
 
 
 @dataclass
@@ -72,7 +83,7 @@ def check_category(root: Path, name: str, subset: str | None, thorough: bool) ->
         annotations = read_category(root, name)
         _count(findings, annotations)
         listed = _listed(findings, annotations, root, subset)
-        frames, dropped = choose_frames(annotations, listed, max_frames=10**9)
+        frames, dropped = choose_frames(annotations, listed, Intact())
         findings.usable = len(frames)
         findings.remarks += [f"left out: {entry['sequence']}: {entry['reason']}" for entry in dropped]
     except UserError as error:

@@ -77,9 +77,11 @@ def test_broken_cameras_are_named(root: Path, edit_frames: Callable) -> None:
         frames[9]["viewpoint"]["focal_length"] = [-1.0, 1.0]
 
     edit_frames(root / "ball", spoil)
-    first, second = check_balls(root).problems
-    assert first.endswith("sequence a frame 2: camera matrix R is not a rotation")
-    assert "sequence b__1 frame 1: focal length" in second
+    findings = check_balls(root)
+    assert findings.problems == [], "such frames are left out"
+    first, second = findings.remarks
+    assert first == "left out: a: kept, but for 1 of 8 frames: camera matrix R is not a rotation (frame 2)"
+    assert second.startswith("left out: b__1: kept, but for 1 of 8 frames: focal length")
 
 
 def test_sequences_left_out_do_not_spoil_the_rest(root: Path, edit_frames: Callable) -> None:
@@ -94,7 +96,8 @@ def test_sequences_left_out_do_not_spoil_the_rest(root: Path, edit_frames: Calla
     assert findings.remarks == [
         "no camera: 5 of 32 frames, in 1 of 4 sequences, the first a",
         "an empty mask: 1 of 32 frames, in 1 of 4 sequences, the first b__1",
-        "left out: a: 3 of 8 listed frames have a camera and a mask, 5 are needed",
+        "left out: a: 3 of 8 listed frames have a camera and a mask, 5 are needed; it has no camera (frames 0, 1, 2, 3, 4)",
+        "left out: b__1: kept, but for 1 of 8 frames: its mask is smaller than dataset.min_mask_mass (frame 0)",
     ]
 
 
