@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from holofusion.config import load_step
+from holofusion.config import Resolved, load_step
 from holofusion.files import UserError
 from holofusion.methods.registry import FLOOR
 from holofusion.provenance import FILE, Digests, code_hash, provenance_of
@@ -28,6 +28,7 @@ RUNGS = {
     "evaluate": ("evaluate", "consistency", "geometry", "curve", "mesh"),
 }  # fmt: skip
 FINISHED = {"warmup": "model.safetensors", "train": "model.safetensors", "report": "metrics.json"}
+SHARDED = ("sample", "hypotheses", "render", "mesh")
 DIGESTS = ".digests.json"
 
 
@@ -42,6 +43,7 @@ class Artefact:
     path: Path
     config: Path
     category: str | None = None
+    benchmark: Path | None = None
     inputs: list[str] | None = None
     fault: str | None = None
     other_code: bool = False
@@ -70,6 +72,7 @@ def examine(results: Path, memory: Path | None = None) -> dict[str, Artefact]:
         found[artefact.name] = artefact
         resolved = load_step(artefact.config)
         artefact.category = resolved.category
+        artefact.benchmark = trace_of(results / "benchmarks", resolved, artefact.path.name, ".tsv")
         try:
             facts = provenance_of(artefact.path)
             if facts is None:
@@ -115,6 +118,13 @@ def require_verified(results: Path, but: str = "") -> dict[str, Artefact]:
     raise UserError("\n".join([*lines, "run the workflow again: it makes anew what is named here"]))
 
 
+def trace_of(folder: Path, resolved: Resolved, shard: object, suffix: str) -> Path:
+    """Where a step's log or benchmark lies below `folder`."""
+    real = resolved.step == "evaluate" and resolved.method is None
+    name = folder / ("reference" if real else resolved.step) / resolved.name
+    return name / f"{shard}{suffix}" if resolved.step in SHARDED else name.with_name(f"{name.name}{suffix}")
+
+
 def contents(results: Path, rung: str) -> dict[str, str]:
     """Name of every artefact of a rung -> hash of its content as recorded: what the next rung depends on."""
     found = {}
@@ -141,8 +151,9 @@ def settle(results: Path, remove: bool) -> list[str]:
             before.append(results / "config" / "changed.json")
         if not artefact.fault and all(path.exists() for path in before):
             newest = max(part.stat().st_mtime for path in before for part in _timed(path))
-            if newest > min(part.stat().st_mtime for part in _timed(artefact.path)):
-                for part in _timed(artefact.path):
+            made = [*_timed(artefact.path), *([artefact.benchmark] if artefact.benchmark.exists() else [])]
+            if newest > min(part.stat().st_mtime for part in made):
+                for part in made:
                     os.utime(part)
     return [f"{artefact.path}: {artefact.fault}" for artefact in faulty]
 

@@ -13,11 +13,10 @@ from pathlib import Path
 
 from holofusion.config import Resolved, load_step
 from holofusion.files import UserError
-from holofusion.verification import FINISHED, PLACES
+from holofusion.verification import FINISHED, PLACES, SHARDED, trace_of
 
 QUIET = 120.0  # seconds without a line after which a log is of a job that has ended; progress comes every 20
 PROGRESS = re.compile(r"(?P<done>\d+)/(?P<total>\d+)\s+[\d.]+/s\s+(?P<left>\S+) left")
-SHARDED = ("sample", "hypotheses", "render", "mesh")
 STATES = ("done", "running", "waiting", "failed")
 
 
@@ -63,7 +62,7 @@ def tasks_of(results: Path) -> list[Task]:
 
 
 def _unfinished(results: Path, resolved: Resolved, shard: int, name: str, path: Path, queue: list[QueuedJob]) -> Task:
-    log = _log_of(results, resolved, shard)
+    log = trace_of(results / "logs", resolved, shard, ".log")
     lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
     job = next((job for job in queue if job.comment == _comment(resolved, shard)), None)
     fresh = bool(lines) and time.time() - log.stat().st_mtime < QUIET
@@ -78,13 +77,6 @@ def _unfinished(results: Path, resolved: Resolved, shard: int, name: str, path: 
     if failed:
         return Task(resolved.step, name, "failed", f"{failed}  ({log})")
     return Task(resolved.step, name, "waiting", f"stopped; {_progress(lines)}" if lines and _progress(lines) else "")
-
-
-def _log_of(results: Path, resolved: Resolved, shard: int) -> Path:
-    folder = (
-        results / "logs" / ("reference" if resolved.step == "evaluate" and resolved.method is None else resolved.step)
-    )
-    return folder / resolved.name / f"{shard}.log" if resolved.step in SHARDED else folder / f"{resolved.name}.log"
 
 
 def _progress(lines: list[str]) -> str:
