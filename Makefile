@@ -35,13 +35,11 @@ data train sample evaluate: .venv
 	@cd "$(RESULTS)" && mkdir -p dataset warmup hypotheses meshes $(addprefix benchmarks/,$(BENCHMARKS))
 
 push: .venv
-	@$(BIN)/dvc push
+	@$(BIN)/holofusion push
 
 # Ends with the check that what has come is what its settings and inputs make.
 pull: .venv
-	@$(BIN)/dvc pull
-	@$(BIN)/holofusion resolve --preset $(PRESET) --results "$(RESULTS)"
-	@$(BIN)/holofusion verify "$(RESULTS)"
+	@$(BIN)/holofusion pull --preset $(PRESET) --results "$(RESULTS)"
 
 reference: .venv
 	$(BIN)/python docs/reference.py "$(RESULTS)"

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from holofusion import cli_data, cli_scores
+from holofusion import cli_data, cli_results, cli_scores
 from holofusion.checks import data_root
 from holofusion.config import load_params, write_resolved
 from holofusion.files import UserError
@@ -209,9 +209,10 @@ def import_views(config: Config, data: Data, out: Out, threads: Threads = 1, log
 
 
 for verb in (cli_scores.evaluate, cli_scores.reference, cli_scores.consistency, cli_scores.curve, cli_scores.mesh,
-             cli_scores.geometry, cli_scores.report, cli_scores.verify, cli_scores.status):  # fmt: skip
+             cli_scores.geometry, cli_scores.report, cli_results.verify, cli_results.status, cli_results.push,
+             cli_results.pull):  # fmt: skip
     app.command()(verb)
-app.command("contents")(cli_scores.list_contents)
+app.command("contents")(cli_results.list_contents)
 
 app.add_typer(cli_data.data, name="data")
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holofusion.files import UserError, write_json
+from holofusion.files import UserError
 from holofusion.options import (
     Config,
     Data,
@@ -22,7 +22,7 @@ from holofusion.options import (
     path_option,
     step_at_work,
 )
-from holofusion.verification import RUNGS, TABLES, contents, require_verified
+from holofusion.verification import TABLES, require_verified
 
 
 def evaluate(
@@ -162,42 +162,3 @@ def report(
 
         require_verified(results, but=TABLES)
         run_report(resolved, results, out)
-
-
-def verify(
-    results: Annotated[Path, typer.Argument(help="results folder")] = Path("results"),
-) -> None:
-    """Check that every artefact is as it was made, from the inputs and with the settings that are there now.
-
-    Example: holofusion verify results
-    """
-    found = require_verified(results)
-    typer.echo(f"{results}: {len(found)} artefacts are what their settings and inputs make")
-    changed = sorted(name for name, artefact in found.items() if artefact.other_code)
-    if changed:
-        typer.echo(f"{len(changed)} of them by code that has changed since: {', '.join(changed)}")
-
-
-def list_contents(
-    rung: Annotated[str, typer.Argument(help=", ".join(RUNGS), show_default=False)],
-    results: Annotated[Path, typer.Option(help="results folder")] = Path("results"),
-) -> None:
-    """Write the content hash of every artefact of one rung to RESULTS/contents/RUNG.json, which version control keeps.
-
-    Example: holofusion contents train --results results
-    """
-    if rung not in RUNGS:
-        raise UserError(f"contents: {rung!r} is not a rung; these are {', '.join(RUNGS)}")
-    write_json(results / "contents" / f"{rung}.json", contents(results, rung))
-
-
-def status(
-    results: Annotated[Path, typer.Argument(help="results folder")] = Path("results"),
-) -> None:
-    """Print what of a run is done, running (steps, time left, node), waiting and failed, also while it runs.
-
-    Example: holofusion status results
-    """
-    from holofusion.watch import table, tasks_of
-
-    typer.echo(table(tasks_of(results)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -53,7 +54,7 @@ class Digests:
     def of_input(self, path: Path, results: Path) -> str:
         """The same; but of photographs in CO3D layout elsewhere the annotations alone: the pictures are too many to read."""
         annotations = [*path.glob("*.jgz"), *path.glob("set_lists/*.json")]
-        if annotations and not path.resolve().is_relative_to(results.resolve()):
+        if annotations and Path(_name(path, results)).is_absolute():
             return self._folder(path, annotations)
         return self.of(path)
 
@@ -143,7 +144,8 @@ def parts_of(path: Path, category: str | None) -> list[Path]:
 
 
 def _name(path: Path, results: Path) -> str:
-    path, results = path.resolve(), results.resolve()
+    # links are not followed: version control may have made a file one into its cache
+    path, results = Path(os.path.abspath(path)), Path(os.path.abspath(results))
     return path.relative_to(results).as_posix() if path.is_relative_to(results) else str(path)
 
 

@@ -29,11 +29,12 @@ LAYERS = (
         "provenance",
         "verification",
         "watch",
+        "remote",
     ),
     ("cameras", "data"),
     ("networks", "diffusion", "rendering"),
     ("methods", "training", "evaluation", "export", "report"),
-    ("options", "cli_import", "cli_data", "cli_scores", "cli", "__main__"),
+    ("options", "cli_import", "cli_data", "cli_results", "cli_scores", "cli", "__main__"),
 )
 
 

@@ -1,0 +1,76 @@
+"""The verbs about a results folder as a whole: how far it is, whether it is in order, to and from a remote.
+
+`cli.py` registers them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holofusion.config import load_params, write_resolved
+from holofusion.files import UserError, write_json
+from holofusion.remote import synchronise
+from holofusion.verification import RUNGS, contents, require_verified
+from holofusion.watch import table, tasks_of
+
+
+def verify(
+    results: Annotated[Path, typer.Argument(help="results folder")] = Path("results"),
+) -> None:
+    """Check that every artefact is as it was made, from the inputs and with the settings that are there now.
+
+    Example: holofusion verify results
+    """
+    found = require_verified(results)
+    typer.echo(f"{results}: {len(found)} artefacts are what their settings and inputs make")
+    changed = sorted(name for name, artefact in found.items() if artefact.other_code)
+    if changed:
+        typer.echo(f"{len(changed)} of them by code that has changed since: {', '.join(changed)}")
+
+
+def list_contents(
+    rung: Annotated[str, typer.Argument(help=", ".join(RUNGS), show_default=False)],
+    results: Annotated[Path, typer.Option(help="results folder")] = Path("results"),
+) -> None:
+    """Write the content hash of every artefact of one rung to RESULTS/contents/RUNG.json, which version control keeps.
+
+    Example: holofusion contents train --results results
+    """
+    if rung not in RUNGS:
+        raise UserError(f"contents: {rung!r} is not a rung; these are {', '.join(RUNGS)}")
+    write_json(results / "contents" / f"{rung}.json", contents(results, rung))
+
+
+def status(
+    results: Annotated[Path, typer.Argument(help="results folder")] = Path("results"),
+) -> None:
+    """Print what of a run is done, running (steps, time left, node), waiting and failed, also while it runs.
+
+    Example: holofusion status results
+    """
+    typer.echo(table(tasks_of(results)))
+
+
+def push() -> None:
+    """Send what `dvc repro` made to the DVC remote.
+
+    Example: holofusion push
+    """
+    synchronise("push")
+
+
+def pull(
+    params: Annotated[Path, typer.Option(help="the complete settings file")] = Path("params.yaml"),
+    preset: Annotated[str | None, typer.Option(help="overlay config/PRESET.yaml beside it", show_default=False)] = None,
+    results: Annotated[Path, typer.Option(help="results folder")] = Path("results"),
+) -> None:
+    """Fetch results from the DVC remote, and check that they are what the settings ask for.
+
+    Example: holofusion pull --results results
+    """
+    synchronise("pull")
+    write_resolved(load_params(params, preset), results, load_params(params))
+    verify(results)
