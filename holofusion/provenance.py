@@ -111,17 +111,18 @@ def provenance_of(artefact: Path) -> dict[str, Any] | None:
 
 
 def record(resolved: Resolved, artefact: Path, inputs: Iterable[Path], results: Path) -> None:
-    """Note what `artefact` has just been made from.
+    """Note what `artefact` has just been made from: under `inputs`, the hashes of its inputs, and of theirs in turn.
 
-    An input that holds shards counts as these, one that holds a folder per category as that of its own. Inputs below the
-    folder `results` are named from there, others by their path.
+    So a change far up is seen even where something in between has been deleted to save space. An input that holds shards
+    counts as these, one that holds a folder per category as that of its own. Inputs below the folder `results` are named
+    from there, others by their path.
     """
-    digests = Digests()
-    found = {
-        _name(part, results): digests.of_input(part, results)
-        for path in inputs
-        for part in parts_of(path, resolved.category)
-    }
+    digests, found = Digests(), {}
+    for part in (part for path in inputs for part in parts_of(path, resolved.category)):
+        facts = (provenance_of(part) if part.is_dir() or part.suffix == ".json" else None) or {}
+        found |= facts.get("inputs", {})
+        own = {key: facts[key] for key in ("step", "name", "config_hash") if key in facts}
+        found[_name(part, results)] = {"content": digests.of_input(part, results), **own}
     facts = {
         "step": resolved.step, "name": resolved.name, "config_hash": resolved.hash, "inputs": dict(sorted(found.items())),
         "code": code_hash(resolved.step, resolved.method),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -12,7 +10,7 @@ from pathlib import Path
 from holofusion.config import Resolved, load_step
 from holofusion.files import UserError
 from holofusion.methods.registry import FLOOR
-from holofusion.provenance import FILE, Digests, code_hash, provenance_of
+from holofusion.provenance import Digests, code_hash, provenance_of
 
 TABLES = "tables"  # the page and the figures are made with them
 PLACES = {
@@ -29,14 +27,14 @@ RUNGS = {
 }  # fmt: skip
 FINISHED = {"warmup": "model.safetensors", "train": "model.safetensors", "report": "metrics.json"}
 SHARDED = ("sample", "hypotheses", "render", "mesh")
-DIGESTS = ".digests.json"
 
 
 @dataclass
 class Artefact:
     """Something that a step made. name: its path below the results. fault: why it is not to be trusted, or None.
 
-    inputs: names of what it was made from, None if nothing is recorded. other_code: its step's code has changed since.
+    inputs: what it was made from, and what that was made from, by name, as recorded; None if nothing is recorded.
+    other_code: the code of its step has changed since.
     """
 
     name: str
@@ -44,7 +42,7 @@ class Artefact:
     config: Path
     category: str | None = None
     benchmark: Path | None = None
-    inputs: list[str] | None = None
+    inputs: dict[str, dict[str, str]] | None = None
     fault: str | None = None
     other_code: bool = False
 
@@ -67,7 +65,7 @@ def examine(results: Path, memory: Path | None = None) -> dict[str, Artefact]:
     """
     if not (results / "config").is_dir():
         raise UserError(f"{results}: no results (expected {results}/config)")
-    digests, found, recorded = Digests(memory), {}, {}
+    digests, found = Digests(memory), {}
     for step, artefact in artefacts_of(results):
         found[artefact.name] = artefact
         resolved = load_step(artefact.config)
@@ -78,32 +76,41 @@ def examine(results: Path, memory: Path | None = None) -> dict[str, Artefact]:
             if facts is None:
                 artefact.fault = "nothing is recorded of how it was made"
                 continue
-            artefact.inputs, recorded[artefact.name] = list(facts["inputs"]), facts["inputs"]
+            artefact.inputs = facts["inputs"]
             artefact.other_code = facts["code"] != code_hash(step, resolved.method)
             if digests.of(artefact.path) != facts["content"]:
                 artefact.fault = "not as it was made: edited or damaged"
             elif facts["config_hash"] != resolved.hash:
                 artefact.fault = f"made with other settings than {artefact.config} holds now"
         except (UserError, KeyError, AttributeError) as error:  # a damaged JSON file
-            artefact.inputs, artefact.fault = [], f"damaged ({error})"
-    for artefact in _in_order(found):
-        for name, digest in recorded.get(artefact.name, {}).items():
-            faulty, path = name in found and found[name].fault, results / name
-            if not artefact.fault and not faulty and path.exists() and digests.of_input(path, results) != digest:
-                artefact.fault = f"made from another {name} than is there now"
+            artefact.inputs, artefact.fault = {}, f"damaged ({error})"
+    for artefact in in_order(found):
+        rests_on_a_fault = any(found[name].fault for name in artefact.inputs or () if name in found)
+        if not artefact.fault and not rests_on_a_fault:
+            found_odd = (_at_odds(name, facts, results, digests) for name, facts in (artefact.inputs or {}).items())
+            artefact.fault = next(filter(None, found_odd), None)
     if memory:
         digests.remember()
     return found
 
 
-def tainted(found: dict[str, Artefact]) -> dict[str, str]:
-    """Name of every artefact without a fault of its own that rests on a faulty one -> name of that one."""
-    rests: dict[str, str] = {}
-    for artefact in _in_order(found):
-        for name in artefact.inputs or ():
-            if name in found and (found[name].fault or name in rests) and not artefact.fault:
-                rests.setdefault(artefact.name, rests.get(name, name))
-    return rests
+def _at_odds(name: str, facts: dict[str, str], results: Path, digests: Digests) -> str | None:
+    """What speaks against an input as it was recorded: it is another now; or, where it is gone, its settings are."""
+    path = results / name
+    if path.exists():
+        same = digests.of_input(path, results) == facts["content"]
+        return None if same else f"made from another {name} than is there now"
+    config = results / "config" / facts.get("step", "") / f"{facts.get('name')}.yaml"
+    if config.is_file() and load_step(config).hash != facts["config_hash"]:
+        return f"made from {name} with other settings than {config} holds now"
+    return None
+
+
+def resting_on(faulty: set[str], found: dict[str, Artefact]) -> list[str]:
+    """Names of all other artefacts that were made from the faulty ones."""
+    return sorted(
+        name for name, artefact in found.items() if name not in faulty and faulty & set(artefact.inputs or ())
+    )
 
 
 def require_verified(results: Path, but: str = "") -> dict[str, Artefact]:
@@ -112,7 +119,7 @@ def require_verified(results: Path, but: str = "") -> dict[str, Artefact]:
     lines = [f"{artefact.path}: {artefact.fault}" for artefact in found.values() if artefact.fault]
     if not lines:
         return found
-    resting = sorted(tainted(found))
+    resting = resting_on({name for name, artefact in found.items() if artefact.fault}, found)
     if resting:
         lines.append(f"{len(resting)} artefacts rest on these: {', '.join(resting)}")
     raise UserError("\n".join([*lines, "run the workflow again: it makes anew what is named here"]))
@@ -134,43 +141,7 @@ def contents(results: Path, rung: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def settle(results: Path, remove: bool) -> list[str]:
-    """Make file times agree with content, so that the workflow makes again what has a fault, and nothing else.
-
-    What is in order is given a time after that of its inputs. What has a fault is removed, as the workflow would before
-    making it anew (the saved state of a training stays); unless `remove` is false. Returns a line for each of these.
-    """
-    found = examine(results, results / DIGESTS)
-    # without a record it is for the workflow to say whether it was finished
-    faulty = [artefact for artefact in found.values() if artefact.fault and artefact.inputs is not None]
-    for artefact in faulty if remove else []:
-        _remove(artefact)
-    for artefact in _in_order(found):
-        before = [artefact.config, *(found[name].path for name in _needs(artefact, found))]
-        if artefact.name == TABLES:
-            before.append(results / "config" / "changed.json")
-        if not artefact.fault and all(path.exists() for path in before):
-            newest = max(part.stat().st_mtime for path in before for part in _timed(path))
-            made = [*_timed(artefact.path), *([artefact.benchmark] if artefact.benchmark.exists() else [])]
-            if newest > min(part.stat().st_mtime for part in made):
-                for part in made:
-                    os.utime(part)
-    return [f"{artefact.path}: {artefact.fault}" for artefact in faulty]
-
-
-def _remove(artefact: Artefact) -> None:
-    names = {"warmup": ("model.safetensors", "model.json", FILE), "runs": ("model.safetensors", "model.json", FILE)}
-    parts = names.get(artefact.name.split("/")[0])
-    if parts:
-        for name in parts:
-            (artefact.path / name).unlink(missing_ok=True)
-    elif artefact.path.is_dir():
-        shutil.rmtree(artefact.path)
-    else:
-        artefact.path.unlink()
-
-
-def _needs(artefact: Artefact, found: dict[str, Artefact]) -> list[str]:
+def needs_of(artefact: Artefact, found: dict[str, Artefact]) -> list[str]:
     """What the workflow makes before an artefact: its inputs; for the tables everything; for scores, those of the floor."""
     if artefact.name == TABLES:
         return [name for name in found if name != TABLES]
@@ -181,14 +152,7 @@ def _needs(artefact: Artefact, found: dict[str, Artefact]) -> list[str]:
     return needs
 
 
-def _in_order(found: dict[str, Artefact]) -> list[Artefact]:
+def in_order(found: dict[str, Artefact]) -> list[Artefact]:
     """All artefacts, each after what it needs."""
-    graph = {artefact.name: _needs(artefact, found) for artefact in found.values()}
+    graph = {artefact.name: needs_of(artefact, found) for artefact in found.values()}
     return [found[name] for name in TopologicalSorter(graph).static_order()]
-
-
-def _timed(path: Path) -> list[Path]:
-    """The paths whose times the workflow compares: of a folder, itself and the files in it; with the tables, the page."""
-    paths = [path, path.parent / "report.html", path.parent / "figures"] if path.name == TABLES else [path]
-    paths = [part for part in paths if part.exists()]
-    return [*paths, *(file for part in paths if part.is_dir() for file in part.iterdir() if file.is_file())]

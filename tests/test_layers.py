@@ -28,6 +28,7 @@ LAYERS = (
         "schema",
         "provenance",
         "verification",
+        "settling",
         "watch",
         "remote",
     ),

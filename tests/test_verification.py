@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from holofusion.config import load_params, load_step, write_resolved
 from holofusion.files import UserError, write_json
 from holofusion.provenance import Digests, code_hash, record
-from holofusion.verification import examine, require_verified, settle
+from holofusion.settling import settle
+from holofusion.verification import examine, require_verified
 
 RUN = "pigan-hydrant-s0"
 
@@ -110,7 +112,24 @@ def test_settling_orders_times_and_removes_what_has_a_fault(results: Path) -> No
     assert lines == [f"{results}/samples/{RUN}/1: not as it was made: edited or damaged"]
     assert (results / f"samples/{RUN}/1").is_dir()
     settle(results, remove=True)
-    assert not (results / f"samples/{RUN}/1").exists() and (results / f"views/{RUN}/1").exists()
+    assert not (results / f"samples/{RUN}/1").exists() and (results / f"samples/{RUN}/0").exists()
+    assert not (results / f"views/{RUN}/1").exists() and not (results / f"metrics/{RUN}.json").exists(), "rest on it"
+
+
+def test_a_change_far_up_is_seen_past_what_was_deleted(results: Path, project: Path, edit: Callable[..., None]) -> None:
+    for shard in (0, 1):
+        shutil.rmtree(results / f"samples/{RUN}/{shard}")
+    assert faults(results) == {}
+    edit(project, **{"sampling.steps": 17})
+    write_resolved(load_params(project / "params.yaml"), results)
+    assert "made from samples/" in faults(results)[f"views/{RUN}/0"]
+    edit(project, **{"sampling.steps": 50})
+    write_resolved(load_params(project / "params.yaml"), results)
+    (results / f"runs/{RUN}/model.safetensors").write_text("others")
+    record(
+        load_step(results / f"config/train/{RUN}.yaml"), results / f"runs/{RUN}", [results / "data/hydrant"], results
+    )
+    assert faults(results)[f"views/{RUN}/0"] == f"made from another runs/{RUN} than is there now"
 
 
 def test_the_saved_state_of_a_faulty_training_stays(results: Path) -> None:
@@ -132,8 +151,6 @@ def test_digests_of_json_do_not_depend_on_how_it_is_written(tmp_path: Path) -> N
 
 
 def test_code_of_a_step_holds_what_it_imports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import shutil
-
     from holofusion import provenance
 
     copy = tmp_path / "holofusion"
