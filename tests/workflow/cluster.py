@@ -1,4 +1,4 @@
-"""A SLURM cluster of three nodes on this machine, for as long as a test session lasts: real daemons, invented hardware."""
+"""A SLURM cluster of four nodes on this machine, for as long as a test session lasts: real daemons, invented hardware."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ import psutil
 
 DAEMONS = ("munged", "slurmctld", "slurmd", "sbatch")
 PACKAGES = ("munge", "slurmctld", "slurmd", "slurm-client", "slurm-wlm-basic-plugins")
-NODES = ("n1", "n2", "n3")
+NODES = {
+    "n1": 3,
+    "n2": 16,
+    "n3": 16,
+    "n4": 16,
+}  # CPUs of each; n1 has few, so that a whole run does not crowd this machine
 GPUS = 8  # of each node
 CONFIGURATION = """
 ClusterName=test
@@ -48,9 +53,10 @@ KillWait=10
 {nodes}
 PartitionName=cpu Nodes=n1 Default=YES MaxTime=INFINITE
 PartitionName=gpu Nodes=n1 MaxTime=INFINITE
-PartitionName=frail Nodes=n1,n2 MaxTime=INFINITE
-PartitionName=preemptible Nodes=n3 MaxTime=INFINITE PriorityTier=1
-PartitionName=urgent Nodes=n3 MaxTime=INFINITE PriorityTier=10 PreemptMode=OFF
+PartitionName=calm Nodes=n2 MaxTime=INFINITE
+PartitionName=frail Nodes=n2,n3 MaxTime=INFINITE
+PartitionName=preemptible Nodes=n4 MaxTime=INFINITE PriorityTier=1
+PartitionName=urgent Nodes=n4 MaxTime=INFINITE PriorityTier=10 PreemptMode=OFF
 """
 
 
@@ -86,8 +92,8 @@ def free_ports(count: int) -> list[int]:
 class Cluster:
     """The running cluster. Everything it writes, and the work folder of every job, lies in `folder`.
 
-    `environment` is that of a login node. The partition `frail` begins on n2 and may go on on n1; on n3, a job of the
-    partition `urgent` pushes out one of `preemptible`, which is queued again.
+    `environment` is that of a login node. The partitions `cpu` and `gpu` are n1, `calm` is n2; `frail` begins on n3 and may
+    go on on n2; on n4, a job of the partition `urgent` pushes out those of `preemptible`, which are queued again.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -107,18 +113,18 @@ class Cluster:
         self._daemon("slurmctld", "-D", "-c")
         for node in NODES:
             self._daemon("slurmd", "-D", "-N", node)
-        idle = lambda: self._try("sinfo", "--noheader", "--states=idle", "--Node", "--format=%N").split()
-        self.wait("the nodes", lambda: set(idle()) == set(NODES))
+        idle = ("sinfo", "--noheader", "--states=idle", "--Node", "--format=%N")
+        self.wait("the nodes", lambda: set(self._try(*idle).split()) == set(NODES))
 
     def _configure(self) -> None:
         ports = free_ports(1 + len(NODES))
         nodes, devices = [], []
-        for weight, (node, port) in enumerate(zip(NODES, ports[1:], strict=True)):
+        for number, (node, cpus) in enumerate(NODES.items(), 1):
             (self.folder / "spool" / node).mkdir(parents=True)
-            nodes.append(f"NodeName={node} NodeHostname={socket.gethostname()} NodeAddr=127.0.0.1 Port={port} CPUs=32 "
-                         f"RealMemory=1000000 Weight={10 - weight} Gres=gpu:{GPUS}")  # fmt: skip
-            for number in range(GPUS):
-                device = self.folder / "devices" / node / f"nvidia{number}"
+            nodes.append(f"NodeName={node} NodeHostname={socket.gethostname()} NodeAddr=127.0.0.1 Port={ports[number]} "
+                         f"CPUs={cpus} RealMemory=1000000 Weight={10 - number} Gres=gpu:{GPUS}")  # fmt: skip
+            for gpu in range(GPUS):
+                device = self.folder / "devices" / node / f"nvidia{gpu}"
                 device.parent.mkdir(parents=True, exist_ok=True)
                 try:
                     os.mknod(device, 0o20666, os.makedev(1, 3))  # like /dev/null

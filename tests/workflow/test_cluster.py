@@ -1,0 +1,203 @@
+"""On a SLURM cluster: whole runs up to the page, and trainings that are cut off in every way a cluster knows.
+
+All of them run at once, since each mostly waits; so one test alone takes as long as all.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from holofusion.training.checkpoint import read_facts
+from tests.workflow.cluster import Cluster
+from tests.workflow.slurm_runs import HERE, SNAKEMAKE, TRAINING, Run, make_command, project_in, write_profile
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]
+WEIGHTS = f"{TRAINING}/model.safetensors"
+STEPS = 60
+STUB = """#!/bin/bash
+echo "$1 ${{CUDA_VISIBLE_DEVICES:-none}} ${{SLURM_ARRAY_TASK_ID:-none}}" >>jobs.txt
+exec bash {stub} "$@"
+"""
+WITH_NETWORKS = {
+    "warmup",
+    "train",
+    "sample",
+    "hypotheses",
+    "render",
+    "mesh",
+    "evaluate",
+    "reference",
+    "consistency",
+    "curve",
+}
+
+
+def whole_with_stub(run: Run) -> None:
+    write_profile(run.folder)
+    run.start("all")
+    run.finish()
+
+
+def whole_of_one_row(run: Run) -> None:
+    write_profile(run.folder)
+    run.start("all")
+    run.finish()
+
+
+def cancelled(run: Run) -> None:
+    write_profile(run.folder, slurm_partition="calm")
+    run.start(WEIGHTS)
+    job, _ = run.until_training()
+    run.cluster.command("scancel", job)
+    run.finish()
+    assert run.shown(job, "JobState") == "CANCELLED"
+    assert run.shown(job, "TresPerJob") == "gres:gpu:1"
+
+
+def preempted(run: Run) -> None:
+    write_profile(run.folder, slurm_partition="preemptible")
+    run.start(WEIGHTS)
+    job, _ = run.until_training()
+    run.cluster.command("sbatch", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=sleep 1")
+    run.until(lambda: run.shown(job, "JobState") == "PENDING")
+    run.cluster.command("scontrol", "update", f"JobId={job}", "StartTime=now")  # or it is held back for two minutes
+    run.finish()
+    assert [each for each, _ in run.turns()] == [job, job], "queued again by SLURM, not submitted again"
+
+
+def timed_out(run: Run) -> None:
+    write_profile(run.folder, slurm_partition="calm", runtime="attempt", slurm_extra="")
+    run.start(WEIGHTS)
+    job, training = run.until_training()
+    training.send_signal(signal.SIGSTOP)  # SLURM wakes it when its time is over, and ends it
+    run.finish()
+    again = run.steps()[-1]["job"]
+    assert run.shown(job, "JobState") == "TIMEOUT"
+    for key in ("TimeLimit", "MinMemoryNode"):
+        assert run.shown(job, key) < run.shown(again, key)
+
+
+def warned(run: Run) -> None:
+    write_profile(run.folder, slurm_partition="calm")
+    run.edit(run.folder, "config/smoke.yaml", **{"sds.checkpoint_every": 2 * STEPS})
+    run.start(WEIGHTS)
+    job, _ = run.until_training()
+    run.cluster.command("scontrol", "update", f"JobId={job}", "TimeLimit=2")
+    run.until(lambda: read_facts(run.folder / TRAINING / "state"))
+    run.finish()
+    (_, before), (_, after) = run.turns()
+    assert run.shown(job, "JobState") == "FAILED", "before its time was over"
+    assert before + after == STEPS, "it went on from the step at which it was warned"
+
+
+def lost(run: Run) -> None:
+    write_profile(run.folder, slurm_partition="frail")
+    run.start(WEIGHTS)
+    job, training = run.until_training()
+    training.send_signal(signal.SIGSTOP)
+    run.cluster.command("scontrol", "update", "NodeName=n3", "State=DOWN", "Reason=test")
+    run.until(lambda: run.shown(job, "JobState") == "PENDING")
+    run.cluster.command("scontrol", "update", f"JobId={job}", "StartTime=now")
+    run.until(run.waits_for_lock)  # SLURM has lost sight of the node, on which the job lives on
+    run.kill_node("n3")
+    run.finish()
+    assert [each for each, _ in run.turns()] == [job, job]
+
+
+def orphaned(run: Run) -> None:
+    write_profile(run.folder, slurm_partition="calm")
+    run.start(WEIGHTS)
+    job, training = run.until_training()
+    training.send_signal(signal.SIGSTOP)
+    run.process.kill()
+    run.process.wait()
+    subprocess.run(
+        [*SNAKEMAKE, "--unlock", "--config", "preset=smoke"], cwd=run.folder, env=run.environment, check=True
+    )
+    run.start(WEIGHTS)
+    run.until(run.waits_for_lock)
+    training.send_signal(signal.SIGCONT)
+    run.finish()
+    assert run.turns() == [(job, STEPS)], "the job that was submitted again found everything done"
+
+
+CUT_OFF = (cancelled, preempted, timed_out, warned, lost, orphaned)
+
+
+@pytest.fixture(scope="module")
+def traced(cluster: Cluster) -> Path:
+    """A folder for PATH in which `holofusion` trains slowly and notes every step."""
+    script = f'#!/bin/sh\nexec {sys.executable} {HERE / "traced.py"} "$@"\n'
+    return make_command(cluster.folder / "traced", script)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cluster: Cluster, traced: Path, edit: Callable[..., None]) -> Path:
+    """A project in which one small training ran to its end, without the cluster."""
+    run = Run(cluster, project_in(cluster.folder / "undisturbed"), traced, edit)
+    edit(run.folder, methods=["sds"])
+    edit(run.folder, "config/smoke.yaml", **{"sds.steps": STEPS, "sds.checkpoint_every": 5})
+    subprocess.run([*SNAKEMAKE, WEIGHTS, "--config", "preset=smoke"], cwd=run.folder, env=run.environment, check=True)
+    return run.folder
+
+
+@pytest.fixture(scope="module")
+def runs(
+    cluster: Cluster, traced: Path, undisturbed: Path, edit: Callable[..., None]
+) -> Iterator[dict[Callable, Future[Run]]]:
+    """What became of every run, once it has ended."""
+    stub = make_command(cluster.folder / "stub", STUB.format(stub=HERE / "stub.sh"))
+    plain = make_command(cluster.folder / "plain", f'#!/bin/sh\nexec {sys.executable} -m holofusion "$@"\n')
+    planned = {
+        whole_with_stub: Run(cluster, project_in(cluster.folder / "whole"), stub, edit),
+        whole_of_one_row: Run(cluster, project_in(cluster.folder / "row"), plain, edit),
+    }
+    edit(planned[whole_of_one_row].folder, methods=["holodiffusion"])
+    smaller = {"sampling.shards": 2, "evaluation.other_category": None}
+    edit(planned[whole_of_one_row].folder, "config/smoke.yaml", **smaller)
+    for story in CUT_OFF:
+        folder = cluster.folder / story.__name__
+        shutil.copytree(undisturbed, folder)
+        shutil.rmtree(folder / TRAINING)
+        (folder / "steps.jsonl").unlink()
+        planned[story] = Run(cluster, folder, traced, edit)
+
+    def follow(story: Callable[[Run], None], run: Run) -> Run:
+        story(run)
+        return run
+
+    with ThreadPoolExecutor(len(planned)) as pool:
+        yield {story: pool.submit(follow, story, run) for story, run in planned.items()}
+
+
+@pytest.mark.parametrize("story", CUT_OFF, ids=lambda story: story.__name__)
+def test_a_training_that_is(story: Callable, runs: dict[Callable, Future[Run]], undisturbed: Path) -> None:
+    run = runs[story].result()
+    assert (run.folder / WEIGHTS).read_bytes() == (undisturbed / WEIGHTS).read_bytes()
+    processes = [step["pid"] for step in run.steps()]
+    assert len(run.turns()) == len(set(processes)), "no two processes ever trained at the same time"
+    assert len(processes) < 2 * STEPS, "what was done was not done again"
+    assert not (run.folder / TRAINING / "lock.json").exists()
+
+
+def test_a_whole_run_asks_for_gpus_where_there_are_networks(runs: dict[Callable, Future[Run]]) -> None:
+    run = runs[whole_with_stub].result()
+    assert (run.folder / "results/report.html").exists()
+    jobs = [line.split() for line in (run.folder / "jobs.txt").read_text().splitlines()]
+    assert {verb for verb, gpu, _ in jobs if gpu != "none"} == WITH_NETWORKS
+    assert {verb for verb, gpu, _ in jobs if gpu == "none"} == {"dataset", "prepare", "geometry", "report"}
+    assert {verb for verb, _, task in jobs if task != "none"} == {"sample"}, "several shards make a job array"
+
+
+def test_a_small_run_ends_with_its_page(runs: dict[Callable, Future[Run]]) -> None:
+    run = runs[whole_of_one_row].result()
+    assert "HoloDiffusion" in (run.folder / "results/report.html").read_text()
+    assert "Submitted array job" in run.said()
