@@ -46,7 +46,6 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 GresTypes=gpu
 MailProg=/bin/true
-ReturnToService=2
 SlurmdParameters=config_overrides
 MinJobAge=300
 KillWait=10

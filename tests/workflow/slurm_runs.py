@@ -24,9 +24,9 @@ STATUS_CHECKS = 5  # seconds before the first one
 
 
 def make_command(folder: Path, script: str) -> Path:
-    """A folder for PATH, in which `holofusion` is this script."""
+    """A folder for PATH, in which `holofusion` is this shell script."""
     folder.mkdir(parents=True)
-    (folder / "holofusion").write_text(script)
+    (folder / "holofusion").write_text(f"#!/bin/sh\n{script}\n")
     (folder / "holofusion").chmod(0o755)
     return folder
 

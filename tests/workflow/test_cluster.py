@@ -22,10 +22,6 @@ from tests.workflow.slurm_runs import HERE, SNAKEMAKE, TRAINING, Run, make_comma
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]
 WEIGHTS = f"{TRAINING}/model.safetensors"
 STEPS = 60
-STUB = """#!/bin/bash
-echo "$1 ${{CUDA_VISIBLE_DEVICES:-none}} ${{SLURM_ARRAY_TASK_ID:-none}}" >>jobs.txt
-exec bash {stub} "$@"
-"""
 WITH_NETWORKS = {
     "warmup",
     "train",
@@ -40,16 +36,10 @@ WITH_NETWORKS = {
 }
 
 
-def whole_with_stub(run: Run) -> None:
+def whole(run: Run) -> None:
     write_profile(run.folder)
     run.start("all")
-    run.finish()
-
-
-def whole_of_one_row(run: Run) -> None:
-    write_profile(run.folder)
-    run.start("all")
-    run.finish()
+    run.finish(800)
 
 
 def cancelled(run: Run) -> None:
@@ -132,11 +122,21 @@ def orphaned(run: Run) -> None:
 CUT_OFF = (cancelled, preempted, timed_out, warned, lost, orphaned)
 
 
+def plain(folder: Path) -> Path:
+    """A folder for PATH, in which `holofusion` is itself."""
+    return make_command(folder, f'exec {sys.executable} -m holofusion "$@"')
+
+
+def stand_in(folder: Path) -> Path:
+    """The same with stub.sh in its place, noting verb, GPU and array task of every job in jobs.txt."""
+    note = 'echo "$1 ${CUDA_VISIBLE_DEVICES:-none} ${SLURM_ARRAY_TASK_ID:-none}" >>jobs.txt'
+    return make_command(folder, f'{note}\nexec bash {HERE / "stub.sh"} "$@"')
+
+
 @pytest.fixture(scope="module")
 def traced(cluster: Cluster) -> Path:
-    """A folder for PATH in which `holofusion` trains slowly and notes every step."""
-    script = f'#!/bin/sh\nexec {sys.executable} {HERE / "traced.py"} "$@"\n'
-    return make_command(cluster.folder / "traced", script)
+    """The same with traced.py: trainings are slow, and note every step."""
+    return make_command(cluster.folder / "traced", f'exec {sys.executable} {HERE / "traced.py"} "$@"')
 
 
 @pytest.fixture(scope="module")
@@ -152,34 +152,30 @@ def undisturbed(cluster: Cluster, traced: Path, edit: Callable[..., None]) -> Pa
 @pytest.fixture(scope="module")
 def runs(
     cluster: Cluster, traced: Path, undisturbed: Path, edit: Callable[..., None]
-) -> Iterator[dict[Callable, Future[Run]]]:
-    """What became of every run, once it has ended."""
-    stub = make_command(cluster.folder / "stub", STUB.format(stub=HERE / "stub.sh"))
-    plain = make_command(cluster.folder / "plain", f'#!/bin/sh\nexec {sys.executable} -m holofusion "$@"\n')
-    planned = {
-        whole_with_stub: Run(cluster, project_in(cluster.folder / "whole"), stub, edit),
-        whole_of_one_row: Run(cluster, project_in(cluster.folder / "row"), plain, edit),
-    }
-    edit(planned[whole_of_one_row].folder, methods=["holodiffusion"])
-    smaller = {"sampling.shards": 2, "evaluation.other_category": None}
-    edit(planned[whole_of_one_row].folder, "config/smoke.yaml", **smaller)
+) -> Iterator[dict[str, Future[Run]]]:
+    """What became of each run, once it has ended."""
+    every_step = Run(cluster, project_in(cluster.folder / "every_step"), stand_in(cluster.folder / "stand-in"), edit)
+    one_row = Run(cluster, project_in(cluster.folder / "one_row"), plain(cluster.folder / "plain"), edit)
+    edit(one_row.folder, methods=["holodiffusion"])
+    edit(one_row.folder, "config/smoke.yaml", **{"sampling.shards": 2, "evaluation.other_category": None})
+    planned = {"every_step": (whole, every_step), "one_row": (whole, one_row)}
     for story in CUT_OFF:
         folder = cluster.folder / story.__name__
         shutil.copytree(undisturbed, folder)
         shutil.rmtree(folder / TRAINING)
         (folder / "steps.jsonl").unlink()
-        planned[story] = Run(cluster, folder, traced, edit)
+        planned[story.__name__] = (story, Run(cluster, folder, traced, edit))
 
     def follow(story: Callable[[Run], None], run: Run) -> Run:
         story(run)
         return run
 
     with ThreadPoolExecutor(len(planned)) as pool:
-        yield {story: pool.submit(follow, story, run) for story, run in planned.items()}
+        yield {name: pool.submit(follow, *plan) for name, plan in planned.items()}
 
 
-@pytest.mark.parametrize("story", CUT_OFF, ids=lambda story: story.__name__)
-def test_a_training_that_is(story: Callable, runs: dict[Callable, Future[Run]], undisturbed: Path) -> None:
+@pytest.mark.parametrize("story", [story.__name__ for story in CUT_OFF])
+def test_a_training_that_is(story: str, runs: dict[str, Future[Run]], undisturbed: Path) -> None:
     run = runs[story].result()
     assert (run.folder / WEIGHTS).read_bytes() == (undisturbed / WEIGHTS).read_bytes()
     processes = [step["pid"] for step in run.steps()]
@@ -188,16 +184,16 @@ def test_a_training_that_is(story: Callable, runs: dict[Callable, Future[Run]], 
     assert not (run.folder / TRAINING / "lock.json").exists()
 
 
-def test_a_whole_run_asks_for_gpus_where_there_are_networks(runs: dict[Callable, Future[Run]]) -> None:
-    run = runs[whole_with_stub].result()
+def test_a_whole_run_asks_for_gpus_where_there_are_networks(runs: dict[str, Future[Run]]) -> None:
+    run = runs["every_step"].result()
     assert (run.folder / "results/report.html").exists()
     jobs = [line.split() for line in (run.folder / "jobs.txt").read_text().splitlines()]
     assert {verb for verb, gpu, _ in jobs if gpu != "none"} == WITH_NETWORKS
     assert {verb for verb, gpu, _ in jobs if gpu == "none"} == {"dataset", "prepare", "geometry", "report"}
-    assert {verb for verb, _, task in jobs if task != "none"} == {"sample"}, "several shards make a job array"
+    assert {verb for verb, _, task in jobs if task != "none"} == {"sample"}, "shards of several rows make a job array"
 
 
-def test_a_small_run_ends_with_its_page(runs: dict[Callable, Future[Run]]) -> None:
-    run = runs[whole_of_one_row].result()
+def test_one_row_ends_with_its_page(runs: dict[str, Future[Run]]) -> None:
+    run = runs["one_row"].result()
     assert "HoloDiffusion" in (run.folder / "results/report.html").read_text()
     assert "Submitted array job" in run.said()

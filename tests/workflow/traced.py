@@ -1,4 +1,4 @@
-"""The command `holofusion`, whose trainings take their time, and note every step in `steps.jsonl`: who took it, and when."""
+"""The command `holofusion`, whose trainings take their time, and note every step in `steps.jsonl`."""
 
 import json
 import os
@@ -7,21 +7,22 @@ import time
 
 from holofusion.cli import main
 
-if sys.argv[1] in ("warmup", "train"):
+
+def trace() -> None:
     from holofusion.training import loop
 
     draw_batch = loop.draw_batch
 
     def noted(*arguments):
         with open("steps.jsonl", "a") as file:
-            line = {
-                "pid": os.getpid(),
-                "job": os.environ.get("SLURM_JOB_ID"),
-                "gpu": os.environ.get("CUDA_VISIBLE_DEVICES"),
-            }
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps({"pid": os.getpid(), "job": os.environ.get("SLURM_JOB_ID")}) + "\n")
         time.sleep(0.1)
         return draw_batch(*arguments)
 
     loop.draw_batch = noted
-main()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "train":
+        trace()
+    main()
