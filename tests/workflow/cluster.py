@@ -96,7 +96,8 @@ class Cluster:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.daemons = folder, []
+        self.folder = folder
+        self.daemons: dict[str, subprocess.Popen] = {}
         self.environment = os.environ | {
             "SLURM_CONF": str(folder / "slurm.conf"),
             "PATH": f"{folder}/bin:{os.environ['PATH']}",
@@ -105,13 +106,13 @@ class Cluster:
     def start(self) -> None:
         """Write the configuration and start the daemons. Raises Unavailable when the nodes do not come up."""
         self._configure()
-        self._daemon("munged", "--foreground", "--force", f"--key-file={self.folder}/munge.key",
+        self._daemon("munged", "munged", "--foreground", "--force", f"--key-file={self.folder}/munge.key",
                      f"--socket={self.folder}/munge.socket", f"--pid-file={self.folder}/munged.pid",
                      f"--seed-file={self.folder}/munge.seed")  # fmt: skip
         self.wait("munge's socket", lambda: (self.folder / "munge.socket").exists())
-        self._daemon("slurmctld", "-D", "-c")
+        self._daemon("slurmctld", "slurmctld", "-D", "-c")
         for node in NODES:
-            self._daemon("slurmd", "-D", "-N", node)
+            self._daemon(node, "slurmd", "-D", "-N", node)
         idle = ("sinfo", "--noheader", "--states=idle", "--Node", "--format=%N")
         self.wait("the nodes", lambda: set(self._try(*idle).split()) == set(NODES))
 
@@ -143,11 +144,12 @@ class Cluster:
         (self.folder / "bin" / "srun").write_text(shim)
         (self.folder / "bin" / "srun").chmod(0o755)
 
-    def _daemon(self, *command: str) -> None:
-        log = (self.folder / f"{command[0]}.{len(self.daemons)}.log").open("w")
-        # ends with this process, too, should that be killed
-        self.daemons.append(subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *command], env=self.environment,
-                                             stdout=log, stderr=log, cwd=self.folder))  # fmt: skip
+    def _daemon(self, name: str, *command: str) -> None:
+        log = (self.folder / f"{name}.log").open("w")
+        bound = ["setpriv", "--pdeathsig", "TERM"]  # ends with this process, too, should that be killed
+        self.daemons[name] = subprocess.Popen(
+            [*bound, *command], env=self.environment, stdout=log, stderr=log, cwd=self.folder
+        )
 
     def wait(self, what: str, ready, seconds: float = 20) -> None:
         """Wait until `ready()` holds. Raises Unavailable naming `what` after so many seconds."""
@@ -179,7 +181,7 @@ class Cluster:
             self._try("scancel", "--user=root")
             with suppress(Unavailable):
                 self.wait("an empty queue", lambda: not self._try("squeue", "--noheader"))
-        for daemon in reversed(self.daemons):
+        for daemon in reversed(self.daemons.values()):
             daemon.terminate()
             try:
                 daemon.wait(10)

@@ -1,6 +1,6 @@
 """On a SLURM cluster: whole runs up to the page, and trainings that are cut off in every way a cluster knows.
 
-All of them run at once, since each mostly waits; so one test alone takes as long as all.
+They all run at once, since each mostly waits.
 """
 
 from __future__ import annotations
@@ -79,9 +79,11 @@ def warned(run: Run) -> None:
     write_profile(run.folder, slurm_partition="calm")
     run.edit(run.folder, "config/smoke.yaml", **{"sds.checkpoint_every": 2 * STEPS})
     run.start(WEIGHTS)
-    job, _ = run.until_training()
+    job, training = run.until_training()
+    training.send_signal(signal.SIGSTOP)  # SLURM may take half a minute to see that time is short
     run.cluster.command("scontrol", "update", f"JobId={job}", "TimeLimit=2")
-    run.until(lambda: read_facts(run.folder / TRAINING / "state"))
+    run.until(lambda: run.is_told_to_end(training))
+    training.send_signal(signal.SIGCONT)
     run.finish()
     (_, before), (_, after) = run.turns()
     assert run.shown(job, "JobState") == "FAILED", "before its time was over"
@@ -93,12 +95,14 @@ def lost(run: Run) -> None:
     run.start(WEIGHTS)
     job, training = run.until_training()
     training.send_signal(signal.SIGSTOP)
+    run.cluster.daemons["n3"].send_signal(signal.SIGSTOP)  # out of the controller's sight, the job lives on
     run.cluster.command("scontrol", "update", "NodeName=n3", "State=DOWN", "Reason=test")
     run.until(lambda: run.shown(job, "JobState") == "PENDING")
     run.cluster.command("scontrol", "update", f"JobId={job}", "StartTime=now")
-    run.until(run.waits_for_lock)  # SLURM has lost sight of the node, on which the job lives on
+    run.until(run.waits_for_lock)
     run.kill_node("n3")
     run.finish()
+    run.cluster.daemons["n3"].send_signal(signal.SIGCONT)
     assert [each for each, _ in run.turns()] == [job, job]
 
 
@@ -151,9 +155,10 @@ def undisturbed(cluster: Cluster, traced: Path, edit: Callable[..., None]) -> Pa
 
 @pytest.fixture(scope="module")
 def runs(
-    cluster: Cluster, traced: Path, undisturbed: Path, edit: Callable[..., None]
+    request: pytest.FixtureRequest, cluster: Cluster, traced: Path, undisturbed: Path, edit: Callable[..., None]
 ) -> Iterator[dict[str, Future[Run]]]:
-    """What became of each run, once it has ended."""
+    """What became of each run that the chosen tests ask for, once it has ended."""
+    chosen = {test.callspec.params["name"] for test in request.session.items if test.module is request.module}
     every_step = Run(cluster, project_in(cluster.folder / "every_step"), stand_in(cluster.folder / "stand-in"), edit)
     one_row = Run(cluster, project_in(cluster.folder / "one_row"), plain(cluster.folder / "plain"), edit)
     edit(one_row.folder, methods=["holodiffusion"])
@@ -171,12 +176,12 @@ def runs(
         return run
 
     with ThreadPoolExecutor(len(planned)) as pool:
-        yield {name: pool.submit(follow, *plan) for name, plan in planned.items()}
+        yield {name: pool.submit(follow, *plan) for name, plan in planned.items() if name in chosen}
 
 
-@pytest.mark.parametrize("story", [story.__name__ for story in CUT_OFF])
-def test_a_training_that_is(story: str, runs: dict[str, Future[Run]], undisturbed: Path) -> None:
-    run = runs[story].result()
+@pytest.mark.parametrize("name", [story.__name__ for story in CUT_OFF])
+def test_a_training_that_is(name: str, runs: dict[str, Future[Run]], undisturbed: Path) -> None:
+    run = runs[name].result()
     assert (run.folder / WEIGHTS).read_bytes() == (undisturbed / WEIGHTS).read_bytes()
     processes = [step["pid"] for step in run.steps()]
     assert len(run.turns()) == len(set(processes)), "no two processes ever trained at the same time"
@@ -184,8 +189,9 @@ def test_a_training_that_is(story: str, runs: dict[str, Future[Run]], undisturbe
     assert not (run.folder / TRAINING / "lock.json").exists()
 
 
-def test_a_whole_run_asks_for_gpus_where_there_are_networks(runs: dict[str, Future[Run]]) -> None:
-    run = runs["every_step"].result()
+@pytest.mark.parametrize("name", ["every_step"])
+def test_a_whole_run_asks_for_gpus_where_there_are_networks(name: str, runs: dict[str, Future[Run]]) -> None:
+    run = runs[name].result()
     assert (run.folder / "results/report.html").exists()
     jobs = [line.split() for line in (run.folder / "jobs.txt").read_text().splitlines()]
     assert {verb for verb, gpu, _ in jobs if gpu != "none"} == WITH_NETWORKS
@@ -193,7 +199,8 @@ def test_a_whole_run_asks_for_gpus_where_there_are_networks(runs: dict[str, Futu
     assert {verb for verb, _, task in jobs if task != "none"} == {"sample"}, "shards of several rows make a job array"
 
 
-def test_one_row_ends_with_its_page(runs: dict[str, Future[Run]]) -> None:
-    run = runs["one_row"].result()
+@pytest.mark.parametrize("name", ["one_row"])
+def test_a_small_run_ends_with_its_page(name: str, runs: dict[str, Future[Run]]) -> None:
+    run = runs[name].result()
     assert "HoloDiffusion" in (run.folder / "results/report.html").read_text()
     assert "Submitted array job" in run.said()
