@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -105,12 +104,6 @@ class Run:
         """Whether a training says that it waits for another one."""
         log = self.folder / "results/logs/train/sds-hydrant-s0.log"
         return log.exists() and "waiting for" in log.read_text()
-
-    @staticmethod
-    def is_told_to_end(process: psutil.Process) -> bool:
-        """Whether SIGTERM waits for the process, which is stopped."""
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        return bool(int(status.split("ShdPnd:")[1].split()[0], 16) >> (signal.SIGTERM - 1) & 1)
 
     def kill_node(self, node: str) -> None:
         """End what this folder's jobs run on a node, as if its power had failed."""

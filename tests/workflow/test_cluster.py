@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from holofusion.training.checkpoint import read_facts
 from tests.workflow.cluster import Cluster
 from tests.workflow.slurm_runs import HERE, SNAKEMAKE, TRAINING, Run, make_command, project_in, write_profile
 
@@ -80,10 +79,10 @@ def warned(run: Run) -> None:
     run.edit(run.folder, "config/smoke.yaml", **{"sds.checkpoint_every": 2 * STEPS})
     run.start(WEIGHTS)
     job, training = run.until_training()
-    training.send_signal(signal.SIGSTOP)  # SLURM may take half a minute to see that time is short
+    training.send_signal(
+        signal.SIGSTOP
+    )  # until it is woken and warned; SLURM may take half a minute to see that time is short
     run.cluster.command("scontrol", "update", f"JobId={job}", "TimeLimit=2")
-    run.until(lambda: run.is_told_to_end(training))
-    training.send_signal(signal.SIGCONT)
     run.finish()
     (_, before), (_, after) = run.turns()
     assert run.shown(job, "JobState") == "FAILED", "before its time was over"
