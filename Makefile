@@ -1,4 +1,6 @@
 # make report [PRESET=mini|smoke|photos] [RESULTS=results]   everything, up to RESULTS/report.html
+# make data | train | sample | evaluate                       up to there
+# make push | make pull                                       results to and from the DVC remote; pull verifies them
 # make reference [RESULTS=results]                           docs/ and README's tables from a finished run of mini
 # make zip [RESULTS=results]                                 the finished page with its tables and figures, to mail
 # make test                                                  lint and the whole test suite
@@ -8,18 +10,38 @@ RESULTS ?= results
 CORES ?= all
 PYTHON ?= python3.11
 BIN := .venv/bin
+BENCHMARKS := dataset prepare warmup train sample hypotheses render evaluate reference consistency curve mesh geometry
 
-.PHONY: report reference zip test lint clean .venv
+.PHONY: report data train sample evaluate push pull reference zip test lint clean .venv
 
 # The lock vanishes with the last process of a run, so that a killed run can be taken up at once, and never twice.
-report: .venv
+define snakemake
 	@mkdir -p "$(RESULTS)"
 	@flock --nonblock --conflict-exit-code 75 "$(RESULTS)/.lock" \
-		$(BIN)/snakemake all --nolock --cores $(CORES) --config preset=$(PRESET) results="$(RESULTS)"; \
+		$(BIN)/snakemake $(1) --nolock --cores $(CORES) --config preset=$(PRESET) results="$(RESULTS)"; \
 	status=$$?; \
 	if [ $$status -eq 75 ]; then echo "error: $(RESULTS)/: a run, or a step that outlived one, is still at work here" >&2; fi; \
-	if [ $$status -eq 0 ]; then echo "$(RESULTS)/report.html"; fi; \
 	exit $$status
+endef
+
+report: .venv
+	$(call snakemake,all)
+	@echo "$(RESULTS)/report.html"
+
+# The rungs below it, which dvc.yaml calls; it wants every folder to be there, also those that no row needs.
+data train sample evaluate: .venv
+	$(call snakemake,$@)
+	@$(BIN)/holofusion contents $@ --results "$(RESULTS)"
+	@cd "$(RESULTS)" && mkdir -p dataset warmup hypotheses meshes $(addprefix benchmarks/,$(BENCHMARKS))
+
+push: .venv
+	@$(BIN)/dvc push
+
+# Ends with the check that what has come is what its settings and inputs make.
+pull: .venv
+	@$(BIN)/dvc pull
+	@$(BIN)/holofusion resolve --preset $(PRESET) --results "$(RESULTS)"
+	@$(BIN)/holofusion verify "$(RESULTS)"
 
 reference: .venv
 	$(BIN)/python docs/reference.py "$(RESULTS)"

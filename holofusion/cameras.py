@@ -25,7 +25,7 @@ CONVENTION = "pytorch3d_ndc"
 
 @dataclass(frozen=True)
 class Cameras:
-    """A batch of B cameras, float32 tensors on one device.
+    """A batch of B cameras, float32 tensors on one device (float64 where they come from a file and go into one).
 
     R: world-to-camera rotations (B,3,3), applied from the right.  T: translations (B,3).
     focal, principal: focal length and principal point in NDC (B,2), x then y.
@@ -121,6 +121,40 @@ def normalise(cameras: Cameras, center: Tensor | Sequence[float], scale: float) 
     """
     center = torch.as_tensor(center, dtype=cameras.T.dtype, device=cameras.T.device)
     return Cameras(cameras.R, (center @ cameras.R + cameras.T) / scale, cameras.focal, cameras.principal)
+
+
+def rotate(cameras: Cameras, turn: Tensor) -> Cameras:
+    """The same cameras after the world is turned, `X -> X turn`, with a rotation (3,3); images do not change."""
+    return Cameras(turn.T @ cameras.R, cameras.T, cameras.focal, cameras.principal)
+
+
+def from_opengl(poses: Tensor, pixels: Tensor) -> Cameras:
+    """Cameras from OpenGL's convention, as in NeRF's files: +x right, +y up, looking along -z; column vectors.
+
+    poses: camera-to-world matrices (B,4,4) or (B,3,4).  pixels: see `_ndc_intrinsics`.
+    """
+    R = poses[:, :3, :3] * poses.new_tensor([-1.0, 1.0, -1.0])
+    T = -(poses[:, None, :3, 3] @ R)[:, 0]
+    return Cameras(R, T, *_ndc_intrinsics(pixels))
+
+
+def from_opencv(rotations: Tensor, translations: Tensor, pixels: Tensor) -> Cameras:
+    """Cameras from OpenCV's convention, as in COLMAP: +x right, +y down, +z into the scene; `x_cam = R x + t`.
+
+    rotations (B,3,3), translations (B,3): world to camera.  pixels: see `_ndc_intrinsics`.
+    """
+    flip = rotations.new_tensor([-1.0, -1.0, 1.0])
+    return Cameras(rotations.transpose(1, 2) * flip, translations * flip, *_ndc_intrinsics(pixels))
+
+
+def _ndc_intrinsics(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Focal length and principal point (B,2) in isotropic NDC, where +-1 is half the shorter side.
+
+    pixels (B,6): focal lengths x, y, principal point x, y from the upper left corner, width, height of the image.
+    """
+    focal, point, sides = pixels[:, :2], pixels[:, 2:4], pixels[:, 4:]
+    half = sides.amin(1, keepdim=True) / 2
+    return focal / half, (sides / 2 - point) / half
 
 
 def turntable(

@@ -16,6 +16,7 @@ ROOT_VARIABLE = "CO3DV2_DATASET_ROOT"
 
 AT_MOST = (
     # the first may not exceed the second
+    ("dataset.min_frames", "dataset.max_frames"),
     ("sampling.shards", "sampling.scenes"),
     ("training.rendered", "training.batch"),
     ("superresolution.objects", "training.batch"),
@@ -57,6 +58,8 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
             yield "methods", f"unknown method {method!r}; {nearest(method, ENTRIES)}"
     if params.dataset.root is not None and params.dataset.source != "co3d":
         yield "dataset.root", "is only read with dataset.source: co3d; remove it or change the source"
+    if params.download.release is not None and params.dataset.source != "co3d":
+        yield "download.release", "is only read with dataset.source: co3d; set it to null or change the source"
     for method in params.methods:
         if method in ENTRIES and ENTRIES[method].sampled_from in ("coarse", "hypotheses"):
             if with_overrides(params, ENTRIES[method].trained_by)["superresolution"]["objects"] == 0:
@@ -192,7 +195,9 @@ def real_rows(params: Params, category: str) -> list[str]:
 
 
 def data_root(params: Params) -> Path | None:
-    """The folder of photographs, checked to hold every category; None where the data are made here.
+    """The folder of photographs; None where the data are made here.
+
+    It is checked to hold every category, unless what is missing is to be downloaded (`download.release`).
 
     Raises UserError naming the key or variable that is missing or wrong.
     """
@@ -204,6 +209,8 @@ def data_root(params: Params) -> Path | None:
     if not chosen:
         raise UserError(f"dataset.root: not set; name a folder in CO3D layout there or in the variable {ROOT_VARIABLE}")
     root = Path(chosen)
+    if params.download.release is not None:
+        return root
     if not root.is_dir():
         raise UserError(f"{source}: {chosen}: no such folder; it should hold one folder per category in CO3D layout")
     present = sorted(file.parent.name for file in root.glob("*/frame_annotations.jgz"))

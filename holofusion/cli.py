@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from holofusion import cli_scores
+from holofusion import cli_data, cli_scores
 from holofusion.checks import data_root
 from holofusion.config import load_params, write_resolved
 from holofusion.files import UserError
@@ -29,8 +29,8 @@ from holofusion.options import (
     Shard,
     Threads,
     find_device,
-    open_step,
     path_option,
+    step_at_work,
 )
 from holofusion.schema import write_generated
 
@@ -49,10 +49,10 @@ def dataset(config: Config, out: Out, threads: Threads = 1, log: Log = None) -> 
 
     Example: holofusion dataset --config results/config/dataset/hydrant.yaml --out results/dataset
     """
-    resolved = open_step(config, "dataset", threads, log)
-    from holofusion.data.synthetic import make_dataset
+    with step_at_work(config, "dataset", threads, log, out / config.stem) as resolved:
+        from holofusion.data.synthetic import make_dataset
 
-    make_dataset(resolved.settings.synthetic, resolved.category, resolved.seed, out, threads)
+        make_dataset(resolved.settings.synthetic, resolved.category, resolved.seed, out, threads)
 
 
 @app.command()
@@ -68,10 +68,10 @@ def prepare(
     Example: holofusion prepare --config results/config/prepare/hydrant.yaml --dataset results/dataset
     --out results/data/hydrant
     """
-    resolved = open_step(config, "prepare", threads, log)
-    from holofusion.data.prepare import prepare as run
+    with step_at_work(config, "prepare", threads, log, out, dataset) as resolved:
+        from holofusion.data.prepare import prepare as run
 
-    run(resolved.settings, resolved.category, resolved.seed, dataset, out, resolved.hash, threads)
+        run(resolved.settings, resolved.category, resolved.seed, dataset, out, resolved.hash, threads)
 
 
 @app.command()
@@ -90,12 +90,12 @@ def warmup(
     Example: holofusion warmup --config results/config/warmup/hydrant-s0.yaml --data results/data/hydrant
     --out results/warmup/hydrant-s0 --threads 2
     """
-    resolved = open_step(config, "warmup", threads, log, data)
-    from holofusion.training.parallel import run_in_processes
-    from holofusion.training.runs import run_warmup
+    with step_at_work(config, "warmup", threads, log, out, data=data) as resolved:
+        from holofusion.training.parallel import run_in_processes
+        from holofusion.training.runs import run_warmup
 
-    run_in_processes(processes, nodes, resolved.settings.parallel.micro_batches)
-    run_warmup(resolved, data, out, find_device(device, threads))
+        run_in_processes(processes, nodes, resolved.settings.parallel.micro_batches)
+        run_warmup(resolved, data, out, find_device(device, threads))
 
 
 @app.command()
@@ -117,12 +117,12 @@ def train(
     Example: holofusion train --config results/config/train/holofusion-hydrant-s0.yaml --data results/data/hydrant
     --warmup results/warmup/hydrant-s0 --out results/runs/holofusion-hydrant-s0 --threads 2
     """
-    resolved = open_step(config, "train", threads, log, data)
-    from holofusion.training.parallel import run_in_processes
-    from holofusion.training.runs import run_train
+    with step_at_work(config, "train", threads, log, out, warmup, data=data) as resolved:
+        from holofusion.training.parallel import run_in_processes
+        from holofusion.training.runs import run_train
 
-    run_in_processes(processes, nodes, resolved.settings.parallel.micro_batches)
-    run_train(resolved, data, warmup, out, find_device(device, threads))
+        run_in_processes(processes, nodes, resolved.settings.parallel.micro_batches)
+        run_train(resolved, data, warmup, out, find_device(device, threads))
 
 
 @app.command()
@@ -144,10 +144,10 @@ def sample(
     --data results/data/hydrant --model results/runs/holofusion-hydrant-s0 --shard 0
     --out results/samples/holodiffusion-hydrant-s0/0
     """
-    resolved = open_step(config, "sample", threads, log, data)
-    from holofusion.methods.sampling import run_sample
+    with step_at_work(config, "sample", threads, log, out, model, coarse, hypotheses, data=data) as resolved:
+        from holofusion.methods.sampling import run_sample
 
-    run_sample(resolved, model, coarse, hypotheses, shard, out, find_device(device, threads))
+        run_sample(resolved, model, coarse, hypotheses, shard, out, find_device(device, threads))
 
 
 @app.command()
@@ -168,10 +168,10 @@ def hypotheses(
     --data results/data/hydrant --model results/runs/holofusion-hydrant-s0
     --coarse results/samples/holodiffusion-hydrant-s0/0 --shard 0 --out results/hypotheses/holofusion-hydrant-s0/0
     """
-    resolved = open_step(config, "hypotheses", threads, log, data)
-    from holofusion.methods.sampling import run_hypotheses
+    with step_at_work(config, "hypotheses", threads, log, out, model, coarse, data=data) as resolved:
+        from holofusion.methods.sampling import run_hypotheses
 
-    run_hypotheses(resolved, data, model, coarse, shard, out, find_device(device, threads))
+        run_hypotheses(resolved, data, model, coarse, shard, out, find_device(device, threads))
 
 
 @app.command()
@@ -189,10 +189,10 @@ def render(
     Example: holofusion render --config results/config/render/holofusion-hydrant-s0.yaml --data results/data/hydrant
     --samples results/samples/holofusion-hydrant-s0/0 --out results/views/holofusion-hydrant-s0/0
     """
-    resolved = open_step(config, "render", threads, log, data)
-    from holofusion.methods.pictures import run_render
+    with step_at_work(config, "render", threads, log, out, samples, data=data) as resolved:
+        from holofusion.methods.pictures import run_render
 
-    run_render(resolved, data, samples, out, find_device(device, threads))
+        run_render(resolved, data, samples, out, find_device(device, threads))
 
 
 @app.command("import")
@@ -202,15 +202,20 @@ def import_views(config: Config, data: Data, out: Out, threads: Threads = 1, log
     Example: holofusion import --config results/config/import/external-hydrant-s0.yaml --data results/data/hydrant
     --out results/views/external-hydrant-s0/0
     """
-    resolved = open_step(config, "import", threads, log, data)
-    from holofusion.evaluation.folders import run_import
+    with step_at_work(config, "import", threads, log, out, data=data) as resolved:
+        from holofusion.evaluation.folders import run_import
 
-    run_import(resolved, data, out)
+        run_import(resolved, data, out)
 
 
 for verb in (cli_scores.evaluate, cli_scores.reference, cli_scores.consistency, cli_scores.curve, cli_scores.mesh,
-             cli_scores.geometry, cli_scores.report):  # fmt: skip
+             cli_scores.geometry, cli_scores.report, cli_scores.verify, cli_scores.status):  # fmt: skip
     app.command()(verb)
+app.command("contents")(cli_scores.list_contents)
+
+app.add_typer(cli_data.data, name="data")
+
+app.add_typer(cli_data.data, name="data")
 
 
 @app.command()

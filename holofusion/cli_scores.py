@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holofusion.files import UserError
+from holofusion.files import UserError, write_json
 from holofusion.options import (
     Config,
     Data,
@@ -19,9 +19,10 @@ from holofusion.options import (
     Threads,
     Views,
     find_device,
-    open_step,
     path_option,
+    step_at_work,
 )
+from holofusion.verification import RUNGS, TABLES, contents, require_verified
 
 
 def evaluate(
@@ -38,10 +39,10 @@ def evaluate(
     Example: holofusion evaluate --config results/config/evaluate/holofusion-hydrant-s0.yaml
     --data results/data/hydrant --views results/views/holofusion-hydrant-s0 --out results/metrics/holofusion-hydrant-s0.json
     """
-    resolved = open_step(config, "evaluate", threads, log, data)
-    from holofusion.evaluation.score import run_evaluate
+    with step_at_work(config, "evaluate", threads, log, out, views, data=data) as resolved:
+        from holofusion.evaluation.score import run_evaluate
 
-    run_evaluate(resolved, data, views, out, find_device(device, threads))
+        run_evaluate(resolved, data, views, out, find_device(device, threads))
 
 
 def curve(
@@ -58,10 +59,10 @@ def curve(
     Example: holofusion curve --config results/config/curve/holodiffusion-hydrant-s0.yaml --data results/data/hydrant
     --model results/runs/holofusion-hydrant-s0 --out results/metrics/curve-holodiffusion-hydrant-s0.json
     """
-    resolved = open_step(config, "curve", threads, log, data)
-    from holofusion.evaluation.curve import run_curve
+    with step_at_work(config, "curve", threads, log, out, model, data=data) as resolved:
+        from holofusion.evaluation.curve import run_curve
 
-    run_curve(resolved, data, model, out, find_device(device, threads))
+        run_curve(resolved, data, model, out, find_device(device, threads))
 
 
 def reference(
@@ -79,10 +80,10 @@ def reference(
     --config results/config/evaluate/real_floor-hydrant.yaml --data results/data/hydrant
     --out results/metrics/real_floor-hydrant.json
     """
-    resolved = open_step(config, "evaluate", threads, log, data)
-    from holofusion.evaluation.score import run_reference
+    with step_at_work(config, "evaluate", threads, log, out, other, data=data) as resolved:
+        from holofusion.evaluation.score import run_reference
 
-    run_reference(resolved, data, other, out, find_device(device, threads))
+        run_reference(resolved, data, other, out, find_device(device, threads))
 
 
 def consistency(
@@ -94,10 +95,10 @@ def consistency(
     --data results/data/hydrant --views results/views/holofusion-hydrant-s0
     --out results/metrics/consistency-holofusion-hydrant-s0.json
     """
-    resolved = open_step(config, "consistency", threads, log, data)
-    from holofusion.evaluation.consistency import run_consistency
+    with step_at_work(config, "consistency", threads, log, out, views, data=data) as resolved:
+        from holofusion.evaluation.consistency import run_consistency
 
-    run_consistency(resolved, data, views, out, find_device(device, threads))
+        run_consistency(resolved, data, views, out, find_device(device, threads))
 
 
 def mesh(
@@ -108,10 +109,10 @@ def mesh(
     Example: holofusion mesh --config results/config/mesh/holofusion-hydrant-s0.yaml
     --samples results/samples/holofusion-hydrant-s0/0 --out results/meshes/holofusion-hydrant-s0/0
     """
-    resolved = open_step(config, "mesh", threads, log)
-    from holofusion.export.mesh import run_mesh
+    with step_at_work(config, "mesh", threads, log, out, samples) as resolved:
+        from holofusion.export.mesh import run_mesh
 
-    run_mesh(resolved, samples, out, find_device(device, threads))
+        run_mesh(resolved, samples, out, find_device(device, threads))
 
 
 def geometry(
@@ -131,17 +132,17 @@ def geometry(
     --data results/data/hydrant --meshes results/meshes/holofusion-hydrant-s0 --dataset results/dataset
     --out results/metrics/geometry-holofusion-hydrant-s0.json
     """
-    resolved = open_step(config, "geometry", threads, log, data)
-    from holofusion.evaluation.geometry import run_geometry, run_geometry_floor
+    with step_at_work(config, "geometry", threads, log, out, meshes, dataset, data=data) as resolved:
+        from holofusion.evaluation.geometry import run_geometry, run_geometry_floor
 
-    if resolved.method is not None:
-        if meshes is None:
-            raise UserError(f"--meshes: missing; {config} is of a run, whose surfaces are scored")
-        run_geometry(resolved, data, meshes, dataset, out)
-    else:
-        if meshes is not None or dataset is None:
-            raise UserError(f"--dataset: {config} is of the true surfaces; name their folder, and no --meshes")
-        run_geometry_floor(resolved, data, dataset, out)
+        if resolved.method is not None:
+            if meshes is None:
+                raise UserError(f"--meshes: missing; {config} is of a run, whose surfaces are scored")
+            run_geometry(resolved, data, meshes, dataset, out)
+        else:
+            if meshes is not None or dataset is None:
+                raise UserError(f"--dataset: {config} is of the true surfaces; name their folder, and no --meshes")
+            run_geometry_floor(resolved, data, dataset, out)
 
 
 def report(
@@ -155,7 +156,48 @@ def report(
 
     Example: holofusion report --config results/config/report/report.yaml --results results --out results/report.html
     """
-    resolved = open_step(config, "report", threads, log)
-    from holofusion.report.page import run_report
+    metrics = sorted(results.glob("metrics/*.json"))
+    with step_at_work(config, "report", threads, log, results / TABLES, *metrics) as resolved:
+        from holofusion.report.page import run_report
 
-    run_report(resolved, results, out)
+        require_verified(results, but=TABLES)
+        run_report(resolved, results, out)
+
+
+def verify(
+    results: Annotated[Path, typer.Argument(help="results folder")] = Path("results"),
+) -> None:
+    """Check that every artefact is as it was made, from the inputs and with the settings that are there now.
+
+    Example: holofusion verify results
+    """
+    found = require_verified(results)
+    typer.echo(f"{results}: {len(found)} artefacts are what their settings and inputs make")
+    changed = sorted(name for name, artefact in found.items() if artefact.other_code)
+    if changed:
+        typer.echo(f"{len(changed)} of them by code that has changed since: {', '.join(changed)}")
+
+
+def list_contents(
+    rung: Annotated[str, typer.Argument(help=", ".join(RUNGS), show_default=False)],
+    results: Annotated[Path, typer.Option(help="results folder")] = Path("results"),
+) -> None:
+    """Write the content hash of every artefact of one rung to RESULTS/contents/RUNG.json, which version control keeps.
+
+    Example: holofusion contents train --results results
+    """
+    if rung not in RUNGS:
+        raise UserError(f"contents: {rung!r} is not a rung; these are {', '.join(RUNGS)}")
+    write_json(results / "contents" / f"{rung}.json", contents(results, rung))
+
+
+def status(
+    results: Annotated[Path, typer.Argument(help="results folder")] = Path("results"),
+) -> None:
+    """Print what of a run is done, running (steps, time left, node), waiting and failed, also while it runs.
+
+    Example: holofusion status results
+    """
+    from holofusion.watch import table, tasks_of
+
+    typer.echo(table(tasks_of(results)))

@@ -29,6 +29,7 @@ DATA_SEED = 0  # embedded objects, split and frozen cameras are the same for eve
 SLICES: dict[str, tuple[str, ...]] = {
     # step: the sections it reads; `sample` differs by what a method's scenes are made from
     "dataset": ("synthetic",),
+    "download": ("download",),
     "prepare": ("dataset",),
     "warmup": ("volume", "rendering", "encoder", "warmup", "parallel", "refinement"),
     "train": ("volume", "rendering", "denoiser", "training", "superresolution", "parallel"),
@@ -175,6 +176,8 @@ def resolved_steps(params: Params) -> Iterator[dict[str, Any]]:
     for category in categories_of(params):
         if params.dataset.source == "synthetic":
             yield _resolve(params, "dataset", category, None, category)
+        if params.download.release is not None:
+            yield _resolve(params, "download", category, None, category)
         yield _resolve(params, "prepare", category, None, category)
     for category in params.categories:
         for row in real_rows(params, category):
@@ -237,6 +240,8 @@ def _claim(results: Path, preset: str) -> None:
     started = results.is_dir() and {path.name for path in results.iterdir() if path.name[0] != "."} - {
         "preset.json",
         "config",
+        "tables",  # numbers and
+        "contents",  # hashes that come with the repository
     }
     if started and held is None:
         raise UserError(f"{results}/ holds files that are not a run of this program; pass RESULTS=other-folder")

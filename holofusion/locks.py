@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import threading
 import time
 import uuid
@@ -50,6 +51,24 @@ def owned(path: Path, silence: float = SILENCE, beat: float = BEAT) -> Iterator[
         done.set()
         if _read(path).get("token") == me["token"]:
             path.unlink()
+
+
+@contextmanager
+def finished_parts(out: Path, stamp: str) -> Iterator[tuple[Path, str]]:
+    """Yield a folder beside `out` that outlives a kill, and `stamp`; it becomes `out` when the block succeeds.
+
+    Its name carries the stamp, so only the same job with the same inputs finds its own finished parts in it. One job at a
+    time works on it; another waits.
+    """
+    partial = out.parent / f".{out.name}-{stamp[:16]}"
+    with owned(out.parent / f".{out.name}.lock") as check:
+        partial.mkdir(parents=True, exist_ok=True)
+        yield partial, stamp
+        check()
+        shutil.rmtree(out, ignore_errors=True)
+        partial.rename(out)
+        for stale in out.parent.glob(f".{out.name}-*"):
+            shutil.rmtree(stale, ignore_errors=True)
 
 
 def _acquire(path: Path, me: dict[str, Any], silence: float) -> None:

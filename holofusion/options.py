@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +14,7 @@ from holofusion.config import Resolved, load_step
 from holofusion.files import UserError, read_json
 from holofusion.memory import keep_freed_memory
 from holofusion.mirror import mirror_to
+from holofusion.provenance import record
 
 if TYPE_CHECKING:
     import torch
@@ -40,18 +43,40 @@ Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto: a GPU i
 Log = Annotated[Path | None, typer.Option(help="also write messages to this file", show_default=False)]
 
 
-def open_step(config: Path, step: str, threads: int, log: Path | None, data: Path | None = None) -> Resolved:
+@contextmanager
+def step_at_work(
+    config: Path, step: str, threads: int, log: Path | None, out: Path, *inputs: Path | None, data: Path | None = None
+) -> Iterator[Resolved]:
+    """The settings of a step, opened as by `open_step`, for the block that does its work.
+
+    If the block succeeds, note what the artefact `out` was made from: these settings, the inputs that are given, `data`.
+    """
+    resolved = open_step(config, step, threads, log)
+    if data is not None and (category := read_json(data / "data.json")["category"]) != resolved.category:
+        raise UserError(f"{data}: holds {category!r}, {config} is for {resolved.category!r}")
+    yield resolved
+    if _first_process():
+        given = [path for path in (data, *inputs) if path is not None]
+        if step == "import":
+            given.append(Path(resolved.settings.external.folder))
+        record(resolved, out, given, config.resolve().parents[2])
+
+
+def open_step(config: Path, step: str, threads: int, log: Path | None) -> Resolved:
     """Start the log, read the settings, and limit CPU threads before anything loads torch."""
-    if log is not None and int(os.environ.get("RANK", "0")) == 0:  # of several training processes, the first speaks
+    if log is not None and _first_process():
         mirror_to(log)
     resolved = load_step(config)
     if resolved.step != step:
         raise UserError(f"{config}: holds settings of the step {resolved.step!r}, this is {step!r}")
-    if data is not None and (category := read_json(data / "data.json")["category"]) != resolved.category:
-        raise UserError(f"{data}: holds {category!r}, {config} is for {resolved.category!r}")
     os.environ["OMP_NUM_THREADS"] = str(threads)
     keep_freed_memory()
     return resolved
+
+
+def _first_process() -> bool:
+    """Whether this process speaks and notes for all of a training in several."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 def find_device(name: str, threads: int) -> torch.device:

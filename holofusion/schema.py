@@ -78,10 +78,12 @@ def _table(section: type[BaseModel], sections: bool = True) -> str:
 
 def _values(field: FieldInfo) -> str:
     """Type and range in words: `integer >= 1`, `mse or sds`."""
-    if get_origin(field.annotation) is Literal:
-        return " or ".join(f"`{value}`" for value in get_args(field.annotation))
     kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType] or [field.annotation]
-    words = {int: "integer", float: "number", str: "text"}.get(kinds[0], "list")
+    for kind in (field.annotation, kinds[0]):
+        if get_origin(kind) is Literal:
+            null = [] if kind is field.annotation else ["null"]
+            return " or ".join([*(f"`{value}`" for value in get_args(kind)), *null])
+    words = {bool: "true or false", int: "integer", float: "number", str: "text"}.get(kinds[0], "list")
     if get_origin(field.annotation) is list:
         words = "list"
     null = " or null" if NoneType in get_args(field.annotation) else ""

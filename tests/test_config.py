@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from holofusion.checks import data_root
-from holofusion.config import Resolved, discard_shards, load_params, load_step, write_resolved
+from holofusion.config import Resolved, discard_shards, load_params, load_step, resolved_steps, write_resolved
 from holofusion.files import UserError
 from holofusion.methods.registry import ENTRIES, coarse_of, needs_warmup
 from holofusion.schema import README_FILE, SCHEMA_FILE, json_schema, readme
@@ -86,6 +86,7 @@ def test_exponents_without_a_point_are_numbers(project: Path) -> None:
         ("methods", ["holofusion_msa"], "unknown method 'holofusion_msa'; did you mean 'holofusion_mse'?"),
         ("seeds", [0, 0], "an entry is given twice"),
         ("dataset.root", "folder", "is only read with dataset.source: co3d; remove it or change the source"),
+        ("download.release", "full", "is only read with dataset.source: co3d; set it to null or change the source"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named_in_one_line(project: Path, edit: Edit, key: str, value: object, expected: str) -> None:
@@ -145,6 +146,18 @@ def test_photographs_are_looked_for_before_any_job(project: Path, monkeypatch: p
     (project / "photos" / "apple").mkdir()
     (project / "photos" / "apple" / "frame_annotations.jgz").touch()
     assert data_root(params) == project / "photos"
+
+
+def test_photographs_to_be_downloaded_need_not_be_there(project: Path, edit: Edit, monkeypatch) -> None:
+    edit(project, "config/photos.yaml", **{"download": {"release": "full"}})
+    params = load_params(project / "params.yaml", "photos")
+    monkeypatch.setenv("CO3DV2_DATASET_ROOT", str(project / "absent"))
+    assert data_root(params) == project / "absent"
+    steps = {(content["step"], content["name"]) for content in resolved_steps(params)}
+    assert ("download", "apple") in steps
+    monkeypatch.delenv("CO3DV2_DATASET_ROOT")
+    with pytest.raises(UserError, match=r"^dataset\.root: not set"):
+        data_root(params)
 
 
 FROM_NOISE = ("holodiffusion", "holodiffusion_nobootstrap", "pigan", "eg3d", "get3d", "sds")

@@ -26,11 +26,15 @@ LAYERS = (
         "checks",
         "config",
         "schema",
+        "provenance",
+        "resources",
+        "verification",
+        "watch",
     ),
     ("cameras", "data"),
     ("networks", "diffusion", "rendering"),
     ("methods", "training", "evaluation", "export", "report"),
-    ("options", "cli_scores", "cli", "__main__"),
+    ("options", "cli_import", "cli_data", "cli_scores", "cli", "__main__"),
 )
 
 

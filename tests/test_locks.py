@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from holofusion.files import UserError
-from holofusion.locks import owned
+from holofusion.locks import finished_parts, owned
 
 HOLD = "import sys, time; from pathlib import Path; from holofusion.locks import owned\n" \
        "with owned(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(60)"  # fmt: skip
@@ -97,3 +97,12 @@ def test_a_replaced_owner_is_told(tmp_path: Path) -> None:
         path.write_text(json.dumps(json.loads(path.read_text()) | {"token": "another"}))
         check()
     assert path.exists(), "the other one's lock is left alone"
+
+
+def test_parts_of_another_job_are_not_taken_over(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), finished_parts(tmp_path / "out", "a" * 64) as (partial, _):
+        (partial / "old").touch()
+        raise KeyboardInterrupt
+    with finished_parts(tmp_path / "out", "b" * 64) as (partial, _):
+        assert list(partial.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -22,6 +22,7 @@ from holofusion.cameras import Cameras
 from holofusion.files import UserError, read_json
 
 FRAME_FILE = "frame_annotations.jgz"
+FOCAL_MIN, FOCAL_MAX = 0.2, 100.0  # half sides of the image: fields of view of 157 degrees and of one
 
 
 @dataclass(frozen=True)
@@ -127,36 +128,52 @@ def frame_cameras(frames: Sequence[Frame], frame_file: Path) -> Cameras:
     """Cameras of frames that have one, NDC isotropic: +-1 is half the *shorter* side of the uncropped image.
 
     The legacy format `ndc_norm_image_bounds` (+-1 is half of each side) is converted.
-    frame_file: named in errors. Raises UserError for a value that is missing or not finite, a matrix that is no
-    rotation, a focal length that is not positive, or an unknown format.
+    frame_file: named in errors. Raises UserError for a value that is missing, an unknown format, or a camera that
+    cannot be (see `camera_fault`).
     """
     columns: list[list[np.ndarray]] = [[], [], [], []]
     for frame in frames:
-        where = f"{frame_file}: sequence {frame.sequence} frame {frame.number}"
-        viewpoint = frame.viewpoint or {}
-        try:
-            R, T = np.reshape(viewpoint["R"], (3, 3)).astype(float), np.reshape(viewpoint["T"], 3).astype(float)
-            focal, principal = (
-                np.reshape(viewpoint[key], 2).astype(float) for key in ("focal_length", "principal_point")
-            )
-        except (KeyError, TypeError, ValueError):
-            raise UserError(f"{where}: viewpoint needs R 3x3, T 3, focal_length 2 and principal_point 2") from None
-        if not all(np.isfinite(value).all() for value in (R, T, focal, principal)):
-            raise UserError(f"{where}: camera has a value that is not finite (NaN or infinity)")
-        if np.abs(R @ R.T - np.eye(3)).max() > 1e-3 or np.linalg.det(R) < 0:
-            raise UserError(f"{where}: camera matrix R is not a rotation")
-        if (focal <= 0).any():
-            raise UserError(f"{where}: focal length {focal.tolist()} is not positive")
-        sides = np.array(frame.size[::-1], dtype=float)
-        style = viewpoint.get("intrinsics_format", "ndc_norm_image_bounds")  # absent in the oldest files
-        if style not in ("ndc_isotropic", "ndc_norm_image_bounds"):
-            raise UserError(f"{where}: unknown intrinsics_format {style!r}")
-        stretch = 1.0 if style == "ndc_isotropic" else sides / sides.min()
-        for column, value in zip(columns, (R, T, focal * stretch, principal * stretch), strict=True):
+        if fault := camera_fault(frame, frame_file):
+            raise UserError(f"{frame_file}: sequence {frame.sequence} frame {frame.number}: {fault}")
+        for column, value in zip(columns, _viewpoint(frame, frame_file), strict=True):
             column.append(value)
     shapes = ((3, 3), (3,), (2,), (2,))
     arrays = (np.reshape(column, (-1, *shape)) for column, shape in zip(columns, shapes, strict=True))
     return Cameras(*(torch.tensor(array, dtype=torch.float32) for array in arrays))
+
+
+def camera_fault(frame: Frame, frame_file: Path) -> str | None:
+    """Why the camera of a frame cannot be: not finite, no rotation, or a lens that does not exist; None if it can.
+
+    Raises UserError for a viewpoint that is not written as it should be.
+    """
+    R, T, focal, principal = _viewpoint(frame, frame_file)
+    if not all(np.isfinite(value).all() for value in (R, T, focal, principal)):
+        return "camera has a value that is not finite (NaN or infinity)"
+    if np.abs(R @ R.T - np.eye(3)).max() > 1e-3 or np.linalg.det(R) < 0:
+        return "camera matrix R is not a rotation"
+    if (focal <= 0).any():
+        return f"focal length {focal.tolist()} is not positive"
+    if not (FOCAL_MIN <= focal.min() and focal.max() <= FOCAL_MAX):
+        return f"focal length {focal.tolist()} is not within {FOCAL_MIN} and {FOCAL_MAX} half sides of the image"
+    return None
+
+
+def _viewpoint(frame: Frame, frame_file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """R (3,3), T (3,), focal length (2,), principal point (2,) in isotropic NDC."""
+    where = f"{frame_file}: sequence {frame.sequence} frame {frame.number}"
+    viewpoint = frame.viewpoint or {}
+    try:
+        R, T = np.reshape(viewpoint["R"], (3, 3)).astype(float), np.reshape(viewpoint["T"], 3).astype(float)
+        focal, principal = (np.reshape(viewpoint[key], 2).astype(float) for key in ("focal_length", "principal_point"))
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{where}: viewpoint needs R 3x3, T 3, focal_length 2 and principal_point 2") from None
+    style = viewpoint.get("intrinsics_format", "ndc_norm_image_bounds")  # absent in the oldest files
+    if style not in ("ndc_isotropic", "ndc_norm_image_bounds"):
+        raise UserError(f"{where}: unknown intrinsics_format {style!r}")
+    sides = np.array(frame.size[::-1], dtype=float)
+    stretch = 1.0 if style == "ndc_isotropic" else sides / sides.min()
+    return R, T, focal * stretch, principal * stretch
 
 
 def read_picture(path: Path, mode: str) -> Image.Image:

@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from holofusion.cameras import Cameras, normalise
+from holofusion.cameras import Cameras, normalise, rotate
 from holofusion.data.co3d import Frame, read_frame
 from holofusion.data.crop import crop_camera, crop_square, foreground, known_area, square_around
-from holofusion.data.selection import MIN_FRAMES
+from holofusion.data.hull import AGREEMENT, Unusable, grid, in_hull, nearest_point
+from holofusion.data.outliers import find_outliers
+from holofusion.data.selection import SMALL, tally
+from holofusion.data.upright import turn_upright
 
 GRID = 32  # voxels along each side of the visual hull
-AGREEMENT = 0.95  # share of the masks that must contain a hull voxel: estimated masks have holes
-COVERAGE = 0.8  # share of the photographs that must tell about a hull voxel: beyond their borders nothing is known
 MISSED = 0.01  # share of object pixels whose ray may pass by the cube: stems, and specks in the masks
-PARALLEL = 1e-3  # smallest spread of the viewing rays, about two degrees, from which a centre can be told
 
-
-class Unusable(Exception):
-    """A sequence that is intact but of no use; the message is the reason."""
+EMPTY = "its mask is empty"
 
 
 @dataclass(frozen=True)
 class Sequence3D:
     """images: uint8 (n,S,S,3).  masks: uint8 (n,S,S).  cameras: n cameras, object inside [-1,1]^3.
 
-    center (3,), scale: the normalisation applied, in the units of the raw world.  empty: frames left out for an
-    empty mask.
+    center (3,), scale, rotation: the normalisation applied, `X -> (X - center) rotation / scale`; center and scale in
+    the units of the raw world; rotation (3,3) is None where the world was upright.  faults: reason by frame number of
+    every frame left out.
     """
 
     images: np.ndarray
@@ -39,28 +39,73 @@ class Sequence3D:
     cameras: Cameras
     center: list[float]
     scale: float
-    empty: int
+    rotation: list[list[float]] | None
+    faults: dict[int, str]
 
 
-def make_sequence(
-    frames: Sequence[Frame], cameras: Cameras, size: int, threshold: float, context: float, margin: float
-) -> Sequence3D:
-    """Crop and normalise the frames of one sequence.
+class CropSettings(Protocol):
+    """What is read of the `dataset` section of params.yaml."""
 
-    cameras: NDC isotropic, of the uncropped images.  size: side S of the crops in pixels.  threshold: mask value in
-    [0,1] above which a pixel is object.  context: rim of the crop, as a fraction of the mask box.
-    margin: rim of the cube left free, as a fraction of its half side.
+    image_size: int  # side S of the crops, px
+    mask_threshold: float  # mask value in [0,1] above which a pixel is object
+    context: float  # rim of the crop, as a fraction of the mask box
+    margin: float  # rim of the cube left free, as a fraction of its half side
+    min_frames: int  # fewer make a sequence unusable
+    min_mask_mass: float  # fewest object pixels of a mask
+
+
+def make_sequence(frames: Sequence[Frame], cameras: Cameras, settings: CropSettings) -> Sequence3D:
+    """Crop the frames of one sequence, leave out wrong ones, and normalise its world.
+
+    cameras: NDC isotropic, of the uncropped images.
     Raises Unusable with the reason when masks and cameras do not determine where the object is, UserError when a file
     is broken.
     """
+    crops, faults = _crop(frames, cameras, settings)
+    _require(crops.numbers, faults, settings)
+    wrong = find_outliers(crops.cameras, torch.from_numpy(crops.masks >= 128), crops.areas, settings.context)
+    faults |= {crops.numbers[index]: reason for index, reason in wrong.items()}
+    crops = crops.without(wrong)
+    _require(crops.numbers, faults, settings)
+    turn = turn_upright(crops.cameras)
+    upright = crops.cameras if turn is None else rotate(crops.cameras, turn)
+    silhouettes = torch.from_numpy(crops.masks >= 128)
+    low, high = bounding_box(upright, silhouettes, crops.areas, settings.context)
+    center, scale = (low + high) / 2, float((high - low).max()) / 2 / (1 - settings.margin)
+    scale *= enlargement(normalise(upright, center, scale), silhouettes)
+    placed = normalise(upright, center, scale)
+    if turn is not None:
+        center = turn @ center
+    rotation = None if turn is None else turn.tolist()
+    return Sequence3D(crops.images, crops.masks, placed, center.tolist(), scale, rotation, faults)
+
+
+@dataclass(frozen=True)
+class _Crops:
+    numbers: list[int]  # of the frames
+    images: np.ndarray
+    masks: np.ndarray
+    cameras: Cameras
+    areas: Tensor
+
+    def without(self, wrong: Collection[int]) -> _Crops:
+        kept = [index for index in range(len(self.numbers)) if index not in wrong]
+        numbers = [self.numbers[index] for index in kept]
+        return _Crops(numbers, self.images[kept], self.masks[kept], self.cameras[kept], self.areas[kept])
+
+
+def _crop(frames: Sequence[Frame], cameras: Cameras, settings: CropSettings) -> tuple[_Crops, dict[int, str]]:
+    """The crops of all frames whose mask is large enough, and the reason by number of every other frame."""
     images, masks, focal, principal, areas, kept = [], [], [], [], [], []
+    faults = {}
     for index, frame in enumerate(frames):
         image, mask = read_frame(frame)
-        inside = foreground(mask, threshold)
-        if inside is None:
+        inside = foreground(mask, settings.mask_threshold)
+        if inside is None or inside.sum() < settings.min_mask_mass:
+            faults[frame.number] = EMPTY if inside is None else SMALL
             continue
-        square = square_around(inside, context)
-        crop, crop_mask = crop_square(image, inside, square, size)
+        square = square_around(inside, settings.context)
+        crop, crop_mask = crop_square(image, inside, square, settings.image_size)
         camera = crop_camera(cameras.focal[index], cameras.principal[index], image.size, square)
         images.append(crop)
         masks.append(crop_mask)
@@ -68,16 +113,19 @@ def make_sequence(
         principal.append(camera[1])
         areas.append(known_area(inside, square))
         kept.append(index)
-    if len(kept) < MIN_FRAMES:
-        raise Unusable(f"{len(kept)} of {len(frames)} masks are not empty, {MIN_FRAMES} are needed")
+    if not kept:
+        raise Unusable(f"0 of {len(frames)} frames are usable, {settings.min_frames} are needed; {tally(faults)}")
     cropped = Cameras(cameras.R[kept], cameras.T[kept], torch.stack(focal), torch.stack(principal))
-    stack = np.stack(masks)
-    silhouettes = torch.from_numpy(stack >= 128)
-    low, high = bounding_box(cropped, silhouettes, torch.tensor(areas), context)
-    center, scale = (low + high) / 2, float((high - low).max()) / 2 / (1 - margin)
-    scale *= enlargement(normalise(cropped, center, scale), silhouettes)
-    cameras = normalise(cropped, center, scale)
-    return Sequence3D(np.stack(images), stack, cameras, center.tolist(), scale, len(frames) - len(kept))
+    numbers = [frames[index].number for index in kept]
+    return _Crops(numbers, np.stack(images), np.stack(masks), cropped, torch.tensor(areas)), faults
+
+
+def _require(numbers: list[int], faults: dict[int, str], settings: CropSettings) -> None:
+    if len(numbers) < settings.min_frames:
+        count = len(numbers) + len(faults)
+        raise Unusable(
+            f"{len(numbers)} of {count} frames are usable, {settings.min_frames} are needed; {tally(faults)}"
+        )
 
 
 def bounding_box(cameras: Cameras, masks: Tensor, areas: Tensor, context: float) -> tuple[Tensor, Tensor]:
@@ -98,48 +146,12 @@ def bounding_box(cameras: Cameras, masks: Tensor, areas: Tensor, context: float)
     grown = torch.nn.functional.max_pool2d(masks[:, None].float(), 2 * grow + 1, stride=1, padding=grow)[:, 0] > 0
     for silhouettes in (grown, masks):
         step = (high - low) / GRID
-        points = _grid(low, step)
+        points = grid(low, step, GRID)
         occupied = points[in_hull(cameras, silhouettes, areas, points)]
         if not len(occupied):
             raise Unusable(f"cameras and masks disagree: no point lies inside {AGREEMENT:.0%} of the masks")
         low, high = occupied.amin(0) - step / 2, occupied.amax(0) + step / 2
     return low, high
-
-
-def nearest_point(cameras: Cameras) -> Tensor:
-    """The point (3,) nearest to the rays through the crops' centres, by least absolute distances.
-
-    Least squares, reweighted ten times, so that a few wrong masks do not drag it along.
-    """
-    middle = torch.cat([-cameras.principal / cameras.focal, torch.ones(len(cameras), 1)], dim=1)
-    directions = torch.nn.functional.normalize((middle[:, None] @ cameras.R.transpose(1, 2))[:, 0], dim=1).double()
-    centers = cameras.centers().double()
-    across = torch.eye(3, dtype=torch.float64) - directions[:, :, None] * directions[:, None, :]
-    if torch.linalg.eigvalsh(across.mean(0))[0] < PARALLEL:
-        raise Unusable("cameras all look the same way: depth cannot be told")
-    weights = torch.ones(len(cameras), 1, 1, dtype=torch.float64)
-    for _ in range(10):
-        weighted = weights * across
-        point = torch.linalg.solve(weighted.sum(0), (weighted @ centers[:, :, None]).sum(0)[:, 0])
-        distance = (across @ (point - centers)[:, :, None]).norm(dim=1, keepdim=True)
-        weights = 1 / distance.clamp_min(0.1 * float(distance.median()) + 1e-9)
-    return point.float()
-
-
-def in_hull(cameras: Cameras, masks: Tensor, areas: Tensor, points: Tensor) -> Tensor:
-    """Which of the points (P,3) lie in AGREEMENT of the masks, of those photographs that show them. Bool (P,)."""
-    size = masks.shape[-1]
-    inside, seen = torch.zeros(len(points)), torch.zeros(len(points))
-    for index in range(len(cameras)):
-        ndc = cameras[index].project(points)[0][0]
-        low_x, high_x, low_y, high_y = areas[index].tolist()
-        x, y = ndc.unbind(-1)
-        seen += (x > low_x) & (x < high_x) & (y > low_y) & (y < high_y)
-        pixel = ((1 - ndc) * size / 2).floor().long()
-        within = ((pixel >= 0) & (pixel < size)).all(-1)
-        column, row = pixel.clamp(0, size - 1).unbind(-1)
-        inside += within & masks[index, row, column]
-    return (inside >= AGREEMENT * seen) & (seen >= COVERAGE * len(cameras))
 
 
 def enlargement(cameras: Cameras, masks: Tensor) -> float:
@@ -161,8 +173,3 @@ def enlargement(cameras: Cameras, masks: Tensor) -> float:
         if (enter > leave).float().mean() <= MISSED:
             return factor
     raise Unusable("cameras and masks disagree: many object pixels look past the place where the object should be")
-
-
-def _grid(low: Tensor, step: Tensor) -> Tensor:
-    steps = torch.arange(GRID) + 0.5
-    return low + torch.cartesian_prod(steps, steps, steps) * step

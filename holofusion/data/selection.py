@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Protocol
+
 import numpy as np
 
-from holofusion.data.co3d import Category, Frame
+from holofusion.data.co3d import Category, Frame, camera_fault
 from holofusion.files import UserError
 from holofusion.seeds import numpy_generator_for
 
-MIN_FRAMES = 5  # fewer photographs give neither source and target views nor a visual hull
-MIN_QUALITY = 0.5  # CO3D's viewpoint_quality_score; the limit of RelPose (Zhang et al. 2022)
+SMALL = "its mask is smaller than dataset.min_mask_mass"
 
 
 def object_name(sequence: str) -> str:
@@ -17,10 +19,20 @@ def object_name(sequence: str) -> str:
     return sequence.split("__")[0]
 
 
+class FilterSettings(Protocol):
+    """What is read of the `dataset` section of params.yaml."""
+
+    min_quality: float  # least viewpoint_quality_score
+    quality_required: bool  # whether sequences without a score are dropped
+    min_frames: int
+    min_mask_mass: float  # fewest object pixels of a photograph's mask
+    max_frames: int  # photographs used per sequence
+
+
 def choose_frames(
-    annotations: Category, listed: dict[str, dict[str, set[int]]], max_frames: int
+    annotations: Category, listed: dict[str, dict[str, set[int]]], settings: FilterSettings
 ) -> tuple[dict[str, list[Frame]], list[dict[str, str]]]:
-    """Frames to use by sequence, at most `max_frames` each, evenly spaced; and the sequences dropped, with reasons.
+    """Frames to use by sequence, evenly spaced; and what is dropped, sequences and single frames, with reasons.
 
     A sequence listed under `train` gives its training frames, any other its `val` and `test` frames.
     Raises UserError when nothing is left.
@@ -29,21 +41,58 @@ def choose_frames(
     for name in sorted(set().union(*listed.values())):
         numbers = listed["train"].get(name) or listed["val"].get(name, set()) | listed["test"].get(name, set())
         frames = [frame for frame in annotations.frames.get(name, []) if frame.number in numbers]
-        usable = [f for f in frames if f.viewpoint and f.mask and (f.mass is None or f.mass > 1)]
-        quality = annotations.quality.get(name)
-        if len(usable) < MIN_FRAMES:
-            reason = f"{len(usable)} of {len(frames)} listed frames have a camera and a mask, {MIN_FRAMES} are needed"
-        elif quality is not None and not quality >= MIN_QUALITY:
-            reason = f"viewpoint_quality_score {quality:.2f} is below {MIN_QUALITY}"
-        else:
-            picks = np.linspace(0, len(usable) - 1, min(max_frames, len(usable))).round().astype(int)
+        faults = {frame.number: _fault(frame, settings, annotations.frame_file) for frame in frames}
+        faults = {number: reason for number, reason in faults.items() if reason}
+        usable = [frame for frame in frames if frame.number not in faults]
+        reason = _quality_fault(annotations.quality.get(name), settings)
+        if len(usable) < settings.min_frames:
+            reason = (
+                f"{len(usable)} of {len(frames)} listed frames have a camera and a mask, {settings.min_frames} are needed"
+                + (f"; {tally(faults)}" if faults else "")
+            )
+        if reason is None:
+            picks = np.linspace(0, len(usable) - 1, min(settings.max_frames, len(usable))).round().astype(int)
             chosen[name] = [usable[pick] for pick in picks]
-            continue
-        dropped.append({"sequence": name, "reason": reason})
+            reason = left_out(faults, len(frames)) if faults else None
+        if reason is not None:
+            dropped.append({"sequence": name, "reason": reason})
     if not chosen:
         first = f"{dropped[0]['sequence']}: {dropped[0]['reason']}" if dropped else "the set list is empty"
         raise UserError(f"{annotations.frame_file.parent}: no usable sequence; {first}")
     return chosen, dropped
+
+
+def _quality_fault(quality: float | None, settings: FilterSettings) -> str | None:
+    if quality is None:
+        return "it has no viewpoint_quality_score" if settings.quality_required else None
+    if not quality >= settings.min_quality:
+        return f"viewpoint_quality_score {quality:.2f} is below {settings.min_quality}"
+    return None
+
+
+def _fault(frame: Frame, settings: FilterSettings, frame_file: Path) -> str | None:
+    if not frame.viewpoint:
+        return "it has no camera"
+    if not frame.mask:
+        return "it has no mask"
+    if frame.mass is not None and frame.mass < settings.min_mask_mass:
+        return SMALL
+    return camera_fault(frame, frame_file)
+
+
+def left_out(faults: dict[int, str], count: int) -> str:
+    """What is said of a sequence that is kept without some of its `count` frames; faults: reason by frame number."""
+    return f"kept, but for {len(faults)} of {count} frames: {tally(faults)}"
+
+
+def tally(faults: dict[int, str]) -> str:
+    """Reasons with the numbers of their frames, eight at most each: `its mask is empty (frames 3, 17)`."""
+    parts = []
+    for reason in dict.fromkeys(faults.values()):
+        numbers = [str(number) for number, other in faults.items() if other == reason]
+        shown = ", ".join(numbers[:8]) + (", ..." if len(numbers) > 8 else "")
+        parts.append(f"{reason} ({'frame' if len(numbers) == 1 else 'frames'} {shown})")
+    return "; ".join(parts)
 
 
 def split_objects(names: list[str], listed: set[str], held_out: int, seed: int) -> tuple[list[str], list[str]]:

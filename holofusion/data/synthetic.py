@@ -6,12 +6,8 @@ The same seed gives the same files, whatever the number of workers.
 
 from __future__ import annotations
 
-import fcntl
-import gzip
-import json
 import math
 import multiprocessing
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -31,14 +27,12 @@ from holofusion.data.shape_hydrant import hydrant
 from holofusion.data.shape_teddybear import teddybear
 from holofusion.data.shapes import column, length, rotation
 from holofusion.data.synthetic_render import Model, bake, orbit, render, shade
-from holofusion.files import UserError, replacing, write_json
+from holofusion.data.write_co3d import frame_entry, held_out_count, list_category, write_annotations
+from holofusion.files import UserError, replacing
 from holofusion.logs import Progress
 from holofusion.seeds import numpy_generator_for
 
-SUBSET = "fewview_dev"
 BUILDERS = {"apple": apple, "hydrant": hydrant, "teddybear": teddybear, "donut": donut}
-HELD_OUT_SHARE = 8  # one object in eight is kept for val and test
-SOURCE_VIEWS = 5  # known frames beside the target in an evaluation batch
 
 
 class SyntheticSettings(Protocol):
@@ -75,10 +69,7 @@ def make_dataset(settings: SyntheticSettings, category: str, seed: int, root: Pa
     if category not in BUILDERS:
         raise UserError(f"categories: {category!r} has no procedural objects; choose from {', '.join(BUILDERS)}")
     chosen = numpy_generator_for(seed, "synthetic", category, "split").permutation(settings.objects)
-    count = min(
-        max(1, round(settings.objects / HELD_OUT_SHARE)), settings.objects - 1
-    )  # one at least stays to train on
-    held_out = set(chosen[:count].tolist())
+    held_out = set(chosen[: held_out_count(settings.objects)].tolist())
     root = Path(root)
     with replacing(root / category) as folder:
         tasks = [
@@ -86,12 +77,12 @@ def make_dataset(settings: SyntheticSettings, category: str, seed: int, root: Pa
             for number in range(settings.objects)
         ]
         progress = Progress(f"dataset {category}", len(tasks))
-        sequences: list[list[dict[str, Any]]] = []
-        for frames in _map(tasks, workers):
-            sequences.append(frames)
+        sequences: dict[str, list[dict[str, Any]]] = {}
+        for task, frames in zip(tasks, _map(tasks, workers), strict=True):
+            sequences[task.sequence] = frames
             progress.advance()
-        _write_annotations(folder, category, tasks, sequences)
-    _list_category(root)
+        write_annotations(folder, category, sequences, {task.sequence for task in tasks if task.held_out}, 1.0)
+    list_category(root)
 
 
 def _map(tasks: list[Task], workers: int) -> Iterator[list[dict[str, Any]]]:
@@ -136,7 +127,9 @@ def _make_object(task: Task) -> list[dict[str, Any]]:
         # world X = scale * turn X_object + offset; the same picture from scale times as far
         world_R = turn @ R
         world_T = scale * T - (world_R.T @ offset).flatten()
-        frames.append(_frame(task, view, name, cover, world_R, world_T, focal))
+        viewpoint = {"R": world_R.tolist(), "T": world_T.tolist()}
+        viewpoint |= {"focal_length": [focal, focal], "principal_point": [0.0, 0.0]}
+        frames.append(frame_entry(task.category, task.sequence, view, f"{name}.jpg", task.held_out, cover, viewpoint))
     return frames
 
 
@@ -164,35 +157,6 @@ def _cameras(model: Model, views: int, random: np.random.Generator) -> Iterable[
         yield R, T, focal
 
 
-def _frame(task: Task, view: int, name: str, cover: np.ndarray, R: Tensor, T: Tensor, focal: float) -> dict[str, Any]:
-    rows, columns = np.nonzero(cover.max(1))[0], np.nonzero(cover.max(0))[0]
-    box = [columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1]
-    kind = "train_known"
-    if task.held_out:
-        kind = "test_unseen" if view == 0 else "test_known"
-    prefix = f"{task.category}/{task.sequence}"
-    return {
-        "sequence_name": task.sequence,
-        "frame_number": view + 1,
-        "frame_timestamp": round(view / 10, 3),
-        "image": {"path": f"{prefix}/images/{name}.jpg", "size": [task.size, task.size]},
-        "depth": None,
-        "mask": {
-            "path": f"{prefix}/masks/{name}.png",
-            "mass": float(cover.sum(dtype=np.float64) / 255),
-            "bounding_box_xywh": [float(v) for v in box],
-        },
-        "viewpoint": {
-            "R": R.tolist(),
-            "T": T.tolist(),
-            "focal_length": [focal, focal],
-            "principal_point": [0.0, 0.0],
-            "intrinsics_format": "ndc_isotropic",
-        },
-        "meta": {"frame_type": kind, "frame_splits": [f"multisequence_{kind.split('_')[0]}"], "eval_batch_maps": []},
-    }
-
-
 def _write_mesh(path: Path, model: Model, place: Callable[[Tensor], Tensor]) -> None:
     """PLY of the surface, its points (3, n) moved by `place`."""
     grid = model.distance
@@ -202,53 +166,3 @@ def _write_mesh(path: Path, model: Model, place: Callable[[Tensor], Tensor]) -> 
     faces = faces[:, ::-1]  # the grid's axes are z, y, x: swapping them turns the faces inside out
     mesh = trimesh.Trimesh(place(points).T.numpy(), faces, vertex_colors=colors, process=False)
     path.write_bytes(trimesh.exchange.ply.export_ply(mesh))
-
-
-def _write_annotations(folder: Path, category: str, tasks: list[Task], sequences: list[list[dict[str, Any]]]) -> None:
-    _write_jgz(folder / "frame_annotations.jgz", [frame for frames in sequences for frame in frames])
-    _write_jgz(
-        folder / "sequence_annotations.jgz",
-        [
-            {
-                "sequence_name": task.sequence,
-                "category": category,
-                "video": None,
-                "point_cloud": None,
-                "viewpoint_quality_score": 1.0,
-            }
-            for task in tasks
-        ],
-    )
-
-    def triples(held_out: bool) -> list[list[list[Any]]]:
-        return [
-            [[f["sequence_name"], f["frame_number"], f["image"]["path"]] for f in frames]
-            for task, frames in zip(tasks, sequences, strict=True)
-            if task.held_out == held_out
-        ]
-
-    test = triples(True)
-    flat = [triple for frames in test for triple in frames]
-    lists = {"train": [triple for frames in triples(False) for triple in frames], "val": flat, "test": flat}
-    write_json(folder / "set_lists" / f"set_lists_{SUBSET}.json", lists)
-    batches = []
-    for frames in test:
-        step = max(1, (len(frames) - 1) // SOURCE_VIEWS)
-        batches.append([frames[0], *frames[1::step][:SOURCE_VIEWS]])
-    write_json(folder / "eval_batches" / f"eval_batches_{SUBSET}.json", batches)
-
-
-def _write_jgz(path: Path, value: Any) -> None:
-    text = json.dumps(value, allow_nan=False).encode()
-    path.write_bytes(gzip.compress(text, mtime=0))  # no time stamp: same data, same bytes
-
-
-def _list_category(root: Path) -> None:
-    """Rewrite the list of categories from the folders present; locked, as categories may be made at the same time."""
-    handle = os.open(root, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        present = sorted(p.parent.parent.name for p in root.glob(f"[!.]*/set_lists/set_lists_{SUBSET}.json"))
-        write_json(root / "category_to_subset_name_list.json", {name: [SUBSET] for name in present})
-    finally:
-        os.close(handle)

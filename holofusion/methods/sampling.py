@@ -5,10 +5,7 @@ One seed gives one scene, whatever the shard: every scene is made on its own, fr
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +16,7 @@ from torch import Tensor
 from holofusion.cameras import CONVENTION, Cameras, cameras_from_json, cameras_to_json
 from holofusion.data.views import PreparedCategory
 from holofusion.files import UserError, read_json, replacing, sha256_of, write_json
-from holofusion.locks import owned
+from holofusion.locks import finished_parts
 from holofusion.logs import Progress
 from holofusion.methods.distillation import distil
 from holofusion.methods.holodiffusion import HoloDiffusion
@@ -118,24 +115,6 @@ def run_sample(
                         "seconds": round(time.monotonic() - began, 2),
                     })  # fmt: skip
             progress.advance()
-
-
-@contextmanager
-def finished_parts(out: Path, stamp: str) -> Iterator[tuple[Path, str]]:
-    """Yield a folder beside `out` that outlives a kill, and `stamp`; it becomes `out` when the block succeeds.
-
-    Its name carries the stamp, so only the same job with the same inputs finds its own finished parts in it. One job at a
-    time works on it; another waits.
-    """
-    partial = out.parent / f".{out.name}-{stamp[:16]}"
-    with owned(out.parent / f".{out.name}.lock") as check:
-        partial.mkdir(parents=True, exist_ok=True)
-        yield partial, stamp
-        check()
-        shutil.rmtree(out, ignore_errors=True)
-        partial.rename(out)
-        for stale in out.parent.glob(f".{out.name}-*"):
-            shutil.rmtree(stale, ignore_errors=True)
 
 
 def _needed(folder: Path | None, option: str) -> Path:

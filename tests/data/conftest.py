@@ -120,6 +120,10 @@ def make_settings(**changes: object) -> SimpleNamespace:
     """Settings as `prepare` reads them."""
     values = {
         "subset": "fewview_dev",
+        "min_quality": 0.5,
+        "quality_required": False,
+        "min_frames": 5,
+        "min_mask_mass": 20.0,
         "image_size": 48,
         "mask_threshold": 0.4,
         "context": 0.1,

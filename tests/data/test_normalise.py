@@ -109,12 +109,12 @@ def test_photographs_cropped_to_the_object_do_not_enlarge_the_cube(
     assert facts["scale"] * 0.9 == pytest.approx(ball.radius, rel=0.08)
 
 
-def test_real_photographs_are_centred(tmp_path: Path, shared_data: Callable[[str], Path]) -> None:
+def test_real_photographs_are_centred(balls: SimpleNamespace, shared_data: Callable[[str], Path]) -> None:
     """The genuine CO3D video: the cube's centre projects near the middle of the apple in every frame."""
     annotations = read_category(shared_data("co3d_apple20"), "apple")
     frames = annotations.frames["posediffusion_apple"]
     cameras = frame_cameras(frames, annotations.frame_file)
-    result = make_sequence(frames, cameras, 64, 0.4, 0.1, 0.1)
+    result = make_sequence(frames, cameras, balls.settings(image_size=64).dataset)
     middle = result.cameras.project(torch.zeros(1, 3))[0][:, 0]
     assert middle.abs().max() < 0.25
     visible = result.cameras.focal.mean(1) / result.cameras.centers().norm(dim=1)

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from holofusion.cameras import turntable
 from holofusion.files import UserError
 from holofusion.methods.holodiffusion import HoloDiffusion
-from holofusion.methods.sampling import finished_parts, run_sample, shard_seeds, spread_cameras, to_bytes
+from holofusion.methods.sampling import run_sample, shard_seeds, spread_cameras, to_bytes
 from holofusion.methods.scenes import load_scene, prefixed
 from holofusion.training.runs import build
 
@@ -88,15 +88,6 @@ def test_missing_inputs_are_named(tmp_path, resolved, model):
     resolved.method, resolved.settings.superresolution = "holodiffusion_star", SimpleNamespace()
     with pytest.raises(UserError, match="--coarse"):
         run_sample(resolved, model, None, None, 0, tmp_path / "out", torch.device("cpu"))
-
-
-def test_parts_of_another_job_are_not_taken_over(tmp_path):
-    with pytest.raises(KeyboardInterrupt), finished_parts(tmp_path / "out", "a" * 64) as (partial, _):
-        (partial / "old").touch()
-        raise KeyboardInterrupt
-    with finished_parts(tmp_path / "out", "b" * 64) as (partial, _):
-        assert list(partial.iterdir()) == []
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_spread_cameras_go_all_round():

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Stands in for the command `holofusion` in tests of the workflow: writes what each verb declares, in no time.
+# Stands in for the command `holofusion` in tests of the workflow: writes what each verb declares, in no time, and records
+# nothing of it, so that only Snakemake judges what is up to date.
 set -euo pipefail
 verb=$1
 echo "$*" >>calls.txt
@@ -16,12 +17,14 @@ done
 [[ $verb == "${STUB_FAIL:-}" && ! -e mended ]] && { mkdir -p "$out/state" && touch "$out/state/kept"; exit 1; }
 case $verb in
     dataset) mkdir -p "$out/$category" ;;
-    warmup | train) mkdir -p "$out" && date +%N >"$out/model.safetensors" && echo '{}' >"$out/model.json" ;;
-    evaluate | reference | consistency | geometry | curve) date +%N >"$out" ;;
+    warmup | train) mkdir -p "$out" && date +%N >"$out/model.safetensors" && echo '{}' >"$out/model.json" && echo null >"$out/provenance.json" ;;
+    evaluate | reference | consistency | geometry | curve) echo "{\"made\": \"$(date +%N)\"}" >"$out" ;;
+    data) echo '{}' >"$out" ;;
     report)
         mkdir -p "$results/tables" "$results/figures"
         for name in metrics.csv claims.csv curves.csv metrics.md metrics.tex metrics.json; do date +%N >"$results/tables/$name"; done
         date +%N >"$out"
+        echo null >"$results/tables/provenance.json"
         ;;
     *) mkdir -p "$out" ;;
 esac

@@ -113,6 +113,20 @@ def test_photographs_are_not_made(repository: Path, snakemake: Snakemake, tmp_pa
     assert f"--dataset {photos} --out results/data/apple" in planned.stdout
 
 
+def test_photographs_are_downloaded_only_where_a_release_is_named(
+    repository: Path, snakemake: Snakemake, tmp_path: Path, edit: Edit
+) -> None:
+    folder, photos = settings_in(repository, tmp_path / "project"), tmp_path / "photos"
+    edit(folder, "config/photos.yaml", **{"download.release": "singlesequence"})
+    options = ("data", "--config", "preset=photos")
+    planned = snakemake(folder, "-n", "-p", *options, CO3DV2_DATASET_ROOT=str(photos))
+    assert jobs(planned) == {"download": 1, "prepare": 1, "data": 1}
+    assert f"data download --config results/config/download/apple.yaml --root {photos} --out" in planned.stdout
+    assert snakemake(folder, *options, CO3DV2_DATASET_ROOT=str(photos)).returncode == 0
+    edit(folder, "config/photos.yaml", **{"dataset.context": 0.2})
+    assert jobs(snakemake(folder, "-n", *options, CO3DV2_DATASET_ROOT=str(photos))) == {"prepare": 1, "data": 1}
+
+
 @pytest.mark.parametrize("target", ["data", "train", "sample", "evaluate", "report"])
 def test_targets(project: Path, snakemake: Snakemake, target: str) -> None:
     assert set(jobs(snakemake(project, "-n", target, "--config", "preset=smoke"))) <= {target}

@@ -1,7 +1,7 @@
 # What there is to make, from the settings and the list of methods. A run is <method>-<category>-s<seed>.
 from itertools import product
 
-from holofusion.checks import other_category, real_rows
+from holofusion.checks import categories_of, other_category, real_rows
 from holofusion.config import discard_shards
 from holofusion.methods.registry import (
     ENTRIES,

@@ -18,10 +18,28 @@ rule dataset:
         "holofusion dataset --config {input.config} --out {params.root} --threads {threads} --log {log}"
 
 
+# Photographs, fetched only where download.release names what: where Snakemake itself runs, which has a network.
+rule download:
+    input:
+        config="<results>/config/download/{category}.yaml",
+    output:
+        "<results>/download/{category}.json",
+    log:
+        "<results>/logs/download/{category}.log",
+    localrule: True
+    params:
+        root=str(PHOTOGRAPHS),
+    shell:
+        "holofusion data download --config {input.config} --root {params.root:q} --out {output} --log {log}"
+
+
 rule prepare:
     input:
         config="<results>/config/prepare/{category}.yaml",
         dataset=[] if PHOTOGRAPHS else "<results>/dataset/{category}",
+        downloaded=(
+            "<results>/download/{category}.json" if PARAMS.download.release else []
+        ),
     output:
         directory("<results>/data/{category}"),
     log:
@@ -40,4 +58,4 @@ rule prepare:
 
 rule data:
     input:
-        expand("<results>/data/{category}", category=PARAMS.categories),
+        expand("<results>/data/{category}", category=categories_of(PARAMS)),

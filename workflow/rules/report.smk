@@ -22,6 +22,7 @@ rule report:
                 "metrics.md",
                 "metrics.tex",
                 "metrics.json",
+                "provenance.json",
             ),
             caption="../report/tables.rst",
             category="Tables",

@@ -6,7 +6,10 @@ rule warmup:
         data="<results>/data/{category}",
     output:
         multiext(
-            "<results>/warmup/{category}-s{seed}/", "model.safetensors", "model.json"
+            "<results>/warmup/{category}-s{seed}/",
+            "model.safetensors",
+            "model.json",
+            "provenance.json",
         ),
     log:
         "<results>/logs/warmup/{category}-s{seed}.log",
@@ -35,6 +38,7 @@ rule train_run:
             "<results>/runs/{method}-{category}-s{seed}/",
             "model.safetensors",
             "model.json",
+            "provenance.json",
         ),
     log:
         "<results>/logs/train/{method}-{category}-s{seed}.log",

@@ -1,0 +1,86 @@
+"""The verbs `holofusion data ...`: getting photographs, and looking whether they can be used. `cli.py` registers them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from holofusion.checks import ROOT_VARIABLE
+from holofusion.cli_import import import_images
+from holofusion.files import UserError, write_json
+from holofusion.mirror import mirror_to
+from holofusion.options import Log, open_step
+
+data = typer.Typer(
+    help="Photographs in CO3D layout: download, check, import them.", no_args_is_help=True, rich_markup_mode=None
+)
+data.command("import")(import_images)
+
+
+@data.command()
+def download(
+    root: Annotated[
+        Path,
+        typer.Option(envvar=ROOT_VARIABLE, help="folder that will hold one folder per category", show_default=False),
+    ],
+    categories: Annotated[list[str] | None, typer.Argument(help="categories, such as apple hydrant")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="take category, release and the like from results/config/download/NAME.yaml")
+    ] = None,
+    release: Annotated[
+        Literal["full", "singlesequence"], typer.Option(help="5.5 TB of all sequences, or 8.9 GB of one per task")
+    ] = "full",
+    connections: Annotated[int, typer.Option(min=1, max=16, help="archives fetched at a time")] = 4,
+    keep_archives: Annotated[bool, typer.Option("--keep-archives", help="keep archives after unpacking")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print what would come, and how large it is")] = False,
+    links: Annotated[Path | None, typer.Option(help="another link list, in CO3D's format")] = None,
+    checksums: Annotated[Path | None, typer.Option(help="another list of SHA-256, in CO3D's format")] = None,
+    out: Annotated[Path | None, typer.Option(help="write what has arrived to this JSON file")] = None,
+    log: Log = None,
+) -> None:
+    """Download categories of CO3Dv2, check and unpack them. Stopped and started again, it goes on where it stopped.
+
+    Example: holofusion data download apple hydrant --root photographs
+    """
+    if bool(categories) == (config is not None):
+        raise UserError("data download: name either categories, such as `apple`, or a --config")
+    if config is not None:
+        resolved = open_step(config, "download", 1, log)
+        settings, categories = resolved.settings.download, [resolved.category]
+        release, connections, keep_archives = settings.release, settings.connections, settings.keep_archives
+    elif log is not None:
+        mirror_to(log)
+    from holofusion.data.download import download as run
+    from holofusion.data.releases import read_release
+
+    listed = read_release(release, list(dict.fromkeys(categories)), links, checksums)
+    run(root, listed, connections, keep_archives, dry_run)
+    if out is not None and not dry_run:
+        write_json(out, {"root": str(root), "release": release, "categories": categories})
+
+
+@data.command()
+def check(
+    root: Annotated[Path, typer.Argument(help="folder that holds one folder per category", show_default=False)],
+    category: Annotated[
+        list[str] | None, typer.Option(help="look at this one; may be repeated; all if left out")
+    ] = None,
+    subset: Annotated[
+        str | None, typer.Option(help="the set list to use (dataset.subset); all frames if left out")
+    ] = None,
+    thorough: Annotated[bool, typer.Option("--thorough", help="decode every image, not three a sequence")] = False,
+    log: Log = None,
+) -> None:
+    """Print what a folder in CO3D layout holds, what is missing or broken, and how its cameras move.
+
+    Ends with status 0 if it can be used, 2 if not.
+    Example: holofusion data check photographs --subset fewview_dev
+    """
+    if log is not None:
+        mirror_to(log)
+    from holofusion.data.check import check as run
+
+    if not run(root, category or (), subset, thorough):
+        raise typer.Exit(2)

@@ -1,0 +1,28 @@
+"""The camera pool: cameras of the training photographs, from which every method is rendered."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from holofusion.cameras import Cameras, turntable
+from holofusion.seeds import numpy_generator_for
+
+TURNTABLE_FRAMES = 24
+
+
+def draw_cameras(pool: Cameras, count: int, seed: int) -> Cameras:
+    """`count` cameras of the pool by seed; none is drawn twice before all were drawn once."""
+    random = numpy_generator_for(seed, "evaluation cameras")
+    rounds = [random.permutation(len(pool)) for _ in range(-(-count // len(pool)))]
+    return pool[torch.from_numpy(np.concatenate(rounds)[:count])]
+
+
+def typical_turn(pool: Cameras) -> Cameras:
+    """A turntable around +y at the pool's median distance, elevation and apparent size."""
+    centers = pool.centers()
+    distances = centers.norm(dim=1)
+    elevation = torch.rad2deg(torch.asin((centers[:, 1] / distances).clamp(-1, 1))).median()
+    distance = float(distances.median())
+    focal = float((pool.focal.mean(1) / distances).median()) * distance
+    return turntable(TURNTABLE_FRAMES, float(elevation), distance, focal)

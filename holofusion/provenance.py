@@ -1,0 +1,172 @@
+"""What every artefact was made from: the hash of its settings, of each input, of the code, and of its own content.
+
+A folder keeps this in provenance.json, a metrics file under the key `provenance`. Whether an artefact is what its settings
+ask for is then a question of content, whatever the file times say: `holofusion/verification.py` answers it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from holofusion.config import Resolved
+from holofusion.files import read_json, sha256_of, write_json
+from holofusion.methods.registry import ENTRIES
+
+FILE, KEY = "provenance.json", "provenance"
+PACKAGE = Path(__file__).parent
+
+# Beside an artefact, or of its last saving, but not part of it.
+NOT_CONTENT = {FILE, "state", "lock.json"}
+# Differ between runs that are otherwise alike.
+TIMES = ("seconds", "sample_seconds", "render_seconds")
+
+# Module behind each step; `methods` and `curve` also run that of a method of its own.
+CODE = {
+    "dataset": "data.synthetic", "prepare": "data.prepare", "warmup": "training.runs", "train": "training.runs",
+    "sample": "methods.sampling", "hypotheses": "methods.sampling", "render": "methods.pictures",
+    "import": "evaluation.folders", "evaluate": "evaluation.score", "consistency": "evaluation.consistency",
+    "curve": "evaluation.curve", "mesh": "export.mesh", "geometry": "evaluation.geometry", "report": "report.page",
+}  # fmt: skip
+
+
+class Digests:
+    """SHA-256 of files and folders; those of files are remembered by size and time of change, if `memory` is given."""
+
+    def __init__(self, memory: Path | None = None) -> None:
+        self.memory = memory
+        self.before = read_json(memory) if memory and memory.is_file() else {}
+        self.now: dict[str, list[Any]] = {}
+
+    def of(self, path: Path) -> str:
+        """Of a file: its bytes; of JSON its values, without `provenance`. Of a folder: names and content of its files.
+
+        In a folder, times that a step took are left out of JSON files.
+        """
+        return self._file(path, times=True) if path.is_file() else self._folder(path, _content(path))
+
+    def of_input(self, path: Path, results: Path) -> str:
+        """The same; but of photographs in CO3D layout elsewhere the annotations alone: the pictures are too many to read."""
+        annotations = [*path.glob("*.jgz"), *path.glob("set_lists/*.json")]
+        if annotations and not path.resolve().is_relative_to(results.resolve()):
+            return self._folder(path, annotations)
+        return self.of(path)
+
+    def _folder(self, path: Path, files: Iterable[Path]) -> str:
+        found = hashlib.sha256()
+        for file in sorted(files):
+            found.update(f"{file.relative_to(path)}\0{self._file(file, times=False)}\n".encode())
+        return found.hexdigest()
+
+    def _file(self, path: Path, times: bool) -> str:
+        status, name = path.stat(), f"{path}{'' if times else '#'}"
+        known = self.before.get(name)
+        if known is None or known[:2] != [status.st_size, status.st_mtime_ns]:
+            digest = _json_digest(path, times) if path.suffix == ".json" else sha256_of(path)
+            known = [status.st_size, status.st_mtime_ns, digest]
+        self.now[name] = known
+        return known[2]
+
+    def remember(self) -> None:
+        """Write what was found to the file `memory`."""
+        write_json(self.memory, self.now)
+
+
+def _content(folder: Path) -> Iterable[Path]:
+    for path in folder.iterdir():
+        if path.name in NOT_CONTENT or path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _content(path)
+        else:
+            yield path
+
+
+def _json_digest(path: Path, times: bool) -> str:
+    """Of the values that a JSON file holds, however they are written, but for its provenance."""
+    content = read_json(path)
+    if isinstance(content, dict):
+        content.pop(KEY, None)
+    text = json.dumps(content if times else _timeless(content), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _timeless(part) for key, part in value.items() if key not in TIMES}
+    return [_timeless(part) for part in value] if isinstance(value, list) else value
+
+
+def provenance_of(artefact: Path) -> dict[str, Any] | None:
+    """What was recorded of an artefact; None if nothing was."""
+    if artefact.is_dir():
+        return read_json(artefact / FILE) if (artefact / FILE).is_file() else None
+    return read_json(artefact).get(KEY)
+
+
+def record(resolved: Resolved, artefact: Path, inputs: Iterable[Path], results: Path) -> None:
+    """Note what `artefact` has just been made from.
+
+    An input that holds shards counts as these, one that holds a folder per category as that of its own. Inputs below the
+    folder `results` are named from there, others by their path.
+    """
+    digests = Digests()
+    found = {
+        _name(part, results): digests.of_input(part, results)
+        for path in inputs
+        for part in parts_of(path, resolved.category)
+    }
+    facts = {
+        "step": resolved.step, "name": resolved.name, "config_hash": resolved.hash, "inputs": dict(sorted(found.items())),
+        "code": code_hash(resolved.step, resolved.method),
+    }  # fmt: skip
+    if artefact.is_dir():
+        write_json(artefact / FILE, facts | {"content": digests.of(artefact)})
+    else:
+        content = read_json(artefact)
+        content.pop(KEY, None)
+        write_json(artefact, content)
+        write_json(artefact, content | {KEY: facts | {"content": digests.of(artefact)}})
+
+
+def parts_of(path: Path, category: str | None) -> list[Path]:
+    """The artefacts that an input folder stands for: its shards, the folder of the category, or itself."""
+    if category and (path / category).is_dir():
+        return [path / category]
+    shards = sorted((part for part in path.glob("[0-9]*") if (part / FILE).is_file()), key=lambda part: int(part.name))
+    return shards or [path]
+
+
+def _name(path: Path, results: Path) -> str:
+    path, results = path.resolve(), results.resolve()
+    return path.relative_to(results).as_posix() if path.is_relative_to(results) else str(path)
+
+
+@cache
+def code_hash(step: str, method: str | None) -> str:
+    """Hash of the modules of this package that a step of a method runs: its own, and all that these import."""
+    entry = ENTRIES.get(method)
+    waiting = {CODE[step]}
+    if entry and entry.implementation and step in ("train", "sample", "render", "mesh", "curve"):
+        waiting.add(entry.implementation.partition(":")[0].removeprefix("holofusion."))
+    seen: dict[str, bytes] = {}
+    while waiting:
+        module = waiting.pop()
+        path = PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
+        if module in seen or not path.is_file():
+            continue
+        seen[module] = path.read_bytes()
+        for source, names in IMPORT.findall(seen[module].decode()):
+            waiting |= {source, *(f"{source}.{name.strip()}".lstrip(".") for name in names.split(","))} - {""}
+    digest = hashlib.sha256()
+    for module in sorted(seen):
+        digest.update(module.encode() + b"\0" + seen[module])
+    return digest.hexdigest()
+
+
+IMPORT = re.compile(r"^\s*from holofusion\.?([\w.]*) import ([\w, ]*)", re.MULTILINE)

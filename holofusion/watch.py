@@ -1,0 +1,159 @@
+"""How far a run is, told from what lies in its results folder, from its logs, and from SLURM where there is one."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from holofusion.config import Resolved, load_step
+from holofusion.files import UserError
+from holofusion.verification import FINISHED, PLACES, SHARDED, trace_of
+
+QUIET = 120.0  # seconds without a line after which a log is of a job that has ended; progress comes every 20
+PROGRESS = re.compile(r"(?P<done>\d+)/(?P<total>\d+)\s+[\d.]+/s\s+(?P<left>\S+) left")
+STATES = ("done", "running", "waiting", "failed")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One job of a run. state: one of STATES. note: steps, time left and node while it runs, or its last error."""
+
+    step: str
+    name: str
+    state: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class QueuedJob:
+    """A job in SLURM's queue: id, state in words, node if it has one, and the rule and wildcards it is for."""
+
+    number: str
+    state: str
+    node: str
+    comment: str
+
+
+def tasks_of(results: Path) -> list[Task]:
+    """Every job that the present settings ask for, in the order of the steps. Raises UserError for no results folder."""
+    if not (results / "config").is_dir():
+        raise UserError(f"{results}: no results (expected {results}/config)")
+    queue, shards, found = queued(), _shards(results), []
+    for step, place in PLACES.items():
+        for config in sorted((results / "config" / step).glob("*.yaml")):
+            resolved = load_step(config)
+            many = shards if step in SHARDED else 1
+            for shard in range(many):
+                path = results / place.format(name=resolved.name).replace("*", str(shard))
+                name = f"{resolved.name}/{shard}" if many > 1 else resolved.name
+                finished = path / FINISHED[step] if step in FINISHED else path
+                found.append(
+                    Task(step, name, "done")
+                    if finished.exists()
+                    else _unfinished(results, resolved, shard, name, path, queue)
+                )
+    return found
+
+
+def _unfinished(results: Path, resolved: Resolved, shard: int, name: str, path: Path, queue: list[QueuedJob]) -> Task:
+    log = trace_of(results / "logs", resolved, shard, ".log")
+    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+    job = next((job for job in queue if job.comment == _comment(resolved, shard)), None)
+    fresh = bool(lines) and time.time() - log.stat().st_mtime < QUIET
+    failed = next(
+        (line for line in reversed(lines) if line.startswith("error:") or re.match(r"\w*(Error|Exception)\b", line)),
+        None,
+    )
+    if (job and job.state == "RUNNING") or (not job and fresh and not failed):
+        return Task(resolved.step, name, "running", ", ".join(filter(None, [_progress(lines), _place(path, job)])))
+    if job:
+        return Task(resolved.step, name, "waiting", f"job {job.number}, {job.state.lower()}")
+    if failed:
+        return Task(resolved.step, name, "failed", f"{failed}  ({log})")
+    return Task(resolved.step, name, "waiting", f"stopped; {_progress(lines)}" if lines and _progress(lines) else "")
+
+
+def _progress(lines: list[str]) -> str:
+    for line in reversed(lines):
+        if match := PROGRESS.search(line):
+            return f"{match['done']} of {match['total']}, {match['left']} left"
+    return ""
+
+
+def _place(path: Path, job: QueuedJob | None) -> str:
+    """Where a job runs: from SLURM, or for a training from its lock."""
+    if job:
+        return f"{job.node} (job {job.number})"
+    try:
+        owner = json.loads((path / "lock.json").read_text())
+    except (OSError, ValueError):
+        return ""
+    return f"{owner['host']} (process {owner['pid']})"
+
+
+def queued() -> list[QueuedJob]:
+    """This user's jobs in SLURM; empty where there is no SLURM, or none that answers."""
+    if shutil.which("squeue") is None:
+        return []
+    command = ["squeue", "--me", "--noheader", "--format=%i|%T|%N|%k"]
+    try:
+        printed = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [QueuedJob(*line.split("|", 3)) for line in printed.splitlines() if line.count("|") >= 3]
+
+
+RULES = {"train": "train_run", "sample": "sample_shard", "evaluate": "evaluate_run", "import": "import_views"}
+
+
+def _comment(resolved: Resolved, shard: int) -> str:
+    """What Snakemake's SLURM executor writes beside a job: the rule, and its wildcards in order.
+
+    Of a job array it is that of the first; the others are told from their logs alone.
+    """
+    step, seed = resolved.step, str(resolved.seed)
+    if resolved.method is None and step in ("evaluate", "geometry"):
+        row = resolved.name.removesuffix(f"-{resolved.category}")
+        return (
+            f"rule_reference_wildcards_{row}_{resolved.category}"
+            if step == "evaluate"
+            else (f"rule_geometry_floor_wildcards_{resolved.category}")
+        )
+    if step in ("dataset", "prepare"):
+        values = [resolved.category]
+    elif step in ("warmup", "import"):
+        values = [resolved.category, seed]
+    elif step == "report":
+        values = []
+    else:
+        values = [resolved.method, resolved.category, seed, *([str(shard)] if step in SHARDED else [])]
+    return "_".join([f"rule_{RULES.get(step, step)}", *(["wildcards", *values] if values else [])])
+
+
+def _shards(results: Path) -> int:
+    for config in (results / "config" / "sample").glob("*.yaml"):
+        return load_step(config).settings.sampling.shards
+    return 1
+
+
+def table(tasks: list[Task]) -> str:
+    """A line per step with the number of its jobs in each state; below, what runs and what has failed."""
+    counts = Counter((task.step, task.state) for task in tasks)
+    lines = ["{:12}{:>8}{:>9}{:>9}{:>8}".format("step", *STATES)]
+    for step in dict.fromkeys(task.step for task in tasks):
+        lines.append("{:12}{:>8}{:>9}{:>9}{:>8}".format(step, *(counts[step, state] or "" for state in STATES)))
+    lines.append(
+        "{:12}{:>8}{:>9}{:>9}{:>8}".format("all", *(sum(task.state == state for task in tasks) for state in STATES))
+    )
+    for state in ("running", "failed"):
+        for task in tasks:
+            if task.state == state:
+                lines.append(f"{state}: {task.step} {task.name}  {task.note}".rstrip())
+    stopped = [task for task in tasks if task.state == "waiting" and task.note]
+    return "\n".join([*lines, *(f"waiting: {task.step} {task.name}  {task.note}" for task in stopped)])

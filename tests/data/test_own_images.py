@@ -1,0 +1,279 @@
+"""Photographs of one's own: embedded data written as others write it, and taken over again."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.spatial.transform import Rotation
+
+from holofusion.data.own_images import import_images
+from holofusion.data.prepare import prepare
+from holofusion.data.synthetic import make_dataset
+from holofusion.data.views import PreparedCategory
+from holofusion.files import UserError
+
+SIZE = 48
+FLIP = np.diag([-1.0, 1.0, -1.0, 1.0])  # PyTorch3D's camera axes in OpenGL's
+
+
+def frames_of(root: Path) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for frame in json.loads(gzip.decompress((root / "donut" / "frame_annotations.jgz").read_bytes())):
+        found.setdefault(frame["sequence_name"], []).append(frame)
+    return found
+
+
+def pose(frame: dict[str, Any]) -> np.ndarray:
+    """Camera to world (4,4), column vectors, in PyTorch3D's camera axes."""
+    R, T = np.array(frame["viewpoint"]["R"]), np.array(frame["viewpoint"]["T"])
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = R, -R @ T
+    return matrix
+
+
+def copy_pictures(root: Path, frames: list[dict[str, Any]], folder: Path, alpha: bool = False) -> list[str]:
+    """Images, and masks beside them or as their alpha channel; returns the images' names."""
+    (folder / "images").mkdir(parents=True)
+    names = []
+    for frame in frames:
+        image, mask = (root / frame[kind]["path"] for kind in ("image", "mask"))
+        names.append(image.with_suffix(".png").name if alpha else image.name)
+        if alpha:
+            picture = Image.open(image).convert("RGBA")
+            picture.putalpha(Image.open(mask))
+            picture.save(folder / "images" / names[-1])
+        else:
+            (folder / "masks").mkdir(exist_ok=True)
+            shutil.copy(image, folder / "images")
+            shutil.copy(mask, folder / "masks")
+    return names
+
+
+def as_nerfstudio(root: Path, frames: list[dict[str, Any]], folder: Path) -> None:
+    """One lens per frame, sizes given, masks by mask_path."""
+    entries = []
+    for name, frame in zip(copy_pictures(root, frames, folder), frames, strict=True):
+        focal = frame["viewpoint"]["focal_length"][0] * SIZE / 2
+        entries.append({
+            "file_path": f"images/{name}", "mask_path": f"masks/{Path(name).stem}.png",
+            "fl_x": focal, "fl_y": focal, "transform_matrix": (pose(frame) @ FLIP).tolist(),
+        })  # fmt: skip
+    values = {"camera_model": "OPENCV", "w": SIZE, "h": SIZE, "cx": SIZE / 2, "cy": SIZE / 2, "k1": 0.0, "p2": 0}
+    (folder / "transforms.json").write_text(json.dumps(values | {"frames": entries}))
+
+
+def as_instant_ngp(root: Path, frames: list[dict[str, Any]], folder: Path) -> None:
+    """Angles of view, no sizes, no endings, alpha channels."""
+    entries = []
+    for name, frame in zip(copy_pictures(root, frames, folder, alpha=True), frames, strict=True):
+        angle = 2 * math.atan(1 / frame["viewpoint"]["focal_length"][0])
+        entries.append({
+            "file_path": f"./images/{Path(name).stem}", "camera_angle_x": angle,
+            "transform_matrix": (pose(frame) @ FLIP).tolist(),
+        })  # fmt: skip
+    (folder / "transforms.json").write_text(json.dumps({"frames": entries, "aabb_scale": 4}))
+
+
+def as_colmap(root: Path, frames: list[dict[str, Any]], folder: Path) -> None:
+    """A text model in sparse/0, images in another order, without points; every second lens with one focal length."""
+    names = copy_pictures(root, frames, folder)
+    lenses, images = ["# Camera list"], ["# Image list", "# two lines each"]
+    for number, (name, frame) in enumerate(zip(names, frames, strict=True), 1):
+        focal = frame["viewpoint"]["focal_length"][0] * SIZE / 2
+        model = (
+            f"PINHOLE {SIZE} {SIZE} {focal!r} {focal!r}" if number % 2 else f"SIMPLE_PINHOLE {SIZE} {SIZE} {focal!r}"
+        )
+        lenses.append(f"{number} {model} {SIZE / 2} {SIZE / 2}")
+        camera = np.linalg.inv(pose(frame) @ np.diag([-1.0, -1.0, 1.0, 1.0]))
+        x, y, z, w = 1.7 * Rotation.from_matrix(camera[:3, :3]).as_quat()
+        numbers = " ".join(repr(float(value)) for value in (w, x, y, z, *camera[:3, 3]))
+        images.insert(2, f"{number} {numbers} {number} {name}\n" + ("1.0 2.0 -1" if number % 2 else ""))
+    (folder / "sparse/0").mkdir(parents=True)
+    (folder / "sparse/0/cameras.txt").write_text("\n".join(lenses) + "\n")
+    (folder / "sparse/0/images.txt").write_text("\n".join(images) + "\n")
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("embedded")
+    make_dataset(SimpleNamespace(objects=2, views=5, size=SIZE), "donut", 0, root, 1)
+    return root
+
+
+@pytest.fixture
+def photographs(tmp_path: Path, embedded: Path) -> Callable[..., Path]:
+    """A function: exporter -> folder of photographs, one folder per object."""
+
+    def export(write: Callable[..., None]) -> Path:
+        for name, frames in frames_of(embedded).items():
+            write(embedded, frames, tmp_path / "photographs" / name)
+        return tmp_path / "photographs"
+
+    return export
+
+
+@pytest.mark.parametrize("write", [as_nerfstudio, as_instant_ngp, as_colmap])
+def test_cameras_and_pictures_come_back(
+    tmp_path: Path, embedded: Path, balls: SimpleNamespace, photographs: Callable[..., Path], write: Callable[..., None]
+) -> None:
+    import_images(photographs(write), tmp_path / "out", "donut")
+    before, after = frames_of(embedded), frames_of(tmp_path / "out")
+    assert list(before) == list(after) == ["donut_0000", "donut_0001"]
+    for one, other in zip(sum(before.values(), []), sum(after.values(), []), strict=True):
+        for key, value in one["viewpoint"].items():
+            if key == "intrinsics_format":
+                assert other["viewpoint"][key] == value
+            else:
+                assert np.allclose(other["viewpoint"][key], value, atol=1e-5, rtol=0), key
+        assert other["mask"]["mass"] == one["mask"]["mass"] and other["image"]["size"] == [SIZE, SIZE]
+    assert json.loads((tmp_path / "out/category_to_subset_name_list.json").read_text()) == {"donut": ["fewview_dev"]}
+    for root, name in ((embedded, "direct"), (tmp_path / "out", "imported")):
+        prepare(balls.settings(image_size=32), "donut", 0, root, tmp_path / name, "hash", 1)
+    direct, imported = (PreparedCategory.load(tmp_path / name) for name in ("direct", "imported"))
+    assert np.array_equal(direct.images, imported.images) and np.array_equal(direct.masks, imported.masks)
+    assert np.allclose(direct.cameras.T, imported.cameras.T, atol=1e-3)
+
+
+def test_whole_objects_are_held_out_and_pytorch3d_reads_them(
+    tmp_path: Path, embedded: Path, photographs: Callable[..., Path]
+) -> None:
+    from pytorch3d.implicitron.dataset.json_index_dataset_map_provider_v2 import JsonIndexDatasetMapProviderV2
+
+    source = photographs(as_nerfstudio)
+    (source / "donut_0000").rename(source / "a__1")
+    shutil.copytree(source / "a__1", source / "a__2")
+    (source / "donut_0001").rename(source / "b")
+    import_images(source, tmp_path / "out", "donut")
+    lists = json.loads((tmp_path / "out/donut/set_lists/set_lists_fewview_dev.json").read_text())
+    things = {split: {name.split("__")[0] for name, *_ in entries} for split, entries in lists.items()}
+    assert things["train"] | things["test"] == {"a", "b"} and not things["train"] & things["test"]
+    assert sum(map(len, lists.values())) in (20, 25)  # one thing of 15: val is test
+    provider = JsonIndexDatasetMapProviderV2(
+        category="donut", subset_name="fewview_dev", dataset_root=str(tmp_path / "out")
+    )
+    maps = provider.get_dataset_map()
+    assert len(maps.train) == len(lists["train"]) and maps.train[0].fg_probability.max() > 0.9
+
+
+def change_json(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        path = folder / "transforms.json"
+        content = json.loads(path.read_text())
+        change(content)
+        path.write_text(json.dumps(content))
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: (f / "images/frame000002.jpg").unlink(), r"images/frame000002\.jpg: no such image file"),
+        (lambda f: (f / "masks/frame000002.png").unlink(), r"masks/frame000002\.png: no such image file"),
+        (
+            lambda f: Image.new("L", (9, 9), 255).save(f / "masks/frame000001.png"),
+            "mask is 9x9 pixels, its image .*48x48",
+        ),
+        (
+            lambda f: Image.new("RGB", (9, 9)).save(f / "images/frame000001.jpg"),
+            "image is 9x9 pixels, its camera .*48x48",
+        ),
+        (change_json(lambda c: c.update(k1=0.1)), r"transforms\.json: .*k1 is 0\.1; lens distortion .*undistort"),
+        (change_json(lambda c: c["frames"][1].update(p1=1e-3)), r"frame000002\.jpg: p1 is 0\.001"),
+        (change_json(lambda c: c.update(camera_model="OPENCV_FISHEYE")), "'OPENCV_FISHEYE': lens distortion"),
+        (change_json(lambda c: c["frames"][0].update(fl_x=-3.0)), "fl_x is -3.0, which is not positive"),
+        (change_json(lambda c: c["frames"][0].update(fl_x="wide")), "fl_x is 'wide', a finite number is needed"),
+        (change_json(lambda c: c["frames"][0].pop("fl_x")), "fl_x or camera_angle_x"),
+        (change_json(lambda c: c["frames"][0].pop("mask_path") and c.update(frames=c["frames"][:1])), None),
+        (change_json(lambda c: c["frames"][3].update(transform_matrix=np.zeros((4, 4)).tolist())), "pose is singular"),
+        (change_json(lambda c: c["frames"][3].update(transform_matrix=(2 * np.eye(4)).tolist())), "is not a rotation"),
+        (change_json(lambda c: c["frames"][3].update(transform_matrix=[[1.0]])), "should be 4x4 numbers"),
+        (change_json(lambda c: c["frames"][3].pop("file_path")), r"frames\[3\]: file_path is missing"),
+        (change_json(lambda c: c.update(frames=[3])), "`frames` should be a list"),
+        (lambda f: (f / "transforms.json").unlink(), "neither transforms.json nor a COLMAP text model"),
+        (shutil.rmtree, r"holds 1 object\(s\), at least 2 are needed"),
+    ],
+)
+def test_mistakes_in_transforms_are_named(
+    tmp_path: Path, photographs: Callable[..., Path], change: Callable[[Path], None], message: str | None
+) -> None:
+    source = photographs(as_nerfstudio)
+    change(source / "donut_0001")
+    if message is None:  # masks/NAME.png is found without mask_path
+        import_images(source, tmp_path / "out", "donut")
+        return
+    with pytest.raises(UserError, match=message) as caught:
+        import_images(source, tmp_path / "out", "donut")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+def change_text(name: str, old: str, new: str) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        path = folder / "sparse/0" / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            change_text("cameras.txt", "1 PINHOLE", "1 OPENCV"),
+            r"cameras\.txt:2: camera model 'OPENCV' is not .*undistort",
+        ),
+        (change_text("cameras.txt", "1 PINHOLE 48", "1 PINHOLE"), r"cameras\.txt:2: expected CAMERA_ID"),
+        (change_text("cameras.txt", "2 SIMPLE", "7 SIMPLE"), r"images\.txt:\d+: camera 2 is not in cameras\.txt"),
+        (change_text("cameras.txt", "48 48", "40 40"), "image is 48x48 pixels, its camera is for 40x40"),
+        (change_text("images.txt", "frame000003.jpg", "else.jpg"), r"images/else\.jpg: no such image file"),
+        (change_text("images.txt", "frame000003.jpg", ""), r"images\.txt:\d+: expected IMAGE_ID"),
+        (lambda f: (f / "sparse/0/images.txt").write_text("# none\n"), r"images\.txt: lists no image"),
+        (lambda f: (f / "sparse/0/images.txt").write_text("1 0 0 0 0 1 2 3 1 frame000001.jpg\n\n"), "pose is singular"),
+        (lambda f: (f / "sparse/0/images.txt").rename(f / "sparse/0/images.bin"), "binary model; convert it"),
+        (lambda f: shutil.rmtree(f / "masks"), r"frame000001\.jpg: no mask: give"),
+    ],
+)
+def test_mistakes_in_colmap_models_are_named(
+    tmp_path: Path, photographs: Callable[..., Path], change: Callable[[Path], None], message: str
+) -> None:
+    source = photographs(as_colmap)
+    change(source / "donut_0001")
+    with pytest.raises(UserError, match=message) as caught:
+        import_images(source, tmp_path / "out", "donut")
+    assert "\n" not in str(caught.value) and not (tmp_path / "out" / "donut").exists()
+
+
+def test_nothing_is_overwritten_and_names_are_checked(tmp_path: Path, photographs: Callable[..., Path]) -> None:
+    source = photographs(as_nerfstudio)
+    (tmp_path / "out" / "donut").mkdir(parents=True)
+    with pytest.raises(UserError, match="out/donut: is there already"):
+        import_images(source, tmp_path / "out", "donut")
+    with pytest.raises(UserError, match="--category My donut: use small letters"):
+        import_images(source, tmp_path / "out", "My donut")
+    with pytest.raises(UserError, match="should hold one folder per object"):
+        import_images(source / "donut_0000", tmp_path / "out", "mug")
+    with pytest.raises(UserError, match="nowhere: no such folder"):
+        import_images(tmp_path / "nowhere", tmp_path / "out", "mug")
+
+
+def test_an_empty_mask_leaves_its_photograph_out(
+    tmp_path: Path, photographs: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = photographs(as_nerfstudio)
+    Image.new("L", (SIZE, SIZE)).save(source / "donut_0000/masks/frame000002.png")
+    import_images(source, tmp_path / "out", "donut")
+    assert [len(frames) for frames in frames_of(tmp_path / "out").values()] == [4, 5]
+    assert "frame000002.jpg: left out, its mask is empty" in capsys.readouterr().err

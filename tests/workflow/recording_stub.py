@@ -1,0 +1,69 @@
+"""Stands in for the command `holofusion`: what each verb declares, made of its settings and inputs alone, and recorded.
+
+Installed by the fixture `recording` with the interpreter's path in front.
+"""
+
+import hashlib
+import sys
+from pathlib import Path
+
+from holofusion.config import load_step
+from holofusion.files import write_json
+from holofusion.provenance import provenance_of, record
+from holofusion.verification import TABLES, require_verified
+
+INPUTS = ("data", "warmup", "model", "coarse", "hypotheses", "samples", "views", "other", "meshes", "dataset")
+
+
+def main(verb: str, *arguments: str) -> None:
+    if verb in ("resolve", "verify", "contents"):
+        from holofusion.cli import main as command
+
+        sys.argv = ["holofusion", verb, *arguments]
+        return command()
+    given = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    Path(given["--log"]).write_text(verb)
+    config, out = Path(given["--config"]), Path(given["--out"])
+    resolved, results = load_step(config), config.parents[2]
+    with open("calls.txt", "a") as file:
+        file.write(f"{verb} {resolved.name}\n")
+    inputs = [Path(given[f"--{name}"]) for name in INPUTS if f"--{name}" in given]
+    if verb == "report":
+        require_verified(results, but=TABLES)
+        inputs = sorted(results.glob("metrics/*.json"))
+        (results / "figures").mkdir(exist_ok=True)
+        for name in ("metrics.csv", "claims.csv", "metrics.md", "metrics.tex"):
+            write(results / TABLES / name, resolved.hash, inputs)
+        (results / TABLES / "curves.csv").write_text("seconds,value\n1,2\n")
+        value = int(hashlib.sha256(b"".join(path.read_bytes() for path in inputs)).hexdigest()[:8], 16)
+        write_json(results / TABLES / "metrics.json", {"kernel_distance": value})
+        write(out, resolved.hash, inputs)
+        artefact = results / TABLES
+    elif out.suffix == ".json":
+        write_json(out, {"made": content(resolved.hash, inputs), "entries": []})
+        artefact = out
+    else:
+        artefact = out / resolved.category if verb == "dataset" else out
+        names = ("model.safetensors", "model.json") if verb in ("warmup", "train") else ("content.bin",)
+        for name in names:
+            (write_json if name.endswith("json") else write)(artefact / name, *made(name, resolved.hash, inputs))
+    record(resolved, artefact, inputs, results)
+
+
+def made(name: str, config_hash: str, inputs: list[Path]) -> tuple:
+    return ({"made": content(config_hash, inputs)},) if name.endswith("json") else (config_hash, inputs)
+
+
+def write(path: Path, config_hash: str, inputs: list[Path]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content(config_hash, inputs))
+
+
+def content(config_hash: str, inputs: list[Path]) -> str:
+    """A text that any change of the settings or of an input changes."""
+    seen = [str(sorted((part.name, (provenance_of(part) or {}).get("content")) for part in [path, *path.glob("*")]
+                       if part.is_dir() or part.suffix == ".json")) for path in inputs]  # fmt: skip
+    return hashlib.sha256("/".join([config_hash, *seen]).encode()).hexdigest()
+
+
+main(*sys.argv[1:])
