@@ -18,7 +18,7 @@ import pytest
 from tests.workflow.cluster import Cluster
 from tests.workflow.slurm_runs import HERE, SNAKEMAKE, TRAINING, Run, make_command, project_in, write_profile
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1800)]
 WEIGHTS = f"{TRAINING}/model.safetensors"
 STEPS = 60
 WITH_NETWORKS = {
@@ -38,7 +38,7 @@ WITH_NETWORKS = {
 def whole(run: Run) -> None:
     write_profile(run.folder)
     run.start("all")
-    run.finish(800)
+    run.finish(1500)
 
 
 def cancelled(run: Run) -> None:
