@@ -33,7 +33,10 @@ Out = path_option("folder or file to write", "--out")
 Shard = Annotated[int, typer.Option(min=0, help="number of the shard, from 0", show_default=False)]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads, or worker processes")]
 Processes = Annotated[
-    int, typer.Option(min=1, help="training processes on each node, one per GPU, started by torchrun")
+    int,
+    typer.Option(
+        min=0, help="training processes on each node, one per GPU, started by torchrun; 0, without a GPU: one"
+    ),
 ]
 Nodes = Annotated[int, typer.Option(min=1, help="nodes; with several, start the command once on each, with srun")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto: a GPU if there is one")]

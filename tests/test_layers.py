@@ -27,6 +27,7 @@ LAYERS = (
         "config",
         "schema",
         "provenance",
+        "resources",
         "verification",
         "settling",
         "watch",

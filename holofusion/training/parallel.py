@@ -88,7 +88,7 @@ def run_in_processes(processes: int, nodes: int, micro_batches: int) -> None:
     With several nodes the command is to be started once on each, by srun; the first of them is found from its
     environment. Raises UserError where that is missing, and unless all processes get equally many micro-batches.
     """
-    if "WORLD_SIZE" in os.environ or processes * nodes == 1:
+    if "WORLD_SIZE" in os.environ or processes * nodes <= 1:
         return
     share_of(micro_batches, 0, processes * nodes)
     launcher = ["--standalone"] if nodes == 1 else _meeting_point(nodes)

@@ -10,6 +10,7 @@ from holofusion.methods.registry import (
     coarse_of,
     needs_warmup,
 )
+from holofusion.resources import memory_mb, run_minutes
 
 
 wildcard_constraints:
@@ -20,9 +21,6 @@ wildcard_constraints:
     real="|".join(REAL_ROWS),
 
 
-GPU = int(
-    config.get("gpu", 0)
-)  # GPUs that each job of the steps with networks asks for
 SHARDS = range(PARAMS.sampling.shards)
 ROWS = {"method": PARAMS.methods, "category": PARAMS.categories, "seed": PARAMS.seeds}
 MADE = [method for method in PARAMS.methods if ENTRIES[method].sampled_from != "images"]
@@ -33,6 +31,28 @@ FROM_NOISE = {"method": sorted({coarse_of(method) for method in MADE})}
 
 onstart:
     discard_shards(RESULTS, len(SHARDS))
+    refuse_lost_arrays()
+
+
+def refuse_lost_arrays():
+    """Stop where a job array could be held back: with plugin 2.8, `--jobs` below the jobs that are ready lets it wait for ever."""
+    arrays = getattr(workflow.executor_settings, "array_jobs", None)
+    most = len(ROWS["category"]) * len(ROWS["seed"]) * len(MADE) * len(SHARDS)
+    if arrays and workflow.nodes < most:
+        sys.exit(
+            f"error: --jobs {workflow.nodes}: fewer than the {most} shards that may be ready at once, of which job arrays are"
+            f' made; give --jobs {most} or more, or no arrays: --slurm-array-jobs ""'
+        )
+
+
+def memory(step):
+    """The resource `mem_mb` of a step's jobs."""
+    return lambda wildcards, attempt: memory_mb(step, PARAMS, attempt)
+
+
+def run_time(step):
+    """The resource `runtime` of a step's jobs, in minutes."""
+    return lambda wildcards, attempt: run_minutes(step, PARAMS, attempt)
 
 
 def trained_run(wildcards):

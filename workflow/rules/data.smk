@@ -10,9 +10,8 @@ rule dataset:
         "<results>/benchmarks/dataset/{category}.tsv"
     threads: PARAMS.threads.dataset
     resources:
-        mem_mb=4000,
-        runtime=30,
-        gpu=0,
+        mem_mb=memory("dataset"),
+        runtime=run_time("dataset"),
     params:
         root=lambda wildcards, output: str(Path(output[0]).parent),
     shell:
@@ -49,9 +48,8 @@ rule prepare:
         "<results>/benchmarks/prepare/{category}.tsv"
     threads: PARAMS.threads.prepare
     resources:
-        mem_mb=4000,
-        runtime=120,
-        gpu=0,
+        mem_mb=memory("prepare"),
+        runtime=run_time("prepare"),
     params:
         root=lambda wildcards, input: str(PHOTOGRAPHS or Path(input.dataset).parent),
     shell:

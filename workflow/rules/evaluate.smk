@@ -15,9 +15,9 @@ rule evaluate_run:
         "<results>/benchmarks/evaluate/{method}-{category}-s{seed}.tsv"
     threads: PARAMS.threads.evaluate
     resources:
-        mem_mb=4000,
-        runtime=120,
-        gpu=GPU,
+        mem_mb=memory("evaluate"),
+        runtime=run_time("evaluate"),
+        gpu=1,
     params:
         views=lambda wildcards, input: str(Path(input.views[0]).parent),
     shell:
@@ -39,9 +39,9 @@ rule curve:
         "<results>/benchmarks/curve/{method}-{category}-s{seed}.tsv"
     threads: PARAMS.threads.curve
     resources:
-        mem_mb=6000,
-        runtime=240,
-        gpu=GPU,
+        mem_mb=memory("curve"),
+        runtime=run_time("curve"),
+        gpu=1,
     params:
         model=lambda wildcards, input: str(Path(input.weights).parent),
     shell:
@@ -62,9 +62,9 @@ rule consistency:
         "<results>/benchmarks/consistency/{method}-{category}-s{seed}.tsv"
     threads: PARAMS.threads.consistency
     resources:
-        mem_mb=4000,
-        runtime=120,
-        gpu=GPU,
+        mem_mb=memory("consistency"),
+        runtime=run_time("consistency"),
+        gpu=1,
     params:
         views=lambda wildcards, input: str(Path(input.views[0]).parent),
     shell:
@@ -91,9 +91,9 @@ rule reference:
         "<results>/benchmarks/reference/{real}-{category}.tsv"
     threads: PARAMS.threads.evaluate
     resources:
-        mem_mb=4000,
-        runtime=120,
-        gpu=GPU,
+        mem_mb=memory("reference"),
+        runtime=run_time("reference"),
+        gpu=1,
     params:
         other=lambda wildcards, input: f"--other {input.other}" if input.other else "",
     shell:
@@ -116,9 +116,8 @@ rule geometry:
         "<results>/benchmarks/geometry/{method}-{category}-s{seed}.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
-        gpu=0,
+        mem_mb=memory("geometry"),
+        runtime=run_time("geometry"),
     params:
         meshes=lambda wildcards, input: str(Path(input.meshes[0]).parent),
         dataset=lambda wildcards, input: (
@@ -142,9 +141,8 @@ rule geometry_floor:
         f"<results>/benchmarks/geometry/{FLOOR}-{{category}}.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
-        gpu=0,
+        mem_mb=memory("geometry"),
+        runtime=run_time("geometry"),
     params:
         dataset=lambda wildcards, input: str(Path(input.dataset).parent),
     shell:

@@ -40,9 +40,8 @@ rule report:
         "<results>/benchmarks/report/report.tsv"
     threads: PARAMS.threads.report
     resources:
-        mem_mb=4000,
-        runtime=30,
-        gpu=0,
+        mem_mb=memory("report"),
+        runtime=run_time("report"),
     params:
         results=lambda wildcards, output: str(Path(output.page).parent),
     shell:

@@ -13,9 +13,9 @@ rule sample_shard:
         "<results>/benchmarks/sample/{method}-{category}-s{seed}/{shard}.tsv"
     threads: PARAMS.threads.sample
     resources:
-        mem_mb=6000,
-        runtime=720,
-        gpu=GPU,
+        mem_mb=memory("sample"),
+        runtime=run_time("sample"),
+        gpu=1,
     params:
         model=lambda wildcards, input: str(Path(input.weights).parent),
         sources=lambda wildcards, input: " ".join(
@@ -42,9 +42,9 @@ rule hypotheses:
         "<results>/benchmarks/hypotheses/{method}-{category}-s{seed}/{shard}.tsv"
     threads: PARAMS.threads.hypotheses
     resources:
-        mem_mb=6000,
-        runtime=240,
-        gpu=GPU,
+        mem_mb=memory("hypotheses"),
+        runtime=run_time("hypotheses"),
+        gpu=1,
     params:
         model=lambda wildcards, input: str(Path(input.weights).parent),
     shell:
@@ -65,9 +65,9 @@ rule render:
         "<results>/benchmarks/render/{method}-{category}-s{seed}/{shard}.tsv"
     threads: PARAMS.threads.render
     resources:
-        mem_mb=6000,
-        runtime=240,
-        gpu=GPU,
+        mem_mb=memory("render"),
+        runtime=run_time("render"),
+        gpu=1,
     shell:
         "holofusion render --config {input.config} --data {input.data} --samples {input.samples}"
         " --out {output} --threads {threads} --log {log}"
@@ -85,9 +85,9 @@ rule mesh:
         "<results>/benchmarks/mesh/{method}-{category}-s{seed}/{shard}.tsv"
     threads: PARAMS.threads.mesh
     resources:
-        mem_mb=4000,
-        runtime=120,
-        gpu=GPU,
+        mem_mb=memory("mesh"),
+        runtime=run_time("mesh"),
+        gpu=1,
     shell:
         "holofusion mesh --config {input.config} --samples {input.samples} --out {output} --threads {threads} --log {log}"
 
@@ -108,9 +108,8 @@ rule import_views:
         "<results>/benchmarks/import/external-{category}-s{seed}.tsv"
     threads: PARAMS.threads.render
     resources:
-        mem_mb=4000,
-        runtime=60,
-        gpu=0,
+        mem_mb=memory("import"),
+        runtime=run_time("import"),
     shell:
         "holofusion import --config {input.config} --data {input.data} --out {output} --threads {threads} --log {log}"
 

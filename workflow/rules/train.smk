@@ -18,14 +18,14 @@ rule warmup:
     priority: 1  # trainings take all cores: behind them, the small jobs share these in pairs
     threads: PARAMS.threads.warmup
     resources:
-        mem_mb=8000,
-        runtime=240,
-        gpu=GPU,
+        mem_mb=memory("warmup"),
+        runtime=run_time("warmup"),
+        gpu=1,
     params:
         out=lambda wildcards, output: str(Path(output[0]).parent),
     shell:
         "holofusion warmup --config {input.config} --data {input.data} --out {params.out}"
-        " --threads {threads} --log {log}"
+        " --processes {resources.gpu} --threads {threads} --log {log}"
 
 
 rule train_run:
@@ -47,9 +47,9 @@ rule train_run:
     priority: 1
     threads: PARAMS.threads.train
     resources:
-        mem_mb=8000,
-        runtime=1440,
-        gpu=GPU,
+        mem_mb=memory("train"),
+        runtime=run_time("train"),
+        gpu=1,
     params:
         warmup=lambda wildcards, input: (
             f"--warmup {Path(input.warmup).parent}" if input.warmup else ""
@@ -57,7 +57,7 @@ rule train_run:
         out=lambda wildcards, output: str(Path(output[0]).parent),
     shell:
         "holofusion train --config {input.config} --data {input.data} {params.warmup} --out {params.out}"
-        " --threads {threads} --log {log}"
+        " --processes {resources.gpu} --threads {threads} --log {log}"
 
 
 rule train:

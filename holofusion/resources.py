@@ -1,0 +1,87 @@
+"""What a job of each step asks a scheduler for: memory and run time, estimated from the sizes in the settings.
+
+These are requests, generous by a factor of two or three, not predictions. All jobs of a step ask for the same, that of its
+heaviest method: an array of jobs has one request. A job that was cut off asks for more when it is tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from holofusion.settings import Params
+
+LEAST_MB = 4000  # libraries, with those of a GPU
+KEPT = 40  # tensors as large as a network's widest layer that a step holds at once; `mini` on a CPU held 10 to 30
+LAYERS = 18  # products per position, channel pair and tap of the widest layer: six layers, forward and twice backward
+PER_SECOND = 2e12  # products of a modest GPU; one CPU core does 3e10 to 4e10 in `mini`. Not measured on any GPU
+LEAST_MINUTES = 60  # `mini` without a GPU takes up to 25 per job
+MOST_MINUTES = 24 * 60  # common limit of partitions; what takes longer resumes in the next attempt
+PHOTOGRAPHED = 500  # objects of a CO3D category, about
+
+
+@dataclass(frozen=True)
+class Work:
+    """A network applied `times` times to `positions` pixels, voxels or points at once, `channels` wide, `taps` per kernel."""
+
+    times: int
+    positions: float
+    channels: int
+    taps: int = 1
+
+
+def memory_mb(step: str, params: Params, attempt: int = 1) -> int:
+    """Main memory of one job of a step in its n-th attempt, in MB of 10^6 bytes."""
+    objects = params.synthetic.objects if params.dataset.source == "synthetic" else PHOTOGRAPHED
+    grids = objects * params.volume.features * params.volume.resolution**3 if step in ("warmup", "train") else 0
+    numbers = KEPT * max((each.positions * each.channels for each in _work(step, params)), default=0) + grids
+    return attempt * round(LEAST_MB + 4 * numbers / 1e6)
+
+
+def run_minutes(step: str, params: Params, attempt: int = 1) -> int:
+    """Time limit of one job of a step in its n-th attempt; at most a day."""
+    products = (each.times * each.positions * each.channels**2 * each.taps for each in _work(step, params))
+    minutes = LEAST_MINUTES + LAYERS * max(products, default=0) / PER_SECOND / 60
+    return min(MOST_MINUTES, attempt * round(minutes))
+
+
+def _work(step: str, params: Params) -> Iterator[Work]:
+    """What one job of a step computes, one entry per network that may be its largest; nothing for the light steps."""
+    scenes = -(-params.sampling.scenes // params.sampling.shards)
+    voxels, denoiser = params.volume.resolution**3, params.denoiser.channels[0]
+    sharpener, image = params.superresolution.channels[0], params.dataset.image_size**2
+    if step == "warmup":
+        views = params.warmup.batch * (params.encoder.source_views + params.warmup.target_views)
+        yield Work(params.warmup.steps, views * params.encoder.image_size**2, params.encoder.width, 9)
+    elif step == "train":
+        yield from _trainings(params)
+    elif step == "sample":
+        distillation, sds = params.distillation, params.sds
+        points = distillation.coarse_samples + distillation.importance_samples
+        pixels = distillation.patches * distillation.patch**2
+        yield Work(scenes * params.sampling.steps, voxels, denoiser, 27)
+        yield Work(scenes * distillation.steps, pixels * points, params.volume.decoder_width)
+        yield Work(scenes * sds.scene_steps, sds.views * sds.image_size**2, sds.channels[0], 9)
+    elif step == "hypotheses":
+        draws = params.hypotheses.views * params.hypotheses.count * params.sharpening.steps
+        yield Work(scenes * draws, image, sharpener, 9)
+    elif step == "render":
+        draws = params.sharpening.steps * (params.render.views + params.render.consistency_views)
+        yield Work(scenes * draws, image, sharpener, 9)
+    elif step == "curve":
+        yield Work(6 * params.curve.scenes * params.sampling.steps, voxels, denoiser, 27)
+
+
+def _trainings(params: Params) -> Iterator[Work]:
+    """One training step of every network, `external` and `stable_dreamfusion` aside, which train nothing."""
+    training, sharpening, batch = params.training, params.superresolution, params.adversarial.batch
+    pigan, eg3d, get3d, sds = params.pigan, params.eg3d, params.get3d, params.sds
+    crops = sharpening.objects * training.target_views * sharpening.draws
+    grids = training.batch * (1 + training.bootstrap)
+    rays = batch * pigan.image_size**2 * (pigan.coarse_samples + pigan.importance_samples)
+    yield Work(training.steps, grids * params.volume.resolution**3, params.denoiser.channels[0], 27)
+    yield Work(training.steps, crops * sharpening.crop**2, sharpening.channels[0], 9)
+    yield Work(pigan.steps, rays, pigan.width)
+    yield Work(eg3d.steps, batch * (4 * eg3d.raw_size) ** 2, eg3d.width, 9)
+    yield Work(get3d.steps, get3d.batch * get3d.image_size**2, params.adversarial.width, 9)
+    yield Work(sds.steps, sds.batch * sds.image_size**2, sds.channels[0], 9)

@@ -1,0 +1,79 @@
+"""Requests for memory and time are modest for `mini`, grow with sizes and with attempts, and stay within limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from holofusion.config import load_params
+from holofusion.resources import memory_mb, run_minutes
+from holofusion.settings import Params
+
+STEPS = ("dataset", "prepare", "warmup", "train", "sample", "hypotheses", "render", "mesh", "evaluate", "consistency",
+         "curve", "geometry", "report")  # fmt: skip
+
+
+@pytest.fixture
+def params(repository: Path) -> Params:
+    return load_params(repository / "params.yaml")
+
+
+def changed(params: Params, **values: object) -> Params:
+    """The same settings with other values of some, named `section__key`."""
+    content = params.model_dump(exclude_unset=True)
+    for name, value in values.items():
+        section, key = name.split("__")
+        content[section][key] = value
+    return Params.model_validate(content)
+
+
+def large(params: Params) -> Params:
+    """Sizes of the papers' kind."""
+    return changed(
+        params, dataset__source="co3d", dataset__image_size=256, volume__resolution=32, volume__features=64,
+        denoiser__channels=[64, 64, 128, 256], training__steps=200_000, training__batch=8,
+        superresolution__channels=[64, 128, 256], superresolution__crop=128, hypotheses__views=100,
+        sampling__scenes=1024, sampling__steps=1000,
+    )  # fmt: skip
+
+
+def test_mini_is_modest(params: Params) -> None:
+    """Measured on a CPU: 1.8 GB for the warm-up, 1.2 GB for a training, of at most 22 minutes."""
+    assert all(1900 < memory_mb(step, params) < 8000 for step in STEPS)
+    assert all(run_minutes(step, params) == 60 for step in STEPS)
+
+
+def test_large_sizes_ask_for_more(params: Params) -> None:
+    assert memory_mb("train", large(params)) > 2 * memory_mb("train", params)
+    for step in ("train", "sample", "hypotheses"):
+        assert run_minutes(step, large(params)) > run_minutes(step, params), step
+    assert run_minutes("train", large(params)) > 600
+
+
+@pytest.mark.parametrize(
+    ("step", "values"),
+    [
+        ("warmup", {"encoder__image_size": 256}),
+        ("warmup", {"synthetic__objects": 5000}),
+        ("train", {"volume__resolution": 96}),
+        ("train", {"training__batch": 64}),
+        ("train", {"superresolution__crop": 128, "superresolution__objects": 4}),
+        ("train", {"pigan__image_size": 256}),
+        ("sample", {"volume__resolution": 96}),
+        ("hypotheses", {"dataset__image_size": 512}),
+    ],
+)
+def test_each_size_counts(params: Params, step: str, values: dict[str, object]) -> None:
+    assert memory_mb(step, changed(params, **values)) > memory_mb(step, params) + 100
+
+
+def test_fewer_shards_take_longer(params: Params) -> None:
+    one, many = (run_minutes("hypotheses", changed(large(params), sampling__shards=shards)) for shards in (1, 64))
+    assert one > many + 60
+
+
+def test_attempts_grow_up_to_a_day(params: Params) -> None:
+    assert [run_minutes("train", params, attempt) for attempt in (1, 2, 3)] == [60, 120, 180]
+    assert memory_mb("train", params, 3) == 3 * memory_mb("train", params)
+    assert run_minutes("train", changed(large(params), training__steps=10_000_000), 4) == 24 * 60
