@@ -34,11 +34,9 @@ Shard = Annotated[int, typer.Option(min=0, help="number of the shard, from 0", s
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads, or worker processes")]
 Processes = Annotated[
     int,
-    typer.Option(
-        min=0, help="training processes on each node, one per GPU, started by torchrun; 0, without a GPU: one"
-    ),
+    typer.Option(min=0, help="training processes in all, one per GPU, started by torchrun; 0, without a GPU: one"),
 ]
-Nodes = Annotated[int, typer.Option(min=1, help="nodes; with several, start the command once on each, with srun")]
+Nodes = Annotated[int, typer.Option(min=1, help="nodes of the SLURM job that these are shared out among")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto: a GPU if there is one")]
 Log = Annotated[Path | None, typer.Option(help="also write messages to this file", show_default=False)]
 

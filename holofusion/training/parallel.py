@@ -83,24 +83,31 @@ def joined(device: torch.device) -> Iterator[Group]:
 
 
 def run_in_processes(processes: int, nodes: int, micro_batches: int) -> None:
-    """Start the present command anew in `processes` processes per node, in place of this one; return inside of those.
+    """Start the present command anew in `processes` processes, in place of this one; return inside of those.
 
-    With several nodes the command is to be started once on each, by srun; the first of them is found from its
-    environment. Raises UserError where that is missing, and unless all processes get equally many micro-batches.
+    With several nodes, which a SLURM job is to hold, as many on each, by srun. Raises UserError outside of such a job, and
+    unless nodes get equally many processes and these equally many micro-batches.
     """
-    if "WORLD_SIZE" in os.environ or processes * nodes <= 1:
+    if "WORLD_SIZE" in os.environ or processes <= 1:
         return
-    share_of(micro_batches, 0, processes * nodes)
+    if processes % nodes:
+        raise UserError(
+            f"--processes {processes}: cannot be shared out among {nodes} nodes; make it a multiple of {nodes}"
+        )
+    share_of(micro_batches, 0, processes)
+    command = ["-m", "holofusion", *sys.argv[1:]]
+    if nodes > 1 and os.environ.get("SLURM_STEP_NUM_NODES", "1") == "1":
+        if "SLURM_JOB_ID" not in os.environ:
+            raise UserError(f"--nodes {nodes}: several nodes are those of a SLURM job, and this is none")
+        srun = ["srun", "--overlap", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"]
+        os.execvp("srun", [*srun, sys.executable, *command])
     launcher = ["--standalone"] if nodes == 1 else _meeting_point(nodes)
-    torchrun = ["-m", "torch.distributed.run", *launcher, "--nproc-per-node", str(processes), "-m", "holofusion"]
-    os.execv(sys.executable, [sys.executable, *torchrun, *sys.argv[1:]])
+    torchrun = ["-m", "torch.distributed.run", *launcher, "--nproc-per-node", str(processes // nodes)]
+    os.execv(sys.executable, [sys.executable, *torchrun, *command])
 
 
 def _meeting_point(nodes: int) -> list[str]:
-    try:
-        first, job = os.environ["SLURM_LAUNCH_NODE_IPADDR"], int(os.environ["SLURM_JOB_ID"])
-        rank = os.environ["SLURM_NODEID"]
-    except KeyError as error:
-        raise UserError(f"--nodes {nodes}: {error} is not set; start the command on each node with srun") from None
-    port = 20000 + job % 20000  # one per job, so that two jobs on a node do not meet
+    """Options of torchrun on one of several nodes: srun was started on the first, where the others find it."""
+    first, rank = os.environ["SLURM_LAUNCH_NODE_IPADDR"], os.environ["SLURM_NODEID"]
+    port = 20000 + int(os.environ["SLURM_JOB_ID"]) % 20000  # one per job, so that two jobs on a node do not meet
     return ["--nnodes", str(nodes), "--node-rank", rank, "--master-addr", first, "--master-port", str(port)]

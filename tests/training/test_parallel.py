@@ -98,7 +98,9 @@ def test_micro_batches_are_shared_out() -> None:
         share_of(3, 0, 2)
 
 
-def test_several_nodes_need_srun(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SLURM_LAUNCH_NODE_IPADDR", raising=False)
-    with pytest.raises(UserError, match="start the command on each node with srun"):
-        run_in_processes(1, 2, 2)
+def test_several_nodes_are_those_of_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    with pytest.raises(UserError, match="several nodes are those of a SLURM job"):
+        run_in_processes(2, 2, 2)
+    with pytest.raises(UserError, match="--processes 3: cannot be shared out among 2 nodes"):
+        run_in_processes(3, 2, 6)

@@ -21,11 +21,12 @@ rule warmup:
         mem_mb=memory("warmup"),
         runtime=run_time("warmup"),
         gpu=1,
+        nodes=1,
     params:
         out=lambda wildcards, output: str(Path(output[0]).parent),
     shell:
         "holofusion warmup --config {input.config} --data {input.data} --out {params.out}"
-        " --processes {resources.gpu} --threads {threads} --log {log}"
+        " --processes {resources.gpu} --nodes {resources.nodes} --threads {threads} --log {log}"
 
 
 rule train_run:
@@ -50,6 +51,7 @@ rule train_run:
         mem_mb=memory("train"),
         runtime=run_time("train"),
         gpu=1,
+        nodes=1,
     params:
         warmup=lambda wildcards, input: (
             f"--warmup {Path(input.warmup).parent}" if input.warmup else ""
@@ -57,7 +59,7 @@ rule train_run:
         out=lambda wildcards, output: str(Path(output[0]).parent),
     shell:
         "holofusion train --config {input.config} --data {input.data} {params.warmup} --out {params.out}"
-        " --processes {resources.gpu} --threads {threads} --log {log}"
+        " --processes {resources.gpu} --nodes {resources.nodes} --threads {threads} --log {log}"
 
 
 rule train:
