@@ -19,6 +19,7 @@ from torch import Tensor, distributed, nn
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
 from holofusion.files import UserError
+from holofusion.logs import say
 
 PATIENCE = timedelta(days=7)  # of processes for the first one, which may wait long for its lock
 
@@ -77,7 +78,10 @@ def joined(device: torch.device) -> Iterator[Group]:
     backend = "nccl" if device.type == "cuda" else "gloo"
     distributed.init_process_group(backend, timeout=PATIENCE)
     try:
-        yield Group(distributed.get_rank(), size, device)
+        group = Group(distributed.get_rank(), size, device)
+        if group.rank == 0:
+            say(f"training in {size} processes")
+        yield group
     finally:
         distributed.destroy_process_group()
 

@@ -5,6 +5,7 @@ They all run at once, since each mostly waits.
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -157,7 +158,8 @@ def runs(
     request: pytest.FixtureRequest, cluster: Cluster, traced: Path, undisturbed: Path, edit: Callable[..., None]
 ) -> Iterator[dict[str, Future[Run]]]:
     """What became of each run that the chosen tests ask for, once it has ended."""
-    chosen = {test.callspec.params["name"] for test in request.session.items if test.module is request.module}
+    here = [test for test in request.session.items if test.module is request.module and hasattr(test, "callspec")]
+    chosen = {test.callspec.params["name"] for test in here}
     every_step = Run(cluster, project_in(cluster.folder / "every_step"), stand_in(cluster.folder / "stand-in"), edit)
     one_row = Run(cluster, project_in(cluster.folder / "one_row"), plain(cluster.folder / "plain"), edit)
     edit(one_row.folder, methods=["holodiffusion"])
@@ -203,3 +205,20 @@ def test_a_small_run_ends_with_its_page(name: str, runs: dict[str, Future[Run]])
     run = runs[name].result()
     assert "HoloDiffusion" in (run.folder / "results/report.html").read_text()
     assert "Submitted array job" in run.said()
+
+
+def test_two_nodes_train_like_one_process(cluster: Cluster, undisturbed: Path, edit: Callable[..., None]) -> None:
+    commands, losses = plain(cluster.folder / "parallel"), []
+    for name in ("one_process", "two_nodes"):
+        folder = cluster.folder / name
+        shutil.copytree(undisturbed, folder)
+        shutil.rmtree(folder / TRAINING)
+        edit(folder, "config/smoke.yaml", **{"parallel": {"micro_batches": 2}})
+        run = Run(cluster, folder, commands, edit)
+        write_profile(folder, **({"gpu": 2, "nodes": 2} if name == "two_nodes" else {}))
+        run.start(WEIGHTS)
+        run.finish()
+        lines = (folder / TRAINING / "log.jsonl").read_text().splitlines()
+        losses.append([json.loads(line)["loss"] for line in lines])
+    assert "training in 2 processes" in (folder / "results/logs/train/sds-hydrant-s0.log").read_text()
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4) and len(losses[0]) == STEPS / 10
