@@ -1,9 +1,9 @@
-"""Take a finished run of `make report` over as the repository's reference result: make reference.
+"""Take a finished run of `make report` over as a reference result of the repository: make reference.
 
     python docs/reference.py RESULTS
 
-Copies the tables and small pictures of RESULTS to docs/, and rewrites README's tables, which stand between the marks
-`<!-- NAME -->` and `<!-- end -->`, from the copies. A test compares README with the copies.
+Copies the tables of RESULTS, a run of `mini` or `seeds`, and small pictures of the former to docs/, and rewrites README's
+tables, which stand between the marks `<!-- NAME -->` and `<!-- end -->`, from the copies. A test compares README with them.
 """
 
 from __future__ import annotations
@@ -57,12 +57,14 @@ def scores(docs: Path = DOCS) -> str:
 
 
 def claims(docs: Path = DOCS) -> str:
-    """README's list of claims, from mini-claims.csv."""
-    with open(docs / "mini-claims.csv", newline="") as file:
-        verdicts = {row["text"]: row["verdict"] for row in csv.DictReader(file)}
-    return "\n".join(
-        ["| claim of the papers | on this run |", "|---|---|", *(f"| {t} | {v} |" for t, v in verdicts.items())]
-    )
+    """README's list of claims, from mini-claims.csv and, for the mean over seeds, seeds-claims.csv."""
+    columns = []
+    for name in ("mini", "seeds"):
+        with open(docs / f"{name}-claims.csv", newline="") as file:
+            columns.append({row["text"]: row["verdict"].replace("not tested", "–") for row in csv.DictReader(file)})
+    one, several = columns
+    lines = ["| claim of the papers | seed 0 | seeds 0, 1, 2 |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| {claim} | {verdict} | {several[claim]} |" for claim, verdict in one.items())])
 
 
 def filled(readme: str, docs: Path = DOCS) -> str:
@@ -77,20 +79,24 @@ def filled(readme: str, docs: Path = DOCS) -> str:
 
 
 def main(results: Path) -> None:
-    if (preset := read_json(results / "preset.json")["preset"]) != "mini":
-        sys.exit(f"error: {results}: a run of the preset {preset!r}; the reference result is one of `mini`")
+    preset = read_json(results / "preset.json")["preset"]
+    if preset not in ("mini", "seeds"):
+        sys.exit(f"error: {results}: a run of the preset {preset!r}; the reference results are of `mini` and `seeds`")
+    for name in ("metrics", "claims", "curves"):
+        shutil.copy(results / "tables" / f"{name}.csv", DOCS / f"{preset}-{name}.csv")
+    if preset == "mini":
+        take_pictures(results)
+    readme = DOCS.parent / "README.md"
+    readme.write_text(filled(readme.read_text()))
+
+
+def take_pictures(results: Path) -> None:
+    """Copy small versions of the figures that README shows."""
     for name, width in (("samples-hydrant-s0", 900), ("consistency-hydrant", 900), ("curves-hydrant-s0", 1100)):
         short, source = name.split("-")[0], results / "figures" / f"{name}.png"
-        if short == "curves" and not source.is_file():
-            continue  # the target `evaluate` was made without the step `curve`: those of the last whole run stay
         picture = Image.open(source).convert("RGB")
         picture.thumbnail((width, 4000), Image.Resampling.LANCZOS)
         picture.save(DOCS / (f"{short}.jpg" if short == "samples" else f"{short}.png"), quality=85, optimize=True)
-    for name in ("metrics", "claims", "curves"):
-        if name != "curves" or (results / "figures" / "curves-hydrant-s0.png").is_file():
-            shutil.copy(results / "tables" / f"{name}.csv", DOCS / f"mini-{name}.csv")
-    readme = DOCS.parent / "README.md"
-    readme.write_text(filled(readme.read_text()))
 
 
 if __name__ == "__main__":

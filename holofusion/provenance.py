@@ -43,13 +43,18 @@ class Digests:
         self.memory = memory
         self.before = read_json(memory) if memory and memory.is_file() else {}
         self.now: dict[str, list[Any]] = {}
+        self.seen: dict[Path, str] = {}  # folders, of which many artefacts were made
 
     def of(self, path: Path) -> str:
         """Of a file: its bytes; of JSON its values, without `provenance`. Of a folder: names and content of its files.
 
         In a folder, times that a step took are left out of JSON files.
         """
-        return self._file(path, times=True) if path.is_file() else self._folder(path, _content(path))
+        if path.is_file():
+            return self._file(path, times=True)
+        if path not in self.seen:
+            self.seen[path] = self._folder(path, _content(path))
+        return self.seen[path]
 
     def of_input(self, path: Path, results: Path) -> str:
         """The same; but of photographs in CO3D layout elsewhere the annotations alone: the pictures are too many to read."""
@@ -66,7 +71,7 @@ class Digests:
 
     def _file(self, path: Path, times: bool) -> str:
         status, name = path.stat(), f"{path}{'' if times else '#'}"
-        known = self.before.get(name)
+        known = self.now.get(name) or self.before.get(name)
         if known is None or known[:2] != [status.st_size, status.st_mtime_ns]:
             digest = _json_digest(path, times) if path.suffix == ".json" else sha256_of(path)
             known = [status.st_size, status.st_mtime_ns, digest]
