@@ -10,12 +10,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from holofusion.files import read_json
 from tests.workflow.cluster import Cluster
 from tests.workflow.slurm_runs import HERE, SNAKEMAKE, TRAINING, Run, make_command, project_in, write_profile
 
@@ -118,6 +120,8 @@ def orphaned(run: Run) -> None:
     )
     run.start(WEIGHTS)
     run.until(run.waits_for_lock)
+    time.sleep(10)  # for one that does not really wait to give itself away
+    assert read_json(run.folder / TRAINING / "lock.json")["pid"] == training.pid
     training.send_signal(signal.SIGCONT)
     run.finish()
     assert run.turns() == [(job, STEPS)], "the job that was submitted again found everything done"
