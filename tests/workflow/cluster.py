@@ -53,6 +53,7 @@ KillWait=10
 PartitionName=cpu Nodes=n1 Default=YES MaxTime=INFINITE
 PartitionName=gpu Nodes=n1 MaxTime=INFINITE
 PartitionName=calm Nodes=n2 MaxTime=INFINITE
+PartitionName=wide Nodes=n1,n2 MaxTime=INFINITE
 PartitionName=frail Nodes=n2,n3 MaxTime=INFINITE
 PartitionName=preemptible Nodes=n4 MaxTime=INFINITE PriorityTier=1
 PartitionName=urgent Nodes=n4 MaxTime=INFINITE PriorityTier=10 PreemptMode=OFF

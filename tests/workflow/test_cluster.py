@@ -219,7 +219,8 @@ def test_two_nodes_train_like_one_process(cluster: Cluster, undisturbed: Path, e
         shutil.rmtree(folder / TRAINING)
         edit(folder, "config/smoke.yaml", **{"parallel": {"micro_batches": 2}})
         run = Run(cluster, folder, commands, edit)
-        write_profile(folder, **({"gpu": 2, "nodes": 2} if name == "two_nodes" else {}))
+        spread = {"slurm_partition": "wide", "gpu": 2, "nodes": 2}
+        write_profile(folder, **(spread if name == "two_nodes" else {}))
         run.start(WEIGHTS)
         run.finish()
         lines = (folder / TRAINING / "log.jsonl").read_text().splitlines()
