@@ -23,6 +23,8 @@ from holofusion.logs import say
 
 PATIENCE = timedelta(days=7)  # of processes for the first one, which may wait long for its lock
 
+OF_THE_JOB = ("SLURM_JOB_ID", "SLURM_CONF")
+
 
 @dataclass(frozen=True)
 class Group:
@@ -104,7 +106,9 @@ def run_in_processes(processes: int, nodes: int, micro_batches: int) -> None:
         if "SLURM_JOB_ID" not in os.environ:
             raise UserError(f"--nodes {nodes}: several nodes are those of a SLURM job, and this is none")
         srun = ["srun", "--overlap", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"]
-        os.execvp("srun", [*srun, sys.executable, *command])
+        # what a surrounding step on one node was started with does not hold for this one
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_") or key in OF_THE_JOB}
+        os.execvpe("srun", [*srun, sys.executable, *command], kept)
     launcher = ["--standalone"] if nodes == 1 else _meeting_point(nodes)
     torchrun = ["-m", "torch.distributed.run", *launcher, "--nproc-per-node", str(processes // nodes)]
     os.execv(sys.executable, [sys.executable, *torchrun, *command])
