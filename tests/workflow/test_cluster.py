@@ -212,18 +212,16 @@ def test_a_small_run_ends_with_its_page(name: str, runs: dict[str, Future[Run]])
 
 
 def test_two_nodes_train_like_one_process(cluster: Cluster, undisturbed: Path, edit: Callable[..., None]) -> None:
-    commands, losses = plain(cluster.folder / "parallel"), []
-    for name in ("one_process", "two_nodes"):
-        folder = cluster.folder / name
-        shutil.copytree(undisturbed, folder)
-        shutil.rmtree(folder / TRAINING)
-        edit(folder, "config/smoke.yaml", **{"parallel": {"micro_batches": 2}})
-        run = Run(cluster, folder, commands, edit)
-        spread = {"slurm_partition": "wide", "gpu": 2, "nodes": 2}
-        write_profile(folder, **(spread if name == "two_nodes" else {}))
-        run.start(WEIGHTS)
-        run.finish()
-        lines = (folder / TRAINING / "log.jsonl").read_text().splitlines()
-        losses.append([json.loads(line)["loss"] for line in lines])
-    assert "training in 2 processes" in (folder / "results/logs/train/sds-hydrant-s0.log").read_text()
+    folder, losses = cluster.folder / "two_nodes", []
+    shutil.copytree(undisturbed, folder)
+    run = Run(cluster, folder, plain(cluster.folder / "parallel"), edit)
+    edit(folder, "config/smoke.yaml", **{"parallel": {"micro_batches": 2}})
+    subprocess.run(["holofusion", "resolve", "--preset", "smoke"], cwd=folder, env=run.environment, check=True)
+    train = "exec holofusion train --config results/config/train/sds-hydrant-s0.yaml --data results/data/hydrant"
+    for name, spread in (("one", ""), ("two", "--processes 2 --nodes 2")):
+        (folder / "job.sh").write_text(f"#!/bin/sh\n{train} --out {name} --log {name}.log {spread}\n")
+        submit = ["sbatch", "--wait", "--partition=wide", "--nodes=2", "--ntasks-per-node=1", "job.sh"]
+        subprocess.run(submit, cwd=folder, env=run.environment, check=True, timeout=400)
+        losses.append([json.loads(line)["loss"] for line in (folder / name / "log.jsonl").read_text().splitlines()])
+    assert "training in 2 processes" in (folder / "two.log").read_text()
     assert losses[0] == pytest.approx(losses[1], abs=1e-4) and len(losses[0]) == STEPS / 10
