@@ -101,17 +101,18 @@ def run_in_processes(processes: int, nodes: int, micro_batches: int) -> None:
             f"--processes {processes}: cannot be shared out among {nodes} nodes; make it a multiple of {nodes}"
         )
     share_of(micro_batches, 0, processes)
-    command = ["-m", "holofusion", *sys.argv[1:]]
+    command = ["holofusion", *sys.argv[1:]]
     if nodes > 1 and os.environ.get("SLURM_STEP_NUM_NODES", "1") == "1":
         if "SLURM_JOB_ID" not in os.environ:
             raise UserError(f"--nodes {nodes}: several nodes are those of a SLURM job, and this is none")
         srun = ["srun", "--overlap", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"]
         # what a surrounding step on one node was started with does not hold for this one
         kept = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_") or key in OF_THE_JOB}
-        os.execvpe("srun", [*srun, sys.executable, *command], kept)
+        os.execvpe("srun", [*srun, sys.executable, "-m", *command], kept)
     launcher = ["--standalone"] if nodes == 1 else _meeting_point(nodes)
     torchrun = ["-m", "torch.distributed.run", *launcher, "--nproc-per-node", str(processes // nodes)]
-    os.execv(sys.executable, [sys.executable, *torchrun, *command])
+    # behind the dashes torchrun does not take the command's options for abbreviations of its own
+    os.execv(sys.executable, [sys.executable, *torchrun, "-m", "--", *command])
 
 
 def _meeting_point(nodes: int) -> list[str]:

@@ -39,6 +39,7 @@ def warmup(repository: Path, prepared_smoke: Path, tmp_path_factory: pytest.Temp
         command = [
             sys.executable, "-m", "holofusion", "warmup", "--config", project / "results/config/warmup/hydrant-s0.yaml",
             "--data", prepared_smoke, "--out", out, "--processes", str(processes),
+            "--log", out / "log.txt",
         ]  # fmt: skip
         environment = os.environ | {"PYTHONPATH": str(repository)}
         return subprocess.Popen(command, cwd=project, env=environment, stderr=subprocess.PIPE, text=True)

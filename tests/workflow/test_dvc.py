@@ -112,6 +112,28 @@ def test_every_section_that_a_step_reads_is_a_parameter_of_its_stage(repository:
             assert content["method"] in known, f"{content['step']} {content['name']}"
 
 
+def test_the_committed_run_is_of_the_committed_settings(repository: Path) -> None:
+    params = load_params(repository / "params.yaml").model_dump(mode="json", exclude_unset=True)
+    for name, stage in yaml.safe_load((repository / "dvc.lock").read_text())["stages"].items():
+        for key, value in stage["params"]["params.yaml"].items():
+            found = params
+            for part in key.split("."):
+                found = found.get(part)
+            assert numbers(found) == numbers(value), (
+                f"dvc.lock, stage {name}: {key}; run `dvc repro`, or `dvc commit` where nothing depends on it"
+            )
+
+
+def numbers(value: object) -> object:
+    """The same with numbers for texts such as `2e-06`, which DVC takes for texts."""
+    if isinstance(value, dict):
+        return {key: numbers(part) for key, part in value.items()}
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
 def test_plans_without_results_or_cluster(clone: Path, run) -> None:
     assert "make report" in run(clone, "dvc", "repro", "--dry").stdout
     assert "evaluate" in run(clone, "dvc", "dag").stdout
