@@ -74,7 +74,7 @@ def examine(results: Path, memory: Path | None = None) -> dict[str, Artefact]:
         try:
             facts = provenance_of(artefact.path)
             if facts is None:
-                artefact.fault = "nothing is recorded of how it was made"
+                artefact.fault = "nothing is recorded of how it was made; delete it, and it is made again"
                 continue
             artefact.inputs = facts["inputs"]
             artefact.other_code = facts["code"] != code_hash(step, resolved.method)
