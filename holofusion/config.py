@@ -246,7 +246,10 @@ def _claim(results: Path, preset: str) -> None:
     if started and held is None:
         raise UserError(f"{results}/ holds files that are not a run of this program; pass RESULTS=other-folder")
     if started and held != "smoke":
-        raise UserError(f"{results}/ holds a {held!r} run; move it away, or pass RESULTS=other-folder")
+        raise UserError(
+            f"{results}/ holds a {held!r} run, not {preset!r}; move it away, or pass RESULTS=other-folder "
+            "(to snakemake: --config results=other-folder)"
+        )
     write_json(stamp, {"preset": preset})
 
 

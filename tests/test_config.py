@@ -21,7 +21,7 @@ from holofusion.schema import README_FILE, SCHEMA_FILE, json_schema, readme
 from holofusion.settings import Params
 
 Edit = Callable[..., None]
-PRESETS = ("mini", "smoke", "photos")
+PRESETS = ("mini", "smoke", "photos", "paper")
 
 
 def refusal(project: Path, preset: str | None = None) -> list[str]:
@@ -51,7 +51,7 @@ def leaves(content: dict, prefix: str = "") -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize("preset", ["photos", "smoke"])
+@pytest.mark.parametrize("preset", ["photos", "smoke", "paper"])
 def test_overlay_changes_its_keys_and_no_other(repository: Path, preset: str) -> None:
     base, laid_over = (leaves(load_params(repository / "params.yaml", name).model_dump()) for name in ("mini", preset))
     overlay = leaves(yaml.safe_load((repository / "config" / f"{preset}.yaml").read_text()))
@@ -237,7 +237,7 @@ def test_a_resolved_file_edited_by_hand_is_refused(project: Path) -> None:
 def test_results_of_another_preset_are_not_overwritten(project: Path) -> None:
     resolved_files(project)
     (project / "results" / "runs").mkdir()
-    with pytest.raises(UserError, match=r"holds a 'mini' run; move it away, or pass RESULTS=other-folder$"):
+    with pytest.raises(UserError, match=r"holds a 'mini' run, not 'smoke'; move it away, or pass RESULTS="):
         resolved_files(project, "smoke")
     resolved_files(project)
 

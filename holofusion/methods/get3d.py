@@ -139,7 +139,9 @@ class GET3D(AdversarialMethod):
         self.texture = StyledHead(features, 3, 2 * latent)
         self.discriminator = PairedDiscriminator(section.image_size, settings.adversarial.width)
         vertices, tetrahedra = tetrahedral_grid(section.cells)
-        edges = torch.unique(tetrahedra[:, torch.tensor(EDGES)].reshape(-1, 2).sort(-1).values, dim=0)
+        low, high = tetrahedra[:, torch.tensor(EDGES)].reshape(-1, 2).sort(-1).values.unbind(-1)
+        pairs = torch.unique(low * len(vertices) + high)  # one number each: rows take torch minutes on a fine grid
+        edges = torch.stack([pairs // len(vertices), pairs % len(vertices)], -1)
         self.register_buffer("vertices", vertices * settings.volume.extent, persistent=False)
         self.register_buffer("border", vertices.abs().amax(1) > 1 - 1e-4, persistent=False)
         self.register_buffer("tetrahedra", tetrahedra, persistent=False)

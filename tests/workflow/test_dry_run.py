@@ -238,7 +238,7 @@ def test_results_of_another_preset_are_refused(project: Path, snakemake: Snakema
     (project / "results" / "preset.json").write_text('{"preset": "mini"}\n')
     result = snakemake(project, "--config", "preset=smoke")
     assert result.returncode == 2
-    assert "error: results/ holds a 'mini' run; move it away, or pass RESULTS=other-folder" in result.stderr
+    assert "error: results/ holds a 'mini' run, not 'smoke'; move it away, or pass RESULTS=" in result.stderr
     planned = snakemake(project, "-n", "--config", "preset=smoke", "results=other")
     assert jobs(planned)["report"] == 1
 

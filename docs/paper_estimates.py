@@ -1,0 +1,88 @@
+"""Measure, on one CPU core, what each rule of the preset `paper` repeats most, and write the table of docs/paper-estimates.md.
+
+python docs/paper_estimates.py          # everything, a process each; about eight minutes of a core
+python docs/paper_estimates.py NAME     # one unit of docs/paper_units.py, as JSON
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+FASTER = 100  # cores that a GPU is taken to be worth
+PAGE = Path(__file__).with_name("paper-estimates.md")
+COLUMNS = ("rule", "measured", "core seconds", "GB", "times per job", "GPU hours per job")
+
+
+def memory(field: str) -> float:
+    """A field of /proc/self/status in 10^9 bytes: VmRSS now, VmHWM at most so far."""
+    return int(re.search(rf"{field}:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024 / 1e9
+
+
+def measure(name: str) -> dict[str, float]:
+    """Processor seconds of one unit, and the most memory of its process beyond the libraries, in 10^9 bytes."""
+    import torch
+    from paper_units import UNITS
+
+    from holofusion.memory import keep_freed_memory
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    keep_freed_memory()
+    libraries, unit = memory("VmRSS"), UNITS[name]
+    work = unit.prepare()
+    began = time.process_time()
+    work()
+    seconds = (time.process_time() - began) / unit.of
+    return {"seconds": seconds, "gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9 - libraries}
+
+
+def product_rate() -> float:
+    """10^9 floating-point operations a second of one core in a product of bf16 matrices."""
+    import torch
+
+    torch.set_num_threads(1)
+    side = 2048
+    one, two = (torch.randn(side, side).bfloat16() for _ in range(2))
+    one @ two
+    began = time.process_time()
+    for _ in range(10):
+        one @ two
+    return 10 * 2 * side**3 / (time.process_time() - began) / 1e9
+
+
+def write_table() -> None:
+    from paper_units import UNITS
+
+    lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+    for name, unit in UNITS.items():
+        command = [sys.executable, __file__, name]
+        output = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, capture_output=True)
+        found = json.loads(output.stdout.splitlines()[-1])
+        hours = found["seconds"] * unit.times / FASTER / 3600
+        cells = (
+            unit.rule,
+            unit.what,
+            f"{found['seconds']:.3g}",
+            f"{found['gb']:.1f}",
+            f"{unit.times:,.0f}",
+            f"{hours:.2g}",
+        )
+        print(" ".join(cells), file=sys.stderr)
+        lines.append(f"| {' | '.join(cells)} |")
+    lines.append(f"\nThe core did {product_rate():.0f} GFLOP/s in a product of bf16 matrices.")
+    text, table = PAGE.read_text(), "\n".join(lines)
+    PAGE.write_text(re.sub(r"(<!-- table -->\n).*(<!-- end -->)", rf"\g<1>{table}\n\2", text, flags=re.DOTALL))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(json.dumps(measure(sys.argv[1])))
+    else:
+        write_table()

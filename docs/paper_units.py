@@ -1,0 +1,234 @@
+"""Units of work of the preset `paper`: what each rule repeats most, ready to be measured by docs/paper_estimates.py.
+
+Networks are untrained, images random; scenes are a ball of radius 0.6, without which untrained ones would be empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from holofusion.cameras import Cameras, turntable
+from holofusion.checks import with_overrides
+from holofusion.config import load_params
+from holofusion.evaluation import static_field
+from holofusion.evaluation.features import extract as extract_features
+from holofusion.evaluation.features import load_network
+from holofusion.evaluation.frechet import frechet
+from holofusion.export.mesh import extract as extract_mesh
+from holofusion.methods.distillation import distil, start_from
+from holofusion.methods.holodiffusion import HoloDiffusion, VoxelAutoencoder, photometric_error
+from holofusion.methods.holofusion import HoloFusion
+from holofusion.methods.registry import method_class
+from holofusion.methods.scenes import DenseScene, SparseScene, SuperResolvedScene
+from holofusion.methods.sds import distil_score
+from holofusion.methods.superresolution import SuperResolution
+from holofusion.networks.render_mlp import RenderMLP
+from holofusion.rendering.grids import voxel_centres
+from holofusion.settings import Params
+from holofusion.training.batches import ViewBatch
+
+Work = Callable[[], object]
+OBJECTS = 500  # of a category: HoloDiffusion's limit
+REPEATED = 10  # steps at once of what has a start that would blur a single one
+
+
+def settings_of(method: str | None = None, **changes: dict) -> Params:
+    """The preset as a method sees it, with some keys of some sections changed."""
+    content = with_overrides(load_params(Path(__file__).parents[1] / "params.yaml", "paper"), method)
+    return Params.model_validate({**content, **{name: content[name] | values for name, values in changes.items()}})
+
+
+PAPER = settings_of()
+SIZE = PAPER.dataset.image_size
+MICRO = PAPER.parallel.micro_batches
+SCENES = -(-PAPER.sampling.scenes // PAPER.sampling.shards)  # of one job
+VIEWS = PAPER.render.views + PAPER.render.consistency_views + PAPER.render.turntable_frames  # of a first scene
+CURVE = 6 * PAPER.curve.scenes  # scenes of one job
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Part of a rule's job, done `times` times in it. prepare: makes the function that does it once (`of` units of it)."""
+
+    rule: str
+    what: str
+    times: float
+    prepare: Callable[[], Work]
+    of: int = 1
+
+
+def cameras(count: int) -> Cameras:
+    return turntable(count, 20.0, 5.0, 3.0)
+
+
+def training(method: torch.nn.Module) -> Work:
+    """One micro-batch: forward, backward, optimiser."""
+    objects, views = method.objects_per_batch, method.views_per_object
+    row = torch.linspace(-1, 1, SIZE)
+    disc = (row[:, None] ** 2 + row[None] ** 2 < 0.5).float().expand(objects, views, 1, SIZE, SIZE)
+    images = 1 - disc * torch.rand(objects, views, 3, SIZE, SIZE)
+    batch = ViewBatch(list("abcdefgh"[:objects]), images, disc, cameras(objects * views))
+    optimiser = torch.optim.Adam(method.parameter_groups())
+
+    def step() -> None:
+        method.training_step(batch, 0, torch.Generator().manual_seed(0))["loss"].backward()
+        optimiser.step()
+
+    return step
+
+
+def family(name: str) -> Work:
+    """A micro-batch of HoloFusion's joint training, or of the row without the bootstrap."""
+    method = HoloFusion(settings_of(name))
+    grids = torch.randn(3, *method.coarse.mean.shape)
+    method.prepare(list("abc"), grids, method.coarse.decoder.state_dict())
+    return training(method)
+
+
+def rival(name: str) -> Work:
+    return training(method_class(name)(settings_of(pigan={"doublings": 0})))
+
+
+def standardisation() -> Work:
+    """The statistics of REPEATED objects' grids."""
+    coarse = HoloDiffusion(PAPER)
+    grids = torch.randn(REPEATED, *coarse.mean.shape)
+    return lambda: coarse.standardise_by(grids)
+
+
+def refinement() -> Work:
+    """A step of sharpening one object's grid."""
+    grid = torch.randn(1, PAPER.volume.features, *[PAPER.volume.resolution] * 3, requires_grad=True)
+    views, decoder = PAPER.refinement.views, coarse_scene().field.decoder
+    batch = ViewBatch(["a"], torch.rand(1, views, 3, SIZE, SIZE), torch.ones(1, views, 1, SIZE, SIZE), cameras(views))
+    generator = torch.Generator().manual_seed(0)
+    return lambda: photometric_error(PAPER, grid, decoder, batch, PAPER.warmup.rays, generator)[0].backward()
+
+
+def coarse_scene() -> DenseScene:
+    volume = PAPER.volume
+    decoder = RenderMLP(volume.features, volume.decoder_width, volume.density_scale)
+    grid = torch.randn(1, volume.features, *[volume.resolution] * 3)
+    inside = 0.6 - voxel_centres(volume.resolution, volume.extent).norm(dim=1)
+    grid[:, 0] = 40 * inside.reshape(grid.shape[2:])
+    with torch.no_grad():  # the first feature is the density
+        decoder.layers[-1].weight[0] = 0
+        decoder.skip.weight[0] = torch.eye(volume.features)[0]
+    return DenseScene(grid, decoder, PAPER)
+
+
+def fused_scene() -> SparseScene:
+    return SparseScene(start_from(coarse_scene(), PAPER.distillation.resolution, PAPER), PAPER)
+
+
+def denoising() -> Work:
+    coarse = HoloDiffusion(PAPER).eval()
+    return lambda: coarse.sample_grid(0, 1, "ddpm")
+
+
+def sharpening(count: int) -> Work:
+    """One denoising step of `count` images of one camera, their render included."""
+    scene = SuperResolvedScene(coarse_scene(), SuperResolution(PAPER), 0, settings_of(sharpening={"steps": 1}))
+    low = scene.render_low(cameras(1)).expand(count, -1, -1, -1)
+    return lambda: scene.network.sharpen(low, SIZE, scene.settings.sharpening, torch.Generator().manual_seed(0))
+
+
+def distillation(method: str) -> Work:
+    steps = {"steps": REPEATED}
+    settings = settings_of(method).model_copy(deep=True)
+    settings = Params.model_validate(
+        settings.model_dump() | {"distillation": settings.distillation.model_dump() | steps}
+    )
+    scene = SuperResolvedScene(coarse_scene(), SuperResolution(PAPER), 0, settings)
+    bank = torch.rand(8, PAPER.hypotheses.count, 3, SIZE, SIZE)
+    return lambda: distil(scene, cameras(8), bank, settings, 0, Path("/nonexistent"), "")
+
+
+def score_distillation() -> Work:
+    settings = settings_of(sds={"scene_steps": REPEATED})
+    guide = method_class("sds")(settings).guide.requires_grad_(False)
+    return lambda: distil_score(guide, cameras(8), settings, 0)
+
+
+def rendering(scene) -> Work:
+    return lambda: scene.render(cameras(1), SIZE)
+
+
+def consistency() -> Work:
+    images = fused_scene().render(cameras(1), SIZE).rgb.expand(16, -1, -1, -1)
+    section = PAPER.consistency.model_copy(update={"steps": 4 * REPEATED})
+    return lambda: static_field.fit(images, cameras(16), section, 0)
+
+
+def features() -> Work:
+    network = load_network(PAPER.evaluation.feature_network, None, torch.device("cpu"))
+    images = [np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)] * 16
+    return lambda: extract_features(network, images, len(images), "features")
+
+
+def redraw() -> Work:
+    random, real = np.random.default_rng(0), PAPER.evaluation.reference_frames * OBJECTS
+    first, second = (random.standard_normal((count, 1408)) for count in (real, PAPER.evaluation.images))
+    return lambda: frechet(first, second, np.ones(len(first)), np.ones(len(second)))
+
+
+def sampled(name: str):
+    return method_class(name)(PAPER).eval().sample(0)
+
+
+distilled, passes = PAPER.distillation, PAPER.sharpening.steps
+UNITS = {
+    "warmup": Unit("warmup", "micro-batch", MICRO * PAPER.warmup.steps, lambda: training(VoxelAutoencoder(PAPER))),
+    "refinement": Unit("warmup", "refinement step of an object", OBJECTS * PAPER.refinement.steps, refinement),
+    "standardisation": Unit("train_run", "statistics of an object's grid", OBJECTS, standardisation, REPEATED),
+    **{
+        name: Unit("train_run", f"{name}: micro-batch", MICRO * PAPER.training.steps, lambda name=name: family(name))
+        for name in ("holofusion", "holodiffusion_nobootstrap")
+    },
+    **{
+        name: Unit("train_run", f"{name}: micro-batch", MICRO * getattr(PAPER, name).steps, lambda name=name: rival(name))
+        for name in ("pigan", "eg3d", "get3d", "sds")
+    },
+    "denoising": Unit("sample_shard", "holodiffusion: denoising step", SCENES * PAPER.sampling.steps, denoising),
+    "patch_remix": Unit(
+        "sample_shard", "holofusion: distillation step", SCENES * distilled.steps,
+        lambda: distillation("holofusion"), REPEATED,
+    ),
+    "distilled_sds": Unit(
+        "sample_shard", "holofusion_sds: distillation step", SCENES * PAPER.holofusion_sds.distillation.steps,
+        lambda: distillation("holofusion_sds"), REPEATED,
+    ),
+    "scene_sds": Unit(
+        "sample_shard", "sds: step of a scene", SCENES * PAPER.sds.scene_steps, score_distillation, REPEATED
+    ),
+    "hypotheses": Unit(
+        "hypotheses", "denoising step of a camera's hypotheses", SCENES * PAPER.hypotheses.views * passes,
+        lambda: sharpening(PAPER.hypotheses.count),
+    ),
+    "render_star": Unit(
+        "render", "holodiffusion_star: denoising step of a view", SCENES * VIEWS * passes, lambda: sharpening(1)
+    ),
+    "render_dense": Unit("render", "holodiffusion: view", SCENES * VIEWS, lambda: rendering(coarse_scene())),
+    "render_fused": Unit("render", "holofusion: view", SCENES * VIEWS, lambda: rendering(fused_scene())),
+    "render_pigan": Unit("render", "pigan: view", SCENES * VIEWS, lambda: rendering(sampled("pigan"))),
+    "render_eg3d": Unit("render", "eg3d: view", SCENES * VIEWS, lambda: rendering(sampled("eg3d"))),
+    "mesh": Unit(
+        "mesh", "holofusion: scene", SCENES,
+        lambda: lambda: extract_mesh(fused_scene(), PAPER.mesh.resolution, None, PAPER.volume.extent),
+    ),
+    "features": Unit(
+        "evaluate_run", "features of an image",
+        PAPER.evaluation.images + PAPER.evaluation.reference_frames * OBJECTS, features, 16,
+    ),
+    "redraw": Unit("evaluate_run", "Fréchet distance of a redraw", 2 * PAPER.intervals.replicates, redraw),
+    "consistency": Unit(
+        "consistency", "step of a fit", PAPER.render.consistency_scenes * PAPER.consistency.steps, consistency, 4 * REPEATED
+    ),
+    "curve": Unit("curve", "holofusion: denoising step", CURVE * PAPER.sampling.steps, denoising),
+    "curve_sds": Unit("curve", "sds: step of a scene", CURVE * PAPER.sds.scene_steps, score_distillation, REPEATED),
+}  # fmt: skip
