@@ -272,6 +272,8 @@ def test_killed_and_run_again(server: Server, root: Path, run: Run, tmp_path: Pa
     process = subprocess.Popen(
         [sys.executable, "-c", "from holofusion.cli import main; main()", *map(str, command)],
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}, stderr=subprocess.PIPE, text=True,
+        # behind `nohup` or `&` it would be started deaf to SIGINT
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     part, deadline = root / "_download" / "apple_001.zip.part", time.monotonic() + 60
     while not (part.exists() and part.stat().st_size and (root / "apple" / "part0").exists()):

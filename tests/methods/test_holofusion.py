@@ -23,7 +23,7 @@ def settings(**training):
                                         detail=0.2, schedule_shift=3.0, learning_rate=1e-3, weight=1.0, render_noise_max=0.3),
         training=SimpleNamespace(**{**dict(steps=10, batch=4, learning_rate=1e-3, decoder_rate=0.1, bootstrap=0.5,
                                            grid_weight=1.0, grid_until=1.0, photometric_weight=10.0, mask_weight=0.2,
-                                           rendered=2, rays=16, target_views=2), **training}),
+                                           rendered=2, rays=16, target_views=2, ema=0.9, checkpoint_every=5), **training}),
     )  # fmt: skip
 
 
