@@ -23,13 +23,13 @@ from holofusion.export.mesh import extract as extract_mesh
 from holofusion.methods.distillation import distil, start_from
 from holofusion.methods.holodiffusion import HoloDiffusion, VoxelAutoencoder, photometric_error
 from holofusion.methods.holofusion import HoloFusion
-from holofusion.methods.registry import method_class
+from holofusion.methods.registry import ENTRIES, method_class, needs_warmup
 from holofusion.methods.scenes import DenseScene, SparseScene, SuperResolvedScene
 from holofusion.methods.sds import distil_score
 from holofusion.methods.superresolution import SuperResolution
 from holofusion.networks.render_mlp import RenderMLP
 from holofusion.rendering.grids import voxel_centres
-from holofusion.settings import Params
+from holofusion.settings import Settings
 from holofusion.training.batches import ViewBatch
 
 Work = Callable[[], object]
@@ -37,10 +37,11 @@ OBJECTS = 500  # of a category: HoloDiffusion's limit
 REPEATED = 10  # steps at once of what has a start that would blur a single one
 
 
-def settings_of(method: str | None = None, **changes: dict) -> Params:
+def settings_of(method: str | None = None, **changes: dict) -> Settings:
     """The preset as a method sees it, with some keys of some sections changed."""
     content = with_overrides(load_params(Path(__file__).parents[1] / "params.yaml", "paper"), method)
-    return Params.model_validate({**content, **{name: content[name] | values for name, values in changes.items()}})
+    sections = {name: content[name] for name in content if not (name in ENTRIES and needs_warmup(name))}
+    return Settings.model_validate(sections | {name: sections[name] | values for name, values in changes.items()})
 
 
 PAPER = settings_of()
@@ -63,7 +64,8 @@ class Unit:
 
 
 def cameras(count: int) -> Cameras:
-    return turntable(count, 20.0, 5.0, 3.0)
+    """Cameras that the ball fills three quarters of the width of, as CO3D's crop does."""
+    return turntable(count, 20.0, 5.0, 6.25)
 
 
 def training(method: torch.nn.Module) -> Work:
@@ -139,11 +141,7 @@ def sharpening(count: int) -> Work:
 
 
 def distillation(method: str) -> Work:
-    steps = {"steps": REPEATED}
-    settings = settings_of(method).model_copy(deep=True)
-    settings = Params.model_validate(
-        settings.model_dump() | {"distillation": settings.distillation.model_dump() | steps}
-    )
+    settings = settings_of(method, distillation={"steps": REPEATED})
     scene = SuperResolvedScene(coarse_scene(), SuperResolution(PAPER), 0, settings)
     bank = torch.rand(8, PAPER.hypotheses.count, 3, SIZE, SIZE)
     return lambda: distil(scene, cameras(8), bank, settings, 0, Path("/nonexistent"), "")
@@ -157,6 +155,10 @@ def score_distillation() -> Work:
 
 def rendering(scene) -> Work:
     return lambda: scene.render(cameras(1), SIZE)
+
+
+def meshing(scene) -> Work:
+    return lambda: extract_mesh(scene, PAPER.mesh.resolution, None, PAPER.volume.extent)
 
 
 def consistency() -> Work:
@@ -200,7 +202,7 @@ UNITS = {
         lambda: distillation("holofusion"), REPEATED,
     ),
     "distilled_sds": Unit(
-        "sample_shard", "holofusion_sds: distillation step", SCENES * PAPER.holofusion_sds.distillation.steps,
+        "sample_shard", "holofusion_sds: distillation step", SCENES * settings_of("holofusion_sds").distillation.steps,
         lambda: distillation("holofusion_sds"), REPEATED,
     ),
     "scene_sds": Unit(
@@ -219,7 +221,7 @@ UNITS = {
     "render_eg3d": Unit("render", "eg3d: view", SCENES * VIEWS, lambda: rendering(sampled("eg3d"))),
     "mesh": Unit(
         "mesh", "holofusion: scene", SCENES,
-        lambda: lambda: extract_mesh(fused_scene(), PAPER.mesh.resolution, None, PAPER.volume.extent),
+        lambda: meshing(fused_scene()),
     ),
     "features": Unit(
         "evaluate_run", "features of an image",
