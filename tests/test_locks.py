@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from holofusion.files import UserError
+from holofusion.files import UserError, write_json
 from holofusion.locks import finished_parts, owned
 
 HOLD = "import sys, time; from pathlib import Path; from holofusion.locks import owned\n" \
@@ -27,7 +27,7 @@ def hold_elsewhere(repository: Path, path: Path) -> subprocess.Popen[str]:
 
 def of_another_machine(path: Path, **changes: object) -> None:
     """Rewrite the lock as if its owner were out of sight."""
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"machine": "other", **changes}))
+    write_json(path, json.loads(path.read_text()) | {"machine": "other", **changes})
 
 
 def test_a_second_one_waits_for_the_first(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
