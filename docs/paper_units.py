@@ -28,7 +28,7 @@ from holofusion.methods.scenes import DenseScene, SparseScene, SuperResolvedScen
 from holofusion.methods.sds import distil_score
 from holofusion.methods.superresolution import SuperResolution
 from holofusion.networks.render_mlp import RenderMLP
-from holofusion.rendering.grids import voxel_centres
+from holofusion.rendering.grids import DenseField, voxel_centres
 from holofusion.settings import Settings
 from holofusion.training.batches import ViewBatch
 
@@ -109,9 +109,8 @@ def refinement() -> Work:
     views, decoder = PAPER.refinement.views, coarse_scene().field.decoder
     batch = ViewBatch(["a"], torch.rand(1, views, 3, SIZE, SIZE), torch.ones(1, views, 1, SIZE, SIZE), cameras(views))
     generator = torch.Generator().manual_seed(0)
-    return lambda: photometric_error(
-        PAPER, DenseField(grid, decoder, PAPER.volume.extent), batch, PAPER.warmup.rays, generator
-    )[0].backward()
+    field = DenseField(grid, decoder, PAPER.volume.extent)
+    return lambda: photometric_error(PAPER, field, batch, PAPER.warmup.rays, generator)[0].backward()
 
 
 def coarse_scene() -> DenseScene:

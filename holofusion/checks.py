@@ -39,11 +39,15 @@ SMALLEST_SIDE = 3
 
 
 def with_overrides(params: Params, method: str | None) -> dict[str, Any]:
-    """All settings as plain values, with those that the method's own section changes."""
+    """All settings as plain values, with those that fast distillation and the method's own section change."""
     content = params.model_dump(mode="json")
-    changes = {} if method is None or not needs_warmup(method) else content.get(method) or {}
-    for section, values in changes.items():
-        content[section] |= {key: value for key, value in (values or {}).items() if value is not None}
+    if method is None or not needs_warmup(method):
+        return content
+    own = content.get(method) or {}
+    mode = (own.get("distillation") or {}).get("mode") or params.distillation.mode
+    for changes in ([content["fast"]] if mode == "fast" else []) + [own]:
+        for section, values in changes.items():
+            content[section] |= {key: value for key, value in (values or {}).items() if value is not None}
     return content
 
 

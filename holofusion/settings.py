@@ -13,6 +13,11 @@ from holofusion.section import Count, Name, Positive, Section, Share, Weight, Wi
 from holofusion.settings_rivals import EG3D, GET3D, Adversarial, External, PiGan, ScoreDistillation, StableDreamFusion
 from holofusion.settings_scores import Consistency, Curve, Evaluation, Geometry, Intervals, Mesh, Render, Report
 
+Sampler = Annotated[
+    Literal["ddpm", "ddim", "dpm++"],
+    Field(description="ddpm: noise at every step; ddim: none after the first; dpm++: the same, of second order"),
+]
+
 
 class Threads(Section):
     """CPU threads of one job of each rule. With fewer cores (`--cores`), fewer are used."""
@@ -90,7 +95,7 @@ class Rendering(Section):
     coarse_samples: Count = Field(description="evenly spaced points per ray, while nothing is known of empty space")
     importance_samples: int = Field(description="further points per ray, where the first met density", ge=0)
     occupied_samples: Count = Field(
-        description="points per ray where it is known: between the first and the last that is not empty"
+        description="points per ray once it is known, between the first and the last that is not"
     )
     empty_density: Positive = Field(description="cells below this density are skipped in finished scenes")
 
@@ -193,14 +198,14 @@ class Sampling(Section):
     scenes: Count = Field(description="scenes per run; scene k comes from seed k")
     shards: Count = Field(description="jobs the scenes are divided among; a scene does not depend on its shard")
     steps: Count = Field(description="denoising steps; at most denoiser.noise_steps are taken")
-    sampler: Literal["ddpm", "ddim"] = Field(description="ddpm: noise at every step; ddim: none")
+    sampler: Sampler
 
 
 class Sharpening(Section):
     """Sampling from the super-resolution denoiser."""
 
     steps: Count = Field(description="denoising steps per sharpened view")
-    sampler: Literal["ddpm", "ddim"] = Field(description="ddpm: noise at every step; ddim: none after the first")
+    sampler: Sampler
     end: float = Field(
         description="noise level of the last of several predictions, as a share of the noise steps", ge=0, lt=1
     )
@@ -216,6 +221,10 @@ class Hypotheses(Section):
 class Distillation(Section):
     """Stage 2: one high-resolution radiance field from many super-resolved views."""
 
+    mode: Literal["full", "fast"] = Field(
+        description="full: starts from the coarse scene; fast: from it painted with all views at once, and then needs few "
+        "steps; the keys of `fast` apply"
+    )
     loss: Literal["patch_remix", "mse", "sds"] = Field(
         description="patch_remix is the paper's, the others are its ablations"
     )
@@ -231,6 +240,15 @@ class Distillation(Section):
     sds_noise_min: Share = Field(description="least noise of score distillation, share of the process")
     sds_noise_max: Share = Field(description="most noise of score distillation, share of the process")
     checkpoint_every: Count = Field(description="steps between saved states")
+
+
+class Fast(Section):
+    """What `distillation.mode: fast` changes in HoloFusion's family, from noise to the finished scene."""
+
+    sampling: partial(Sampling, "FastSampling") = Field(None, description="keys of sampling")
+    sharpening: partial(Sharpening, "FastSharpening") = Field(None, description="keys of sharpening")
+    hypotheses: partial(Hypotheses, "FastHypotheses") = Field(None, description="keys of hypotheses")
+    distillation: partial(Distillation, "FastDistillation") = Field(None, description="keys of distillation")
 
 
 class DistillationOverrides(Section):
@@ -272,6 +290,7 @@ class Params(Section):
     sharpening: Sharpening
     hypotheses: Hypotheses
     distillation: Distillation
+    fast: Fast
     holofusion: DistillationOverrides = Field(description="what this row changes")
     holofusion_mse: DistillationOverrides = Field(description="what this row changes")
     holofusion_sds: DistillationOverrides = Field(description="what this row changes")

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
 from holofusion.logs import say
+from holofusion.methods.fusion import painted
 from holofusion.methods.scenes import DenseScene, SparseScene, SuperResolvedScene
 from holofusion.methods.superresolution import support_of
 from holofusion.rendering.grids import SparseField, SparseGrid, dilate, occupancy_of
@@ -72,19 +73,23 @@ def distil(
     unfinished optimisation; raises UserError when that one's stamp differs.
     """
     distillation = settings.distillation
-    field = start_from(scene.coarse, distillation.resolution, settings)
+    prepared = {"cameras": cameras, "bank": bank, "low": scene.render_low(cameras), "network": scene.network}
+    prepared["candidates"] = _candidates(prepared["low"], bank)
+    prepared["colours"] = bank.permute(0, 3, 4, 1, 2).flatten(0, 2)  # a pixel's hypotheses side by side: (V S S, K, 3)
+    if distillation.mode == "fast":
+        used = bank[:, :1] if distillation.loss == "mse" else bank
+        field = painted(scene.coarse, cameras, used.mean(1), prepared["candidates"], settings)
+    else:
+        field = start_from(scene.coarse, distillation.resolution, settings)
     optimiser = torch.optim.Adam(
         [
             {"params": [field.grid.values], "lr": distillation.learning_rate},
-            {"params": field.decoder.parameters(), "lr": distillation.decoder_rate},
+            {"params": list(field.decoder.parameters()), "lr": distillation.decoder_rate},
         ],
         betas=(0.9, 0.99),
         eps=distillation.gradient_floor,
     )
     step_loss = _score_distillation if distillation.loss == "sds" else _patch_loss
-    prepared = {"cameras": cameras, "bank": bank, "low": scene.render_low(cameras), "network": scene.network}
-    prepared["candidates"] = _candidates(prepared["low"], bank)
-    prepared["colours"] = bank.permute(0, 3, 4, 1, 2).flatten(0, 2)  # a pixel's hypotheses side by side: (V S S, K, 3)
     if not prepared["candidates"].any():
         say(f"seed {seed}: the coarse scene is empty; left as it is")
         return SparseScene(field, settings)

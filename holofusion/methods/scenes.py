@@ -15,7 +15,7 @@ from holofusion.files import UserError, read_json, write_json
 from holofusion.methods.registry import ENTRIES, method_class
 from holofusion.methods.superresolution import SuperResolution
 from holofusion.networks.render_mlp import RenderMLP
-from holofusion.rendering.grids import DenseField, SparseField, SparseGrid, occupancy_of
+from holofusion.rendering.grids import DenseField, PlainDecoder, SparseField, SparseGrid, occupancy_of
 from holofusion.rendering.volume import render_rays
 from holofusion.seeds import generator_for
 from holofusion.training.precision import autocast
@@ -161,11 +161,9 @@ class SparseScene:
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor], settings) -> SparseScene:
         occupancy = tensors["occupancy"].bool()
-        index = torch.zeros(occupancy.numel(), dtype=torch.int32, device=occupancy.device)
-        index[tensors["rows"].long()] = torch.arange(
-            1, len(tensors["values"]), dtype=torch.int32, device=occupancy.device
-        )
-        grid = SparseGrid(index.reshape(occupancy.shape), tensors["values"], settings.volume.extent)
+        active = torch.zeros_like(occupancy).flatten().index_fill(0, tensors["rows"].long(), True)
+        values = tensors["values"]
+        grid = SparseGrid.of_rows(active.reshape(occupancy.shape), values[1:], values[:1], settings.volume.extent)
         return cls(SparseField(grid, load_decoder(tensors, settings), occupancy), settings)
 
 
@@ -184,10 +182,12 @@ def unprefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name[len(prefix) + 1 :]: value for name, value in tensors.items() if name.startswith(prefix + ".")}
 
 
-def load_decoder(tensors: dict[str, Tensor], settings) -> RenderMLP:
+def load_decoder(tensors: dict[str, Tensor], settings) -> RenderMLP | PlainDecoder:
     volume = settings.volume
-    decoder = RenderMLP(volume.features, volume.decoder_width, volume.density_scale)
     weights = unprefixed("decoder", tensors)
+    if not weights:
+        return PlainDecoder(volume.density_scale)
+    decoder = RenderMLP(volume.features, volume.decoder_width, volume.density_scale)
     decoder.load_state_dict(weights)
     return decoder.to(next(iter(weights.values())).device)
 

@@ -60,15 +60,31 @@ class DenseField:
         return self.decoder(weighted_rows(table, index + size**3 * which.int()[:, None], shares))
 
 
+class PlainDecoder(nn.Module):
+    """Reads features (..., 4) as density before the softplus and colour before the sigmoid. It has nothing to learn."""
+
+    def __init__(self, density_scale: float) -> None:
+        super().__init__()
+        self.density_scale = density_scale
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Density (...,) per world unit and colour (..., 3) in [0, 1]."""
+        return self.density_scale * F.softplus(features[..., 0]), torch.sigmoid(features[..., 1:])
+
+    def encode(self, density: Tensor, colour: Tensor) -> Tensor:
+        """Features (K, 4) of density (K,) and colour (K, 3) within (0, 1)."""
+        scaled = (density / self.density_scale).clamp_min(1e-4)
+        return torch.cat([(scaled + torch.log(-torch.expm1(-scaled)))[:, None], torch.logit(colour)], 1)
+
+
 class ColourField:
     """A grid (1, 4, n, n, n) of density before the softplus and colour before the sigmoid. density_scale: per world unit."""
 
     def __init__(self, grid: Tensor, extent: float, density_scale: float) -> None:
-        self.grid, self.extent, self.scale = grid, extent, density_scale
+        self.grid, self.extent, self.decoder = grid, extent, PlainDecoder(density_scale)
 
     def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        raw = sample_grid(self.grid, points, self.extent)
-        return self.scale * F.softplus(raw[..., 0]), torch.sigmoid(raw[..., 1:])
+        return self.decoder(sample_grid(self.grid, points, self.extent))
 
 
 def lookup_nearest(volume: Tensor, points: Tensor, extent: float) -> Tensor:
@@ -115,16 +131,19 @@ class SparseGrid(nn.Module):
 
     @classmethod
     @torch.no_grad()
+    def of_rows(cls, active: Tensor, values: Tensor, empty: Tensor, extent: float) -> SparseGrid:
+        """Features values (K, C) at the K active voxels of a (m, m, m) mask, in order, and `empty` (1, C) elsewhere."""
+        index = torch.zeros(active.numel(), dtype=torch.int32, device=active.device)
+        index[active.flatten()] = torch.arange(1, len(values) + 1, dtype=torch.int32, device=active.device)
+        return cls(index.reshape(active.shape), torch.cat([empty, values]), extent)
+
+    @classmethod
+    @torch.no_grad()
     def from_dense(cls, grid: Tensor, active: Tensor, extent: float) -> SparseGrid:
         """Resample a coarse grid (1, C, n, n, n) at the active voxels of a finer (m, m, m) mask."""
-        size = active.shape[0]
-        rows = active.flatten().nonzero().squeeze(1)
-        index = torch.zeros(size**3, dtype=torch.int32, device=active.device)
-        index[rows] = torch.arange(1, len(rows) + 1, dtype=torch.int32, device=active.device)
-        centres = voxel_centres(size, extent).to(grid.device)[rows]
-        values = sample_grid(grid, centres[None], extent)[0]
+        centres = voxel_centres(active.shape[0], extent).to(grid.device)[active.flatten()]
         corner = grid[:, :, 0, 0, 0]  # the cube's corner is empty space for any centred object
-        return cls(index.reshape(active.shape), torch.cat([corner, values]), extent)
+        return cls.of_rows(active, sample_grid(grid, centres[None], extent)[0], corner, extent)
 
     def forward(self, points: Tensor) -> Tensor:
         """Trilinear lookup at points (N, 3) -> (N, C)."""

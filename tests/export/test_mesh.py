@@ -48,7 +48,7 @@ class Analytic:
 
 def settings(**sections) -> SimpleNamespace:
     volume = SimpleNamespace(extent=1.0, density_scale=20.0, precision="fp32")
-    rendering = SimpleNamespace(empty_density=1.0, coarse_samples=32, importance_samples=32)
+    rendering = SimpleNamespace(empty_density=1.0, occupied_samples=64)
     return SimpleNamespace(volume=volume, rendering=rendering, **sections)
 
 

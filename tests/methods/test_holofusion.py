@@ -17,7 +17,7 @@ from holofusion.training.runs import build
 def settings(**training):
     return SimpleNamespace(
         volume=SimpleNamespace(resolution=8, features=8, extent=1.0, decoder_width=8, density_scale=20.0, precision="fp32"),
-        rendering=SimpleNamespace(image_size=16, coarse_samples=8, importance_samples=4, empty_density=0.5),
+        rendering=SimpleNamespace(image_size=16, coarse_samples=8, importance_samples=4, occupied_samples=12, empty_density=0.5),
         denoiser=SimpleNamespace(channels=[8, 16], blocks=1, linear_rank=2, noise_steps=20, schedule_shift=-3.0),
         superresolution=SimpleNamespace(objects=1, crop=16, draws=2, low_size=8, channels=[8, 16], blocks=1, noise_steps=10,
                                         detail=0.2, schedule_shift=3.0, learning_rate=1e-3, weight=1.0, render_noise_max=0.3),

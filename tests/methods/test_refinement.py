@@ -50,7 +50,9 @@ def data():
 def settings(steps: int):
     return SimpleNamespace(
         volume=SimpleNamespace(resolution=8, extent=1.0, precision="fp32"),
-        rendering=SimpleNamespace(image_size=16, coarse_samples=24, importance_samples=8),
+        rendering=SimpleNamespace(
+            image_size=16, coarse_samples=24, importance_samples=8, occupied_samples=32, empty_density=0.5
+        ),
         warmup=SimpleNamespace(batch=1, rays=96, mask_weight=0.2),
         refinement=SimpleNamespace(steps=steps, learning_rate=0.05, views=2),
     )

@@ -19,7 +19,7 @@ from holofusion.training.runs import build
 def resolved():
     settings = SimpleNamespace(
         volume=SimpleNamespace(resolution=8, features=8, extent=1.0, decoder_width=8, density_scale=20.0, precision="fp32"),
-        rendering=SimpleNamespace(image_size=16, coarse_samples=8, importance_samples=4, empty_density=0.5),
+        rendering=SimpleNamespace(image_size=16, coarse_samples=8, importance_samples=4, occupied_samples=12, empty_density=0.5),
         denoiser=SimpleNamespace(channels=[8, 16], blocks=1, linear_rank=2, noise_steps=10, schedule_shift=-3.0),
         sampling=SimpleNamespace(scenes=8, shards=1, steps=4, sampler="ddpm"),
         superresolution=None,
