@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from holofusion.config import Resolved, load_step
+from holofusion.config import Resolved, load_params, load_step
 from holofusion.data.views import PreparedCategory
 from holofusion.memory import keep_freed_memory
 from holofusion.methods.holodiffusion import VoxelAutoencoder
@@ -18,6 +18,7 @@ from holofusion.settings import Params, Settings
 from holofusion.training.runs import build
 
 DEVICE = torch.device("cpu")
+PARAMS = Path(__file__).parents[1] / "params.yaml"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Context:
     params: Params
     figures: Path
     rounds: int = 7
+
+    @classmethod
+    def open(cls, results: Path, preset: str, figures: Path | None = None, rounds: int = 7) -> Context:
+        """With the settings of this preset; plots go to RESULTS/figures unless told otherwise."""
+        return cls(results, load_params(PARAMS, preset), figures or results / "figures", rounds)
 
     @property
     def category(self) -> str:

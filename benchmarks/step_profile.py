@@ -99,7 +99,7 @@ def draw(found: dict[str, dict], context: Context) -> None:
         figure = Figure(figsize=(7.2, 2.3), layout="constrained")
         axes = figure.subplots()
         unnamed = ["data", "optimiser", REST]  # too narrow to be named in place
-        for row, (name, parts) in enumerate(found.items()):
+        for row, parts in enumerate(found.values()):
             left = 0.0
             for part, share in parts.items():
                 if part == "seconds":
