@@ -23,6 +23,7 @@ from holofusion.training.loop import Job, fit
 from holofusion.training.parallel import Group, joined
 
 STEPS = 2  # of a measurement
+MEMORY = Path("/dev/shm")
 
 
 def measure(context: Context) -> dict[str, Any]:
@@ -56,7 +57,8 @@ def work(context: Context, out: Path) -> None:
     )
     method, resolved = context.joint_method(settings), replace(resolved, settings=settings)
     seconds: dict[str, list[float]] = {"first": [], "second": []}
-    with joined(DEVICE) as group, tempfile.TemporaryDirectory() as folder:
+    # in memory: a disk that is still writing the last turn's state would slow the next one
+    with joined(DEVICE) as group, tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
 
         def train(turn: str, of: Group) -> float:
             job = Job(resolved, context.data, Path(folder) / turn, turn, of, lambda: None)
