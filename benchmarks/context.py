@@ -86,9 +86,9 @@ class Context:
             method.load_state_dict(load_file(self.run / "model.safetensors"))
         return method
 
-    def warmup_method(self, settings: Settings | None = None) -> VoxelAutoencoder:
-        """The same of the warm-up."""
-        return build(VoxelAutoencoder, settings or self.warmup.settings, DEVICE, self.seed, "warmup")
+    def warmup_method(self) -> VoxelAutoencoder:
+        """The warm-up's, with first weights."""
+        return build(VoxelAutoencoder, self.warmup.settings, DEVICE, self.seed, "warmup")
 
 
 def start_process(threads: int) -> None:

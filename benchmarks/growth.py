@@ -28,7 +28,7 @@ PATIENCE = 120  # seconds for a process to answer
 def measure(context: Context) -> dict[str, Any]:
     """Per operation: sizes, median seconds and 10^6 bytes at each, and the exponents of time and of memory over size."""
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["benchmarks.operations"])
+    processes.set_forkserver_preload(["benchmarks.__main__"])
     rounds = min(context.rounds, ROUNDS)
     return {"growth": {name: growth_of(name, processes, context, rounds) for name in OPERATIONS}}
 

@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import matplotlib
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import nn
@@ -30,6 +31,7 @@ COLOURS = {
     "optimiser": "#5d7f4a",
     REST: "#d9d6cd",
 }
+NARROW = ("data", "optimiser", REST)  # on the plot: named in the legend instead of in place
 FIRST = 2  # steps that are not counted: they fetch memory from the kernel
 
 
@@ -98,30 +100,27 @@ def draw(found: dict[str, dict], context: Context) -> None:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 2.3), layout="constrained")
         axes = figure.subplots()
-        unnamed = ["data", "optimiser", REST]  # too narrow to be named in place
         for row, parts in enumerate(found.values()):
-            left = 0.0
-            for part, share in parts.items():
-                if part == "seconds":
-                    continue
-                width = 100 * share["median"]
-                axes.barh(row, width, left=left, height=0.55, color=COLOURS[part], edgecolor="white")
-                if part not in unnamed:
-                    axes.text(left + width / 2, row, f"{width:.0f}", ha="center", va="center", color=ink_on(part))
-                    axes.text(left + width / 2, row - 0.4, part, ha="center", va="center", fontsize=7, color=INK)
-                left += width
+            bar(axes, row, parts)
         labels = {"joint": "joint training", "warmup": "warm-up"}
         axes.set_yticks(range(len(found)), [f"{labels[name]}\n{found[name]['seconds']:.2f} s" for name in found])
-        axes.set(
-            xlim=(0, 100), ylim=(len(found) - 0.5, -0.65), xlabel="share of a training step, forward and backward, %"
-        )
-        patches = [Patch(color=COLOURS[part], label=part) for part in unnamed]
+        axes.set(xlim=(0, 100), ylim=(len(found) - 0.5, -0.65))
+        axes.set_xlabel("share of a training step, forward and backward, %")
+        patches = [Patch(color=COLOURS[part], label=part) for part in NARROW]
         figure.legend(handles=patches, loc="outside lower right", ncols=len(patches), frameon=False, fontsize=7)
         axes.spines["left"].set_visible(False)
         axes.tick_params(left=False)
         save(figure, context.figures, "bench_profile")
 
 
-def ink_on(part: str) -> str:
-    """Of text on a bar of the part's colour."""
-    return INK if part == "super-resolution" else "white"
+def bar(axes: Axes, row: int, parts: dict[str, Any]) -> None:
+    """The parts of one training side by side, the wide ones with name and per cent."""
+    left = 0.0
+    for part in [name for name in COLOURS if name in parts]:
+        width = 100 * parts[part]["median"]
+        axes.barh(row, width, left=left, height=0.55, color=COLOURS[part], edgecolor="white")
+        if part not in NARROW:
+            ink = INK if part == "super-resolution" else "white"
+            axes.text(left + width / 2, row, f"{width:.0f}", ha="center", va="center", color=ink)
+            axes.text(left + width / 2, row - 0.4, part, ha="center", va="center", fontsize=7, color=INK)
+        left += width
