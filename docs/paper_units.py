@@ -109,7 +109,9 @@ def refinement() -> Work:
     views, decoder = PAPER.refinement.views, coarse_scene().field.decoder
     batch = ViewBatch(["a"], torch.rand(1, views, 3, SIZE, SIZE), torch.ones(1, views, 1, SIZE, SIZE), cameras(views))
     generator = torch.Generator().manual_seed(0)
-    return lambda: photometric_error(PAPER, grid, decoder, batch, PAPER.warmup.rays, generator)[0].backward()
+    return lambda: photometric_error(
+        PAPER, DenseField(grid, decoder, PAPER.volume.extent), batch, PAPER.warmup.rays, generator
+    )[0].backward()
 
 
 def coarse_scene() -> DenseScene:

@@ -57,7 +57,7 @@ def _work(step: str, params: Params) -> Iterator[Work]:
         yield from _trainings(params)
     elif step == "sample":
         distillation, sds = params.distillation, params.sds
-        points = distillation.coarse_samples + distillation.importance_samples
+        points = distillation.samples
         pixels = distillation.patches * distillation.patch**2
         yield Work(scenes * params.sampling.steps, voxels, denoiser, 27)
         yield Work(scenes * distillation.steps, pixels * points, params.volume.decoder_width)

@@ -87,8 +87,11 @@ class Rendering(Section):
     """Emission-absorption rendering of the coarse grid."""
 
     image_size: int = Field(description="side of the images compared in training, px", ge=8, le=1024)
-    coarse_samples: Count = Field(description="evenly spaced points per ray")
+    coarse_samples: Count = Field(description="evenly spaced points per ray, while nothing is known of empty space")
     importance_samples: int = Field(description="further points per ray, where the first met density", ge=0)
+    occupied_samples: Count = Field(
+        description="points per ray where it is known: between the first and the last that is not empty"
+    )
     empty_density: Positive = Field(description="cells below this density are skipped in finished scenes")
 
 
@@ -224,8 +227,7 @@ class Distillation(Section):
     learning_rate: Positive = Field(description="Adam's step size for the grid")
     gradient_floor: Positive = Field(description="Adam's epsilon: voxels with gradients below it move less")
     decoder_rate: Weight = Field(description="Adam's step size for its decoder")
-    coarse_samples: Count = Field(description="evenly spaced points per ray")
-    importance_samples: int = Field(description="further points per ray, where the first met density", ge=0)
+    samples: Count = Field(description="points per ray, between the first and the last that is not empty")
     sds_noise_min: Share = Field(description="least noise of score distillation, share of the process")
     sds_noise_max: Share = Field(description="most noise of score distillation, share of the process")
     checkpoint_every: Count = Field(description="steps between saved states")

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
 from holofusion.rendering.grids import ColourField, dilate, lookup_nearest
-from holofusion.rendering.volume import Rendered, composite, cube_interval, stratified_depths
+from holofusion.rendering.volume import Rendered, composite, cube_interval, occupied_interval, stratified_depths
 from holofusion.seeds import generator_for
 
 EXTENT, DENSITY_SCALE = 1.0, 20.0
@@ -30,7 +30,6 @@ SMOOTHNESS, BEND, EVERY = (
     0.3,
     4,
 )  # pull between neighbours, difference at which it levels off, steps between pulls
-SCAN = 48  # points per ray that look for occupied space
 RAYS_AT_ONCE = 8192
 
 
@@ -41,13 +40,19 @@ class StaticField(ColourField):
         super().__init__(grid, EXTENT, DENSITY_SCALE)
         self.occupancy = occupancy
 
+    def occupied(self, points: Tensor) -> Tensor:
+        return lookup_nearest(self.occupancy, points, self.extent)
+
     def march(
         self, origins: Tensor, directions: Tensor, samples: int, generator: torch.Generator | None = None
     ) -> Rendered:
         """Colour (N, 3), opacity (N,) and depth (N,) of rays (N, 3). Stratified points, or middles without a generator."""
         near, far = cube_interval(origins, directions, self.extent)
         if self.occupancy is not None:
-            near, far = self._occupied_stretch(origins, directions, near, far)
+            near, far = (
+                part[0]
+                for part in occupied_interval(self.occupied, origins[None], directions[None], near[None], far[None])
+            )
         keep = (far > near).nonzero().squeeze(1)
         depths = stratified_depths(near[None, keep], far[None, keep], samples, generator)
         points = origins[keep, None] + depths[0, ..., None] * directions[keep, None]
@@ -59,18 +64,6 @@ class StaticField(ColourField):
             empty.index_copy(0, keep, found.alpha[0]),
             empty.index_copy(0, keep, found.depth[0]),
         )
-
-    @torch.no_grad()
-    def _occupied_stretch(
-        self, origins: Tensor, directions: Tensor, near: Tensor, far: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Distances (N,) from the first to the last occupied point, half a step more at either end; equal for none."""
-        step = (far - near) / SCAN
-        at = near[:, None] + step[:, None] * (torch.arange(SCAN, device=near.device) + 0.5)
-        hit = lookup_nearest(self.occupancy, origins[:, None] + at[..., None] * directions[:, None], self.extent)
-        first, last = hit.int().argmax(1), SCAN - 1 - hit.flip(1).int().argmax(1)
-        begin, end = near + step * (first - 0.5).clamp_min(0), near + step * (last + 1.5).clamp_max(SCAN)
-        return begin, torch.where(hit.any(1), end, begin)
 
 
 def fit(images: Tensor, cameras: Cameras, settings: Any, *name: object) -> StaticField:

@@ -56,7 +56,7 @@ def lattice_patches(
 def start_from(coarse: DenseScene, resolution: int, settings) -> SparseField:
     """The high-resolution field that renders what the coarse scene renders: upsampled features, copied decoder."""
     threshold = settings.rendering.empty_density
-    occupancy = occupancy_of(coarse.field, resolution, threshold, grow=1)
+    occupancy = occupancy_of(coarse.field, resolution, threshold, grow=1)[0]
     # lookups next to an occupied voxel need its neighbours' features too
     grid = SparseGrid.from_dense(coarse.field.grid.float(), dilate(occupancy, 1), settings.volume.extent)
     return SparseField(grid, copy.deepcopy(coarse.field.decoder), occupancy)
@@ -84,6 +84,7 @@ def distil(
     step_loss = _score_distillation if distillation.loss == "sds" else _patch_loss
     prepared = {"cameras": cameras, "bank": bank, "low": scene.render_low(cameras), "network": scene.network}
     prepared["candidates"] = _candidates(prepared["low"], bank)
+    prepared["colours"] = bank.permute(0, 3, 4, 1, 2).flatten(0, 2)  # a pixel's hypotheses side by side: (V S S, K, 3)
     if not prepared["candidates"].any():
         say(f"seed {seed}: the coarse scene is empty; left as it is")
         return SparseScene(field, settings)
@@ -114,7 +115,7 @@ def _render(field: SparseField, origins: Tensor, directions: Tensor, settings, g
     with autocast(origins.device, settings.volume.precision):
         rendered = render_rays(
             field, origins, directions, settings.volume.extent,
-            settings.distillation.coarse_samples, settings.distillation.importance_samples, generator,
+            settings.distillation.samples, 0, generator,
         )  # fmt: skip
     return rendered.rgb
 
@@ -127,9 +128,10 @@ def _patch_loss(field: SparseField, prepared: dict, settings, generator: torch.G
     origins, directions = prepared["cameras"][view].rays(size, pixels.to(bank.device))
     render = _render(field, origins.reshape(1, -1, 3), directions.reshape(1, -1, 3), settings, generator)
     used = 1 if distillation.loss == "mse" else bank.shape[1]
-    flat = bank.flatten(3)[view, :used]
-    index = pixels.to(bank.device)[:, None, None].expand(-1, used, 3, -1)
-    targets = flat.gather(3, index).transpose(2, 3)
+    rows = (view[:, None] * size**2 + pixels).flatten().to(bank.device)
+    targets = (
+        prepared["colours"].index_select(0, rows).reshape(len(view), -1, bank.shape[1], 3).transpose(1, 2)[:, :used]
+    )
     return top_k_error(render.reshape(len(view), -1, 3), targets, min(distillation.top_k, used))
 
 

@@ -93,7 +93,8 @@ class EG3DScene:
     def render(self, cameras: Cameras, size: int) -> Views:
         """Views at `size`; where that is not four times the raw size, the upsampler's image is resized."""
         section = self.settings.eg3d
-        raw = render_field(self.field, cameras, section.raw_size, self.settings, section, section.channels)
+        samples = (section.coarse_samples, section.importance_samples)
+        raw = render_field(self.field, cameras, section.raw_size, self.settings, samples, section.channels)
         # one by one: rounding must not depend on how views are batched
         images = torch.cat([self.upsampler(view[None].contiguous(), self.w) for view in raw.rgb]).clamp(0, 1)
         mode = "area" if size < images.shape[-1] else "bilinear"

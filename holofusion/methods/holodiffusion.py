@@ -51,7 +51,8 @@ class VoxelAutoencoder(nn.Module):
         grid = self.encode(batch.views(slice(0, sources)))
         noisy = grid + warmup.feature_noise * torch.randn(grid.shape, generator=generator).to(grid.device)
         targets = batch.views(slice(sources, None))
-        rgb, opacity = photometric_error(self.settings, noisy, self.decoder, targets, warmup.rays, generator)
+        field = DenseField(noisy, self.decoder, self.settings.volume.extent)
+        rgb, opacity = photometric_error(self.settings, field, targets, warmup.rays, generator)
         decay = grid.square().mean()
         return {
             "loss": rgb + warmup.mask_weight * opacity + warmup.feature_decay * decay,
@@ -73,26 +74,27 @@ class VoxelAutoencoder(nn.Module):
 
 
 def photometric_error(
-    settings, grid: Tensor, decoder: nn.Module, targets: ViewBatch, rays: int, generator: torch.Generator
+    settings, field: DenseField, targets: ViewBatch, rays: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Mean squared error of colour and of opacity on `rays` random pixels of every target view, drawn mostly on the object.
 
-    grid (B, C, n, n, n); targets of the same B objects, compared at `rendering.image_size`.
+    field: of B objects; targets of the same, compared at `rendering.image_size`.
     """
     small = targets.resized(settings.rendering.image_size)
     objects, views = small.images.shape[:2]
     masks = small.masks.flatten(0, 1)
     pixels = pick_pixels(masks, rays, generator)
     origins, directions = small.cameras.rays(settings.rendering.image_size, pixels)
-    field = DenseField(grid, decoder, settings.volume.extent)
-    with autocast(grid.device, settings.volume.precision):
+    samples = (settings.rendering.coarse_samples, settings.rendering.importance_samples)
+    if field.occupancy is not None:
+        samples = (settings.rendering.occupied_samples, 0)
+    with autocast(origins.device, settings.volume.precision):
         rendered = render_rays(
             field,
             origins.reshape(objects, views * rays, 3),
             directions.reshape(objects, views * rays, 3),
             settings.volume.extent,
-            settings.rendering.coarse_samples,
-            settings.rendering.importance_samples,
+            *samples,
             generator,
         )
     colour = take_pixels(small.images.flatten(0, 1), pixels).reshape(objects, views * rays, 3)

@@ -80,9 +80,8 @@ class HoloFusion(nn.Module):
         predicted, grid_error = self.predict_clean(clean, generator)
         first = slice(0, training.rendered)
         grids = self.coarse.restore(predicted)
-        rgb, opacity = photometric_error(
-            self.settings, grids[first], self.coarse.decoder, batch.objects(first), training.rays, generator
-        )
+        field = DenseField(grids[first], self.coarse.decoder, self.settings.volume.extent)
+        rgb, opacity = photometric_error(self.settings, field, batch.objects(first), training.rays, generator)
         losses = {"grid": grid_error, "photometric": rgb, "opacity": opacity}
         photometric = training.photometric_weight * (rgb + training.mask_weight * opacity)
         anchored = step < training.grid_until * training.steps

@@ -41,7 +41,9 @@ class PiGanScene:
         self.field, self.settings = ConditionedSiren(siren, frequency, phase), settings
 
     def render(self, cameras: Cameras, size: int) -> Views:
-        return render_field(self.field, cameras, size, self.settings, self.settings.pigan)
+        section = self.settings.pigan
+        samples = (section.coarse_samples, section.importance_samples)
+        return render_field(self.field, cameras, size, self.settings, samples)
 
     @torch.no_grad()
     def density(self, points: Tensor) -> Tensor:

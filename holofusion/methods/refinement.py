@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from holofusion.data.views import PreparedCategory
 from holofusion.logs import Progress
 from holofusion.methods.holodiffusion import photometric_error
+from holofusion.rendering.grids import DenseField, occupancy_of
 from holofusion.seeds import generator_for
 from holofusion.training.batches import draw_views
 
 # Adam's epsilon: a voxel that hardly any ray meets has gradients below it, and keeps the encoder's feature.
 GRADIENT_FLOOR = 1e-5
+LOOK_EVERY = 10  # steps between looks for empty space, which no ray is sampled in
 
 
 def refine(grids: Tensor, decoder: nn.Module, data: PreparedCategory, settings, seed: int) -> Tensor:
@@ -32,11 +34,16 @@ def refine(grids: Tensor, decoder: nn.Module, data: PreparedCategory, settings, 
         names = data.train[first : first + warmup.batch]
         part = grids[first : first + warmup.batch].clone().requires_grad_()
         optimiser = torch.optim.Adam([part], betas=(0.9, 0.99), eps=GRADIENT_FLOOR)
+        occupancy = None
         for step in range(refinement.steps):
+            if step % LOOK_EVERY == 0:
+                bare = DenseField(part.detach(), decoder, settings.volume.extent)
+                occupancy = occupancy_of(bare, part.shape[-1], settings.rendering.empty_density, grow=1)
+            field = DenseField(part, decoder, settings.volume.extent, occupancy)
             optimiser.param_groups[0]["lr"] = refinement.learning_rate * (1 - step / refinement.steps)
             generator = generator_for(seed, "refine", first, step)
             views = draw_views(data, names, refinement.views, generator, grids.device)
-            rgb, opacity = photometric_error(settings, part, decoder, views, warmup.rays, generator)
+            rgb, opacity = photometric_error(settings, field, views, warmup.rays, generator)
             # not backward(): the decoder's parameters take no gradients
             (part.grad,) = torch.autograd.grad(len(names) * (rgb + warmup.mask_weight * opacity), part)
             optimiser.step()

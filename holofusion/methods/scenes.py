@@ -16,7 +16,7 @@ from holofusion.methods.registry import ENTRIES, method_class
 from holofusion.methods.superresolution import SuperResolution
 from holofusion.networks.render_mlp import RenderMLP
 from holofusion.rendering.grids import DenseField, SparseField, SparseGrid, occupancy_of
-from holofusion.rendering.volume import cube_interval, render_rays, stratified_depths
+from holofusion.rendering.volume import render_rays
 from holofusion.seeds import generator_for
 from holofusion.training.precision import autocast
 
@@ -33,33 +33,22 @@ class Views:
 
 
 @torch.no_grad()
-def render_field(field, cameras: Cameras, size: int, settings, samples, channels: int = 3) -> Views:
+def render_field(field, cameras: Cameras, size: int, settings, samples: tuple[int, int], channels: int = 3) -> Views:
     """Render one field from every camera, without randomness.
 
-    samples: the section that says how many points a ray gets. channels: length of the field's colour.
+    samples: evenly spaced points per ray, and further ones where these met density. channels: length of the colour.
     """
     extent = settings.volume.extent
     pixels = torch.zeros(len(cameras), size * size, channels + 2, device=cameras.R.device)
     pixels[..., :channels] = 1.0
     for index in range(len(cameras)):
         origins, directions = cameras[index].rays(size)
-        hit = hits_anything(field, origins, directions, extent, 2 * samples.coarse_samples)
-        for rays in hit.split(RAYS_AT_ONCE):
+        for rays in torch.arange(size * size, device=origins.device).split(RAYS_AT_ONCE):
             with autocast(origins.device, settings.volume.precision):
-                part = render_rays(field, origins[:, rays], directions[:, rays], extent,
-                                   samples.coarse_samples, samples.importance_samples)  # fmt: skip
+                part = render_rays(field, origins[:, rays], directions[:, rays], extent, *samples)
             pixels[index, rays] = torch.cat([part.rgb, part.alpha[..., None], part.depth[..., None]], -1)[0].float()
     pixels = pixels.transpose(1, 2).unflatten(2, (size, size))
     return Views(*pixels.split([channels, 1, 1], 1))
-
-
-def hits_anything(field, origins: Tensor, directions: Tensor, extent: float, samples: int) -> Tensor:
-    """Indices of the rays (1, N, 3) that meet occupied space at any of `samples` evenly spaced points; all, if it is unknown."""
-    if not hasattr(field, "occupied"):
-        return torch.arange(origins.shape[1], device=origins.device)
-    depths = stratified_depths(*cube_interval(origins, directions, extent), samples, None)
-    points = origins[:, :, None] + depths[..., None] * directions[:, :, None]
-    return field.occupied(points)[0].any(-1).nonzero().squeeze(1)
 
 
 class DenseScene:
@@ -70,11 +59,11 @@ class DenseScene:
     def __init__(self, grid: Tensor, decoder: nn.Module, settings) -> None:
         self.settings = settings
         bare = DenseField(grid, decoder, settings.volume.extent)
-        occupancy = occupancy_of(bare, 4 * grid.shape[-1], settings.rendering.empty_density, grow=1)
+        occupancy = occupancy_of(bare, 4 * grid.shape[-1], settings.rendering.empty_density, grow=1)[0]
         self.field = DenseField(grid, decoder, settings.volume.extent, occupancy)
 
     def render(self, cameras: Cameras, size: int) -> Views:
-        return render_field(self.field, cameras, size, self.settings, self.settings.rendering)
+        return render_field(self.field, cameras, size, self.settings, (self.settings.rendering.occupied_samples, 0))
 
     @torch.no_grad()
     def density(self, points: Tensor) -> Tensor:
@@ -147,18 +136,18 @@ class SparseScene:
         self.field, self.settings = field, settings
 
     def render(self, cameras: Cameras, size: int) -> Views:
-        return render_field(self.field, cameras, size, self.settings, self.settings.distillation)
+        return render_field(self.field, cameras, size, self.settings, (self.settings.distillation.samples, 0))
 
     @torch.no_grad()
     def density(self, points: Tensor) -> Tensor:
         """Density (N,) per world unit at points (N, 3)."""
-        found = self.field(points[None])[0][0]
-        return torch.where(self.field.occupied(points), found, torch.zeros_like(found))
+        found = self.field.at(points)[0]
+        return torch.where(self.field.occupied(points[None])[0], found, torch.zeros_like(found))
 
     @torch.no_grad()
     def colour(self, points: Tensor) -> Tensor:
         """Colour (N, 3) in [0, 1] at points (N, 3) of the surface."""
-        return self.field(points[None])[1][0]
+        return self.field.at(points)[1]
 
     def tensors(self) -> dict[str, Tensor]:
         grid = self.field.grid
@@ -172,8 +161,10 @@ class SparseScene:
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor], settings) -> SparseScene:
         occupancy = tensors["occupancy"].bool()
-        index = torch.zeros(occupancy.numel(), dtype=torch.long, device=occupancy.device)
-        index[tensors["rows"].long()] = torch.arange(1, len(tensors["values"]), device=occupancy.device)
+        index = torch.zeros(occupancy.numel(), dtype=torch.int32, device=occupancy.device)
+        index[tensors["rows"].long()] = torch.arange(
+            1, len(tensors["values"]), dtype=torch.int32, device=occupancy.device
+        )
         grid = SparseGrid(index.reshape(occupancy.shape), tensors["values"], settings.volume.extent)
         return cls(SparseField(grid, load_decoder(tensors, settings), occupancy), settings)
 

@@ -72,7 +72,9 @@ class ColourScene:
         self.field, self.settings = colour_field(grid, settings), settings
 
     def render(self, cameras: Cameras, size: int) -> Views:
-        return render_field(self.field, cameras, size, self.settings, self.settings.sds)
+        section = self.settings.sds
+        samples = (section.coarse_samples, section.importance_samples)
+        return render_field(self.field, cameras, size, self.settings, samples)
 
     @torch.no_grad()
     def density(self, points: Tensor) -> Tensor:

@@ -11,7 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
+from holofusion.rendering.gather import weighted_rows
 from holofusion.rendering.grids import voxel_centres
+
+HIDDEN = 32  # width of the pooling head
 
 
 def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -41,27 +44,47 @@ class ViewEncoder(nn.Module):
         return torch.cat([self.merge_full(torch.cat([full, half], 1)), F.avg_pool2d(images, 2)], 1)
 
 
-def unproject(features: Tensor, cameras: Cameras, resolution: int, extent: float) -> tuple[Tensor, Tensor]:
-    """Sample every view's features (V, C, S, S) at the projection of every voxel centre.
+def unproject(cameras: Cameras, size: int, resolution: int, extent: float) -> tuple[Tensor, Tensor]:
+    """Where every voxel centre is seen in the V views' images of side `size`: pixels and their bilinear shares.
 
-    Returns features (V, C, resolution^3) and a validity (V, 1, resolution^3): 1 where the voxel lies in front of the
-    camera and inside the image. Voxels are in the memory order of a (z, y, x) grid.
+    Returns pixels (V, resolution^3, 4), flat and row-major, and shares of the same shape, all 0 where the voxel lies
+    behind the camera or outside the image. Voxels are in the memory order of a (z, y, x) grid.
     """
-    centres = voxel_centres(resolution, extent).to(features.device)
-    with torch.autocast(features.device.type, enabled=False):  # bf16 would move voxels by a fraction of a pixel
+    centres = voxel_centres(resolution, extent).to(cameras.R.device)
+    with torch.autocast(centres.device.type, enabled=False):  # bf16 would move voxels by a fraction of a pixel
         ndc, depth = cameras.project(centres)
-    # NDC has +x left and +y up, grid_sample +x right and +y down; both span the image with [-1, 1].
-    found = F.grid_sample(features, -ndc[:, :, None], align_corners=False)[..., 0]
-    valid = (ndc.abs().amax(-1) <= 1) & (depth > 0)
-    return found, valid[:, None].to(features.dtype)
+    seen = (ndc.abs().amax(-1) <= 1) & (depth > 0)
+    # NDC has +x left and +y up, pixels count right and down
+    place = (((1 - ndc) * size - 1) / 2).clamp(-1, size)
+    first = place.floor()
+    x, y = (place - first).unbind(-1)
+    column, row = first.int().unbind(-1)
+    columns = torch.stack([column, column + 1, column, column + 1], -1)
+    rows = torch.stack([row, row, row + 1, row + 1], -1)
+    shares = torch.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], -1)
+    inside = seen[..., None] & (columns >= 0) & (columns < size) & (rows >= 0) & (rows < size)
+    return rows.clamp(0, size - 1) * size + columns.clamp(0, size - 1), shares * inside
 
 
-def pool_views(features: Tensor, valid: Tensor) -> Tensor:
-    """Mean and standard deviation over valid views: (B, V, C, N), (B, V, 1, N) -> (B, 2 C, N); zero where no view sees."""
-    weight = valid / valid.sum(1, keepdim=True).clamp_min(1)
-    mean = (weight * features).sum(1)
-    variance = (weight * (features - mean[:, None]) ** 2).sum(1)
-    return torch.cat([mean, (variance + 1e-6).sqrt() - 1e-3], 1)
+def pool_views(features: Tensor, pixels: Tensor, shares: Tensor, objects: int) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, over the pixels of all views, of what each voxel projects to.
+
+    features (V, C, S, S) of all objects' views, object by object; pixels and shares as from `unproject`. A pixel counts by
+    its share. Returns both as (objects * voxels, C); zero where no view sees the voxel.
+    """
+    views, channels, size = features.shape[:3]
+    table = features.permute(0, 2, 3, 1).reshape(-1, channels)
+    first = size**2 * torch.arange(views, dtype=pixels.dtype, device=pixels.device)
+
+    def by_voxel(part: Tensor) -> Tensor:
+        """(V, voxels, 4) -> (objects * voxels, views of one object * 4)"""
+        return part.unflatten(0, (objects, -1)).transpose(1, 2).flatten(2).flatten(0, 1)
+
+    index, weight = by_voxel(pixels + first[:, None, None]), by_voxel(shares)
+    weight = weight / weight.sum(1, keepdim=True).clamp_min(1e-6)
+    mean, square = weighted_rows(torch.cat([table, table.square()], 1), index, weight).split(channels, 1)
+    deviation = ((square - mean.square()).clamp_min(0) + 1e-6).sqrt() - 1e-3
+    return mean, deviation
 
 
 class VoxelEncoder(nn.Module):
@@ -71,17 +94,20 @@ class VoxelEncoder(nn.Module):
         super().__init__()
         self.resolution, self.extent = resolution, extent
         self.views = ViewEncoder(width)
-        pooled = 2 * self.views.channels
-        self.head = nn.Sequential(
-            nn.Conv3d(pooled, 32, 1), nn.SiLU(), nn.Conv3d(32, 32, 3, 1, 1), nn.SiLU(), nn.Conv3d(32, features, 1)
-        )
-        self.skip = nn.Conv3d(pooled, features, 1)
+        self.features = features
+        self.pooled = nn.Linear(2 * self.views.channels, HIDDEN + features)
+        self.spread = nn.Conv3d(HIDDEN, HIDDEN, 3, 1, 1)
+        self.head = nn.Linear(HIDDEN, features)
 
     def forward(self, images: Tensor, masks: Tensor, cameras: Cameras) -> Tensor:
         """images (B, V, 3, S, S) in [0, 1], masks (B, V, 1, S, S), cameras of all B * V views in that order."""
-        batch, count = images.shape[:2]
-        features = self.views(torch.cat([images * 2 - 1, masks], 2).flatten(0, 1))
-        found, valid = unproject(features.float(), cameras, self.resolution, self.extent)
-        pooled = pool_views(found.unflatten(0, (batch, count)), valid.unflatten(0, (batch, count)))
-        grid = pooled.unflatten(-1, (self.resolution,) * 3)
-        return self.head(grid) + self.skip(grid)
+        features = self.views(torch.cat([images * 2 - 1, masks], 2).flatten(0, 1)).float()
+        pixels, shares = unproject(cameras, features.shape[-1], self.resolution, self.extent)
+        mean, deviation = pool_views(features, pixels, shares, len(images))
+        for_mean, for_deviation = self.pooled.weight.split(self.views.channels, 1)
+        pooled = F.linear(mean, for_mean, self.pooled.bias) + F.linear(deviation, for_deviation)
+        hidden, straight = pooled.split([HIDDEN, self.features], 1)
+        # rows are voxels, so the grid they make has its channels last in memory, as the convolution likes it
+        grid = F.silu(hidden).reshape(len(images), *[self.resolution] * 3, HIDDEN).movedim(-1, 1)
+        rows = self.head(F.silu(self.spread(grid)).movedim(1, -1)).flatten(0, 3) + straight
+        return rows.reshape(len(images), *[self.resolution] * 3, self.features).movedim(-1, 1)

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from holofusion.networks.group_norm import group_norm
+
 
 def time_features(time: Tensor, width: int) -> Tensor:
     """Sines and cosines of time (B,), in [0, 1], at `width` / 2 frequencies from 1 to 1000 -> (B, width)."""
@@ -35,15 +37,25 @@ def unfold(x: Tensor) -> Tensor:
     return x
 
 
+class GroupNorm(nn.Module):
+    """Group norm with a weight and a bias per channel, in eight groups."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return group_norm(x, 8, self.weight[None], self.bias[None])
+
+
 class ResidualBlock(nn.Module):
     """Two convolutions with group norm; the time embedding scales and shifts the second norm."""
 
     def __init__(self, conv: type[nn.Module], inputs: int, outputs: int, embedding: int) -> None:
         super().__init__()
-        self.norm_in = nn.GroupNorm(8, inputs)
+        self.norm_in = GroupNorm(inputs)
         self.conv_in = conv(inputs, outputs, 3, padding=1)
         self.modulation = nn.Linear(embedding, 2 * outputs)
-        self.norm_out = nn.GroupNorm(8, outputs, affine=False)
         self.conv_out = conv(outputs, outputs, 3, padding=1)
         nn.init.zeros_(self.conv_out.weight)
         nn.init.zeros_(self.conv_out.bias)
@@ -51,8 +63,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         hidden = self.conv_in(F.silu(self.norm_in(x)))
-        scale, shift = self.modulation(embedding).reshape(len(x), -1, *([1] * (x.ndim - 2))).chunk(2, 1)
-        hidden = self.conv_out(F.silu(self.norm_out(hidden) * (1 + scale) + shift))
+        scale, shift = self.modulation(embedding).float().chunk(2, 1)
+        hidden = self.conv_out(F.silu(group_norm(hidden, 8, 1 + scale, shift)))
         return self.skip(x) + hidden
 
 
@@ -62,7 +74,7 @@ class Attention(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.heads = max(1, channels // 32)
-        self.norm = nn.GroupNorm(8, channels)
+        self.norm = GroupNorm(channels)
         self.project_in = nn.Linear(channels, 3 * channels)
         self.project_out = nn.Linear(channels, channels)
         nn.init.zeros_(self.project_out.weight)
@@ -117,7 +129,7 @@ class UNet(nn.Module):
                 stage.append(ResidualBlock(conv, current + skips.pop(), width, embedding))
                 current = width
             self.up.append(stage)
-        self.norm = nn.GroupNorm(8, current)
+        self.norm = GroupNorm(current)
         self.output = conv(current, outputs, 3, padding=1)
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)

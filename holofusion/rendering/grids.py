@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from holofusion.rendering.gather import weighted_rows
+
 
 def voxel_centres(resolution: int, extent: float) -> Tensor:
     """World positions (resolution^3, 3) as x, y, z of all voxel centres, in the memory order of a (z, y, x) grid."""
@@ -24,8 +26,23 @@ def sample_grid(grid: Tensor, points: Tensor, extent: float) -> Tensor:
     return found[:, :, 0, 0].transpose(1, 2)
 
 
+def corners(points: Tensor, size: int, extent: float) -> tuple[Tensor, Tensor]:
+    """The eight voxels around points (K, 3), as flat indices (K, 8) of a (z, y, x) grid of that size, and their shares."""
+    place = (points * (size / 2 / extent)).add_(size / 2 - 0.5).clamp_(0, size - 1)
+    first = place.clamp_max(size - 1.5).int()  # the last voxel's right neighbour would lie outside
+    after = place - first
+    x, y, z = torch.stack([1 - after, after], -1).unbind(1)  # (K, 2) each
+    shares = (z[:, :, None, None] * y[:, None, :, None] * x[:, None, None, :]).flatten(1)
+    steps = torch.tensor([[k, j, i] for k in (0, 1) for j in (0, 1) for i in (0, 1)], dtype=torch.int32)
+    steps = (steps * torch.tensor([size**2, size, 1])).sum(1, dtype=torch.int32).to(points.device)
+    return ((first[:, 2] * size + first[:, 1]) * size + first[:, 0])[:, None] + steps, shares
+
+
 class DenseField:
-    """Features (B, C, n, n, n) decoded at any point by `decoder`; `occupancy` (m, m, m) bool skips empty space (B = 1)."""
+    """Features (B, C, n, n, n) decoded at any point by `decoder`.
+
+    occupancy: bool (m, m, m), or (B, m, m, m), says which space is not empty; None: that is not known.
+    """
 
     def __init__(self, grid: Tensor, decoder: nn.Module, extent: float, occupancy: Tensor | None = None) -> None:
         self.grid, self.decoder, self.extent, self.occupancy = grid, decoder, extent, occupancy
@@ -34,6 +51,13 @@ class DenseField:
 
     def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
         return self.decoder(sample_grid(self.grid, points, self.extent))
+
+    def at(self, points: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+        """Density (K,) and colour (K, 3) at points (K, 3), each in the grid of the batch that `which` (K,) names."""
+        size = self.grid.shape[-1]
+        index, shares = corners(points, size, self.extent)
+        table = self.grid.permute(0, 2, 3, 4, 1).flatten(0, 3)
+        return self.decoder(weighted_rows(table, index + size**3 * which.int()[:, None], shares))
 
 
 class ColourField:
@@ -48,33 +72,39 @@ class ColourField:
 
 
 def lookup_nearest(volume: Tensor, points: Tensor, extent: float) -> Tensor:
-    """Value of volume (n, n, n) in the voxel that holds each point (..., 3); points outside take the nearest voxel."""
-    size = volume.shape[0]
-    index = ((points / extent + 1) * (size / 2)).long().clamp_(0, size - 1)
-    return volume[index[..., 2], index[..., 1], index[..., 0]]
+    """Value of volume (n, n, n), or one per batch member (B, n, n, n), in the voxel that holds each point (B, N, 3).
+
+    Points outside take the nearest voxel.
+    """
+    size = volume.shape[-1]
+    x, y, z = (points * (size / 2 / extent)).add_(size / 2).clamp_(0, size - 1).int().unbind(-1)
+    index = z.mul(size).add_(y).mul_(size).add_(x)
+    if volume.ndim == 4:
+        index += size**3 * torch.arange(len(volume), dtype=torch.int32, device=index.device)[:, None]
+    return volume.flatten().index_select(0, index.flatten()).reshape(index.shape)
 
 
 def dilate(mask: Tensor, steps: int) -> Tensor:
-    """Grow a bool volume (n, n, n) by `steps` voxels in every direction."""
-    grown = mask[None, None].float()
+    """Grow bool volumes (B, n, n, n) or (n, n, n) by `steps` voxels in every direction."""
+    grown = mask.reshape(-1, 1, *mask.shape[-3:]).float()
     for _ in range(steps):
         grown = F.max_pool3d(grown, 3, stride=1, padding=1)
-    return grown[0, 0] > 0
+    return (grown > 0).reshape(mask.shape)
 
 
 @torch.no_grad()
 def occupancy_of(field: DenseField, resolution: int, threshold: float, grow: int = 1) -> Tensor:
-    """Voxels (resolution^3, bool) whose density exceeds `threshold` (per world unit), grown by `grow` voxels."""
+    """Voxels (B, resolution^3, bool) whose density exceeds `threshold` (per world unit), grown by `grow` voxels."""
     centres = voxel_centres(resolution, field.extent).to(field.grid.device)
-    density = torch.cat([field(part[None])[0][0] for part in centres.split(65536)])
-    return dilate((density > threshold).reshape((resolution,) * 3), grow)
+    parts = [field(part.expand(len(field.grid), -1, -1))[0] for part in centres.split(65536)]
+    return dilate((torch.cat(parts, 1) > threshold).unflatten(1, (resolution,) * 3), grow)
 
 
 class SparseGrid(nn.Module):
     """A trainable feature per active voxel, one shared feature elsewhere.
 
     A dense grid at distillation resolution would spend nearly all memory and optimiser time on empty space.
-    `index` (n, n, n) int64 holds each voxel's row in `values` (rows, C); row 0 is the empty feature.
+    `index` (n, n, n) int32 holds each voxel's row in `values` (rows, C); row 0 is the empty feature.
     """
 
     def __init__(self, index: Tensor, values: Tensor, extent: float) -> None:
@@ -89,25 +119,19 @@ class SparseGrid(nn.Module):
         """Resample a coarse grid (1, C, n, n, n) at the active voxels of a finer (m, m, m) mask."""
         size = active.shape[0]
         rows = active.flatten().nonzero().squeeze(1)
-        index = torch.zeros(size**3, dtype=torch.long, device=active.device)
-        index[rows] = torch.arange(1, len(rows) + 1, device=active.device)
+        index = torch.zeros(size**3, dtype=torch.int32, device=active.device)
+        index[rows] = torch.arange(1, len(rows) + 1, dtype=torch.int32, device=active.device)
         centres = voxel_centres(size, extent).to(grid.device)[rows]
         values = sample_grid(grid, centres[None], extent)[0]
         corner = grid[:, :, 0, 0, 0]  # the cube's corner is empty space for any centred object
         return cls(index.reshape(active.shape), torch.cat([corner, values]), extent)
 
     def forward(self, points: Tensor) -> Tensor:
-        """Trilinear lookup at points (1, N, 3) -> (1, N, C)."""
-        size = self.index.shape[0]
-        position = ((points[0] / self.extent + 1) * (size / 2) - 0.5).clamp(0, size - 1.001)
-        low = position.long()
-        fraction = position - low
-        offsets = torch.tensor([[z, y, x] for z in (0, 1) for y in (0, 1) for x in (0, 1)], device=low.device)
-        corner = low.flip(-1)[:, None] + offsets
-        share = torch.where(offsets.bool(), fraction.flip(-1)[:, None], 1 - fraction.flip(-1)[:, None]).prod(-1)
-        flat = (corner[..., 0] * size + corner[..., 1]) * size + corner[..., 2]
-        rows = self.index.flatten()[flat]
-        return F.embedding_bag(rows, self.values, mode="sum", per_sample_weights=share)[None]
+        """Trilinear lookup at points (N, 3) -> (N, C)."""
+        index, shares = corners(points, self.index.shape[0], self.extent)
+        return weighted_rows(
+            self.values, self.index.flatten().index_select(0, index.flatten()).reshape(index.shape), shares
+        )
 
 
 class SparseField:
@@ -119,5 +143,6 @@ class SparseField:
     def occupied(self, points: Tensor) -> Tensor:
         return lookup_nearest(self.occupancy, points, self.grid.extent)
 
-    def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
+    def at(self, points: Tensor, which: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Density (K,) and colour (K, 3) at points (K, 3); there is one member, whatever `which` says."""
         return self.decoder(self.grid(points))

@@ -2,9 +2,12 @@
 
 A field is any callable `field(points) -> (density, colour)` with points (B, N, 3) in world units, density (B, N) >= 0 per
 world unit and colour (B, N, 3) in [0, 1], or any number of features in its place. One that sets `sees_directions` is
-called `field(points, directions)`, unit directions (B, N, 3). It may carry an `occupied(points) -> bool (B, N)` method;
-samples in empty space are then skipped. HoloDiffusion renders the same way: coarse samples, then importance samples,
-coarse ones kept.
+called `field(points, directions)`, unit directions (B, N, 3). HoloDiffusion renders the same way: coarse samples, then
+importance samples, coarse ones kept.
+
+A field that knows its empty space carries two more methods: `occupied(points) -> bool (B, N)`, and `at(points, which)`
+for points (K, 3) of the batch's members `which` (K,), giving density (K,) and colour (K, C). Rays are then sampled between
+the first and the last occupied point alone, and not evaluated where space is empty in between.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import torch
 from torch import Tensor
 
 Field = Callable[[Tensor], tuple[Tensor, Tensor]]
+SCAN = 48  # points of a ray that are looked at for occupied space
 
 
 @dataclass(frozen=True)
@@ -79,21 +83,39 @@ def composite(density: Tensor, colour: Tensor, depths: Tensor, far: Tensor) -> R
     return Rendered(rgb, alpha, (weights * depths).sum(-1) / alpha.clamp_min(1e-6))
 
 
+def occupied_interval(
+    occupied: Callable[[Tensor], Tensor], origins: Tensor, directions: Tensor, near: Tensor, far: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The part of [near, far] (B, N) from the first to the last occupied point; equal for rays that meet none.
+
+    Looks at SCAN evenly spaced points, and adds half a step at either end.
+    """
+    step = (far - near) / SCAN
+    at = near[..., None] + step[..., None] * (torch.arange(SCAN, device=near.device) + 0.5)
+    points = origins[:, :, None] + at[..., None] * directions[:, :, None]
+    hit = occupied(points.flatten(1, 2)).reshape(at.shape) & (far > near)[..., None]
+    number = torch.arange(1, SCAN + 1, dtype=torch.uint8, device=near.device)
+    last, first = (hit * number).amax(-1), SCAN + 1 - (hit * number.flip(0)).amax(-1)
+    begin, end = near + step * (first - 1.5).clamp_min(0), near + step * (last + 0.5).clamp_max(SCAN)
+    met = last > 0
+    return torch.where(met, begin, near), torch.where(met, end, near)
+
+
 def _query(field: Field, origins: Tensor, directions: Tensor, depths: Tensor) -> tuple[Tensor, Tensor]:
     """Density (B, N, n) and colour (B, N, n, 3) at the depths; empty space is not evaluated."""
     batch, rays, count = depths.shape
     points = (origins[:, :, None] + depths[..., None] * directions[:, :, None]).reshape(batch, rays * count, 3)
     if getattr(field, "sees_directions", False):
         density, colour = field(points, directions.repeat_interleave(count, 1))
-        return density.reshape(batch, rays, count), colour.reshape(batch, rays, count, -1)
-    occupied = getattr(field, "occupied", None)
-    if occupied is None:
+    elif not hasattr(field, "occupied"):
         density, colour = field(points)
     else:
-        keep = occupied(points).flatten().nonzero().squeeze(1)
-        some_density, some_colour = field(points.reshape(1, -1, 3)[:, keep])
-        density = some_density.new_zeros(batch * rays * count).index_copy(0, keep, some_density[0])
-        colour = some_colour.new_zeros(batch * rays * count, 3).index_copy(0, keep, some_colour[0])
+        keep = field.occupied(points).flatten().nonzero().squeeze(1)
+        some_density, some_colour = field.at(
+            points.flatten(0, 1).index_select(0, keep), torch.div(keep, rays * count, rounding_mode="trunc")
+        )
+        density = some_density.new_zeros(batch * rays * count).index_copy(0, keep, some_density)
+        colour = some_colour.new_zeros(batch * rays * count, 3).index_copy(0, keep, some_colour)
     return density.reshape(batch, rays, count), colour.reshape(batch, rays, count, -1)
 
 
@@ -112,6 +134,13 @@ def render_rays(
     evaluated once, with gradients; the choice of depths carries none.
     """
     near, far = cube_interval(origins, directions, extent)
+    everything = origins.shape[1]
+    met = None
+    if hasattr(field, "occupied"):
+        near, far = occupied_interval(field.occupied, origins, directions, near, far)
+        if len(origins) == 1:  # other members of a batch would miss at other rays
+            met = (far > near)[0].nonzero().squeeze(1)
+            origins, directions, near, far = (part.index_select(1, met) for part in (origins, directions, near, far))
     depths = stratified_depths(near, far, coarse_samples, generator)
     density, colour = _query(field, origins, directions, depths)
     if importance_samples:
@@ -120,10 +149,17 @@ def render_rays(
             weights = absorption_weights(1.0 - torch.exp(-density * (following - depths).clamp_min(0.0)))
             extra = importance_depths(depths, weights, importance_samples, generator)
             depths, order = torch.cat([depths, extra], -1).sort(-1)
-            fresh = extra.contiguous()
-        extra_density, extra_colour = _query(field, origins, directions, fresh)
+        extra_density, extra_colour = _query(field, origins, directions, extra)
         density = torch.cat([density, extra_density], -1).gather(-1, order)
         colour = torch.cat([colour, extra_colour], -2).gather(
             -2, order[..., None].expand(*order.shape, colour.shape[-1])
         )
-    return composite(density, colour, depths, far)
+    rendered = composite(density, colour, depths, far)
+    if met is None:
+        return rendered
+    empty = rendered.alpha.new_zeros(1, everything)
+    return Rendered(
+        rendered.rgb.new_ones(1, everything, rendered.rgb.shape[-1]).index_copy(1, met, rendered.rgb),
+        empty.index_copy(1, met, rendered.alpha),
+        empty.index_copy(1, met, rendered.depth),
+    )

@@ -1,6 +1,7 @@
 """Unprojection against a known coloured grid, pooling against hand-worked values."""
 
 import torch
+from torch.nn import functional as F
 
 from holofusion.cameras import turntable
 from holofusion.networks.encoder import VoxelEncoder, pool_views, unproject
@@ -33,7 +34,9 @@ def coloured_ball() -> torch.Tensor:
 def test_unprojecting_renders_of_a_grid_recovers_its_images():
     grid, cameras = coloured_ball(), turntable(12, 20.0, 6.0, 3.0)
     images = render(grid, cameras)
-    found, valid = unproject(images, cameras, RESOLUTION, 1.0)
+    pixels, shares = unproject(cameras, SIZE, RESOLUTION, 1.0)
+    found = (images.flatten(2)[torch.arange(12)[:, None, None], :, pixels.long()] * shares[..., None]).sum(2).mT
+    valid = shares.sum(-1)[:, None]
     centres = voxel_centres(RESOLUTION, 1.0)
     # a voxel's colour is what the cameras on its side of the ball see where it projects
     towards = torch.einsum("vi,pi->vp", cameras.centers(), centres)[:, None]
@@ -46,19 +49,40 @@ def test_unprojecting_renders_of_a_grid_recovers_its_images():
     assert mirrored > 5 * error  # the test would notice a flipped axis
 
 
-def test_voxels_outside_the_image_or_behind_are_invalid():
+def test_pixels_and_shares_are_those_of_a_bilinear_lookup():
+    cameras, features = turntable(3, 20.0, 3.0, 3.0), torch.rand(3, 2, 9, 9)
+    pixels, shares = unproject(cameras, 9, 6, 1.0)
+    ndc, _ = cameras.project(voxel_centres(6, 1.0))
+    expected = F.grid_sample(features, -ndc[:, :, None], align_corners=False)[..., 0]
+    expected *= (ndc.abs().amax(-1) <= 1)[:, None]
+    found = (features.flatten(2)[torch.arange(3)[:, None, None], :, pixels.long()] * shares[..., None]).sum(2).mT
+    assert (shares.sum(-1) == 0).any() and (shares.sum(-1) > 0.9).any()
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_voxels_outside_the_image_or_behind_have_no_share():
     camera = turntable(1, 0.0, 0.5, 1.0)  # inside the cube
-    _, valid = unproject(torch.zeros(1, 3, 8, 8), camera, 8, 1.0)
+    _, shares = unproject(camera, 8, 8, 1.0)
     ndc, depth = camera.project(voxel_centres(8, 1.0))
-    assert torch.equal(valid[0, 0].bool(), (ndc[0].abs().amax(-1) <= 1) & (depth[0] > 0))
-    assert 0 < valid.mean() < 1
+    assert torch.equal(shares[0].sum(-1) > 0, (ndc[0].abs().amax(-1) <= 1) & (depth[0] > 0))
+    assert 0 < (shares > 0).float().mean() < 1
 
 
-def test_pooling_is_mean_and_deviation_of_valid_views():
-    features = torch.tensor([1.0, 3.0, 100.0]).reshape(1, 3, 1, 1)
-    valid = torch.tensor([1.0, 1.0, 0.0]).reshape(1, 3, 1, 1)
-    assert torch.allclose(pool_views(features, valid).flatten(), torch.tensor([2.0, 1.0]), atol=2e-3)
-    assert torch.allclose(pool_views(features, 0 * valid), torch.zeros(1, 2, 1), atol=1e-6)
+def test_pooling_is_mean_and_deviation_of_the_views_that_see():
+    features = torch.tensor([1.0, 3.0, 100.0]).reshape(3, 1, 1, 1).requires_grad_()
+    pixels, shares = torch.zeros(3, 1, 4, dtype=torch.int32), torch.full((3, 1, 4), 0.25)
+    shares[2] = 0
+    mean, deviation = pool_views(features, pixels, shares, objects=1)
+    assert torch.allclose(torch.cat([mean, deviation]).flatten(), torch.tensor([2.0, 1.0]), atol=2e-3)
+    # of the mean of two by either, and of their deviation |a - b| / 2
+    assert torch.allclose(
+        torch.autograd.grad(mean[0, 0], features, retain_graph=True)[0].flatten(), torch.tensor([0.5, 0.5, 0.0])
+    )
+    assert torch.allclose(
+        torch.autograd.grad(deviation[0, 0], features)[0].flatten(), torch.tensor([-0.5, 0.5, 0.0]), atol=1e-3
+    )
+    unseen = pool_views(features, pixels, 0 * shares, objects=1)
+    assert torch.allclose(torch.cat(unseen), torch.zeros(2, 1), atol=1e-6)
 
 
 def test_encoder_ignores_the_order_of_views():
