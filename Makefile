@@ -3,6 +3,7 @@
 # make push | make pull                                       results to and from the DVC remote; pull verifies them
 # make reference [RESULTS=results]                           docs/ and README's tables from a finished run of mini
 # make zip [RESULTS=results]                                 the finished page with its tables and figures, to mail
+# make bench [RESULTS=results]                               speed and memory, as ratios, on a finished training
 # make test                                                  lint and the whole test suite
 # make clean                                                 remove the environment and caches, not the results
 PRESET ?= mini
@@ -12,7 +13,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 BENCHMARKS := dataset prepare warmup train sample hypotheses render evaluate reference consistency curve mesh geometry
 
-.PHONY: report data train sample evaluate push pull reference zip test lint clean .venv
+.PHONY: report data train sample evaluate push pull reference zip bench test lint clean .venv
 
 # The lock vanishes with the last process of a run, so that a killed run can be taken up at once, and never twice.
 define snakemake
@@ -48,6 +49,11 @@ zip: .venv
 	@test -f "$(RESULTS)/report.html" || { echo "error: $(RESULTS)/report.html: not made yet; run \`make report\` first" >&2; exit 2; }
 	@cd "$(RESULTS)" && "$(CURDIR)/$(BIN)/python" -m zipfile -c report.zip report.html figures tables
 	@echo "$(RESULTS)/report.zip"
+
+# Makes the training it measures on first; other work on the machine spoils its figures.
+bench: .venv
+	$(call snakemake,"$$($(BIN)/python -m benchmarks --needs --preset $(PRESET) --results "$(RESULTS)")")
+	@$(BIN)/python -m benchmarks --results "$(RESULTS)"
 
 test: lint
 	$(BIN)/pytest

@@ -1,0 +1,1 @@
+"""Speed and memory of the program, as ratios of two things measured in turn in one run: `python -m benchmarks`."""

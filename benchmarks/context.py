@@ -1,0 +1,103 @@
+"""What every part is given: a finished training to measure on, and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from holofusion.config import Resolved, load_params, load_step
+from holofusion.data.views import PreparedCategory
+from holofusion.memory import keep_freed_memory
+from holofusion.methods.holodiffusion import VoxelAutoencoder
+from holofusion.methods.holofusion import HoloFusion
+from holofusion.methods.scenes import unprefixed
+from holofusion.settings import Params, Settings
+from holofusion.training.runs import build
+
+DEVICE = torch.device("cpu")
+PARAMS = Path(__file__).parents[1] / "params.yaml"
+
+
+@dataclass(frozen=True)
+class Context:
+    """results: folder of a run whose row `holofusion` is trained. params: its settings. figures: where plots go.
+
+    The first category and the first seed are measured. rounds: of every comparison.
+    """
+
+    results: Path
+    params: Params
+    figures: Path
+    rounds: int = 7
+
+    @classmethod
+    def open(cls, results: Path, preset: str, figures: Path | None = None, rounds: int = 7) -> Context:
+        """With the settings of this preset; plots go to RESULTS/figures unless told otherwise."""
+        return cls(results, load_params(PARAMS, preset), figures or results / "figures", rounds)
+
+    @property
+    def category(self) -> str:
+        return self.params.categories[0]
+
+    @property
+    def seed(self) -> int:
+        return self.params.seeds[0]
+
+    @property
+    def threads(self) -> int:
+        """As many as a training gets."""
+        return self.params.threads.train
+
+    @property
+    def run(self) -> Path:
+        """Folder of the trained run."""
+        return self.results / "runs" / f"holofusion-{self.category}-s{self.seed}"
+
+    @property
+    def data(self) -> PreparedCategory:
+        return PreparedCategory.load(self.results / "data" / self.category)
+
+    def resolved(self, step: str, name: str) -> Resolved:
+        """The settings of a step of a run, as the workflow left them."""
+        return load_step(self.results / "config" / step / f"{name}.yaml")
+
+    @property
+    def training(self) -> Resolved:
+        """Settings of the joint training."""
+        return self.resolved("train", self.run.name)
+
+    @property
+    def warmup(self) -> Resolved:
+        return self.resolved("warmup", f"{self.category}-s{self.seed}")
+
+    def warmup_tensors(self) -> dict[str, torch.Tensor]:
+        """Weights of encoder and decoder, and `grids` of the training objects (objects, C, n, n, n)."""
+        return load_file(self.results / "warmup" / f"{self.category}-s{self.seed}" / "model.safetensors")
+
+    def joint_method(self, settings: Settings | None = None, trained: bool = False) -> HoloFusion:
+        """The joint training's method, ready for a step, with first or trained weights; `settings` in place of its own."""
+        warmup = self.warmup_tensors()
+        method = build(HoloFusion, settings or self.training.settings, DEVICE, self.seed, "train")
+        method.prepare(self.data.train, warmup["grids"], unprefixed("decoder", warmup))
+        if trained:
+            method.load_state_dict(load_file(self.run / "model.safetensors"))
+        return method
+
+    def warmup_method(self) -> VoxelAutoencoder:
+        """The warm-up's, with first weights."""
+        return build(VoxelAutoencoder, self.warmup.settings, DEVICE, self.seed, "warmup")
+
+
+def start_process(threads: int) -> None:
+    """Compute as the program's steps do: with so many threads, and freed memory kept."""
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+
+
+def changed(settings: Settings, **sections: dict) -> Settings:
+    """The settings with some keys of some sections changed."""
+    parts = {name: getattr(settings, name).model_copy(update=values) for name, values in sections.items()}
+    return settings.model_copy(update=parts)
