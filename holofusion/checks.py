@@ -45,7 +45,8 @@ def with_overrides(params: Params, method: str | None) -> dict[str, Any]:
         return content
     own = content.get(method) or {}
     mode = (own.get("distillation") or {}).get("mode") or params.distillation.mode
-    for changes in ([content["fast"]] if mode == "fast" else []) + [own]:
+    fast = mode == "fast" and ENTRIES[method].sampled_from == "hypotheses"
+    for changes in (content["fast"] if fast else {}, own):
         for section, values in changes.items():
             content[section] |= {key: value for key, value in (values or {}).items() if value is not None}
     return content

@@ -11,7 +11,6 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from holofusion.files import replacing
-from holofusion.methods.registry import ENTRIES, needs_warmup
 from holofusion.settings import Params
 
 SCHEMA_FILE = Path("workflow/schemas/params.schema.json")
@@ -46,7 +45,7 @@ def readme() -> str:
         section = field.annotation
         if not _is_section(section):
             continue
-        if name in ENTRIES and needs_warmup(name):
+        if all(_is_section(part.annotation) for part in section.model_fields.values()):
             changed = ", ".join(f"`{key}`" for key in section.model_fields)
             parts += [f"## {name}\n", f"{section.__doc__} It may hold keys of {changed}.\n"]
         else:

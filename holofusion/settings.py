@@ -243,9 +243,8 @@ class Distillation(Section):
 
 
 class Fast(Section):
-    """What `distillation.mode: fast` changes in HoloFusion's family, from noise to the finished scene."""
+    """What `distillation.mode: fast` changes in the rows that are distilled."""
 
-    sampling: partial(Sampling, "FastSampling") = Field(None, description="keys of sampling")
     sharpening: partial(Sharpening, "FastSharpening") = Field(None, description="keys of sharpening")
     hypotheses: partial(Hypotheses, "FastHypotheses") = Field(None, description="keys of hypotheses")
     distillation: partial(Distillation, "FastDistillation") = Field(None, description="keys of distillation")

@@ -110,10 +110,21 @@ def dilate(mask: Tensor, steps: int) -> Tensor:
 
 @torch.no_grad()
 def occupancy_of(field: DenseField, resolution: int, threshold: float, grow: int = 1) -> Tensor:
-    """Voxels (B, resolution^3, bool) whose density exceeds `threshold` (per world unit), grown by `grow` voxels."""
-    centres = voxel_centres(resolution, field.extent).to(field.grid.device)
-    parts = [field(part.expand(len(field.grid), -1, -1))[0] for part in centres.split(65536)]
-    return dilate((torch.cat(parts, 1) > threshold).unflatten(1, (resolution,) * 3), grow)
+    """Voxels (B, resolution^3, bool) whose density exceeds `threshold` (per world unit), grown by `grow` voxels.
+
+    Where the field's own voxels and all around them are below a tenth of it, none in between is looked at.
+    """
+    batch, own = len(field.grid), field.grid.shape[-1]
+    centres = voxel_centres(own, field.extent).to(field.grid.device)
+    faint = field(centres.expand(batch, -1, -1))[0] < threshold / 10
+    near = dilate(~faint.unflatten(1, (own,) * 3), 1).float()[:, None]
+    near = F.interpolate(near, size=(resolution,) * 3)[:, 0].flatten() > 0
+    voxels = near.nonzero().squeeze(1)
+    which = torch.div(voxels, resolution**3, rounding_mode="trunc")
+    centres = voxel_centres(resolution, field.extent).to(field.grid.device)[voxels - which * resolution**3]
+    dense = torch.zeros_like(near)
+    dense[voxels] = field.at(centres, which)[0] > threshold
+    return dilate(dense.reshape(batch, *(resolution,) * 3), grow)
 
 
 class SparseGrid(nn.Module):
