@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import growth, loading, parallel, startup, step_profile, unet
+from benchmarks import growth, loading, parallel, rendering, sample_time, startup, step_profile, unet
 from benchmarks.context import DEVICE, Context, start_process
 from benchmarks.table import table
 from holofusion.files import UserError, read_json, write_json
@@ -29,11 +29,13 @@ from holofusion.training.precision import resolve_precision
 # hold more. To add one, add its line.
 PARTS: dict[str, Callable[[Context], dict[str, Any]]] = {
     "unet": unet.measure,
+    "rendering": rendering.measure,
     "step_profile": step_profile.measure,
     "loading": loading.measure,
     "startup": startup.measure,
     "growth": growth.measure,
     "parallel": parallel.measure,
+    "sample_time": sample_time.measure,
 }
 
 

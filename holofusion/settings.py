@@ -13,11 +13,6 @@ from holofusion.section import Count, Name, Positive, Section, Share, Weight, Wi
 from holofusion.settings_rivals import EG3D, GET3D, Adversarial, External, PiGan, ScoreDistillation, StableDreamFusion
 from holofusion.settings_scores import Consistency, Curve, Evaluation, Geometry, Intervals, Mesh, Render, Report
 
-Sampler = Annotated[
-    Literal["ddpm", "ddim", "dpm++"],
-    Field(description="ddpm: noise at every step; ddim: none after the first; dpm++: the same, of second order"),
-]
-
 
 class Threads(Section):
     """CPU threads of one job of each rule. With fewer cores (`--cores`), fewer are used."""
@@ -198,14 +193,14 @@ class Sampling(Section):
     scenes: Count = Field(description="scenes per run; scene k comes from seed k")
     shards: Count = Field(description="jobs the scenes are divided among; a scene does not depend on its shard")
     steps: Count = Field(description="denoising steps; at most denoiser.noise_steps are taken")
-    sampler: Sampler
+    sampler: Literal["ddpm", "ddim"] = Field(description="ddpm: noise at every step; ddim: none")
 
 
 class Sharpening(Section):
     """Sampling from the super-resolution denoiser."""
 
     steps: Count = Field(description="denoising steps per sharpened view")
-    sampler: Sampler
+    sampler: Literal["ddpm", "ddim"] = Field(description="ddpm: noise at every step; ddim: none after the first")
     end: float = Field(
         description="noise level of the last of several predictions, as a share of the noise steps", ge=0, lt=1
     )

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
-from holofusion.rendering.grids import ColourField, dilate, lookup_nearest
+from holofusion.rendering.grids import ColourField, box_of, dilate, lookup_nearest
 from holofusion.rendering.volume import Rendered, composite, cube_interval, occupied_interval, stratified_depths
 from holofusion.seeds import generator_for
 
@@ -39,6 +39,8 @@ class StaticField(ColourField):
     def __init__(self, grid: Tensor, occupancy: Tensor | None = None) -> None:
         super().__init__(grid, EXTENT, DENSITY_SCALE)
         self.occupancy = occupancy
+        if occupancy is not None:
+            self.box = box_of(occupancy, EXTENT)
 
     def occupied(self, points: Tensor) -> Tensor:
         return lookup_nearest(self.occupancy, points, self.extent)
@@ -47,12 +49,10 @@ class StaticField(ColourField):
         self, origins: Tensor, directions: Tensor, samples: int, generator: torch.Generator | None = None
     ) -> Rendered:
         """Colour (N, 3), opacity (N,) and depth (N,) of rays (N, 3). Stratified points, or middles without a generator."""
-        near, far = cube_interval(origins, directions, self.extent)
-        if self.occupancy is not None:
-            near, far = (
-                part[0]
-                for part in occupied_interval(self.occupied, origins[None], directions[None], near[None], far[None])
-            )
+        if self.occupancy is None:
+            near, far = cube_interval(origins, directions, self.extent)
+        else:
+            near, far = (part[0] for part in occupied_interval(self, origins[None], directions[None]))
         keep = (far > near).nonzero().squeeze(1)
         depths = stratified_depths(near[None, keep], far[None, keep], samples, generator)
         points = origins[keep, None] + depths[0, ..., None] * directions[keep, None]

@@ -21,7 +21,7 @@ from holofusion.rendering.grids import (
     occupancy_of,
     voxel_centres,
 )
-from holofusion.rendering.volume import absorption_weights, cube_interval, occupied_interval, stratified_depths
+from holofusion.rendering.volume import absorption_weights, occupied_interval, stratified_depths
 
 FAINT = 0.02  # share of a pixel below which a sample is left out
 PULL = 0.02  # towards the coarse colours; a voxel seen by one whole pixel weighs 1
@@ -39,7 +39,7 @@ def painted(coarse: DenseScene, cameras: Cameras, views: Tensor, candidates: Ten
     matrix, target = _system(field, cameras, views, candidates, settings)
     values = field.grid.values.data
     start = torch.sigmoid(values[:, 1:])
-    colours = start + _least_squares(matrix, matrix.transposed(len(values)), target - matrix @ start)
+    colours = start + least_squares(matrix, matrix.transposed(len(values)), target - matrix @ start)
     values[:, 1:] = torch.logit(colours.clamp(DARKEST, 1 - DARKEST))
     return field
 
@@ -71,8 +71,7 @@ def _system(
     for view in range(len(cameras)):
         pixels = (candidates[view] & chequered).flatten().nonzero().squeeze(1).to(views.device)
         origins, directions = cameras[view].rays(size, pixels)
-        near, far = cube_interval(origins, directions, extent)
-        near, far = occupied_interval(field.occupied, origins, directions, near, far)
+        near, far = occupied_interval(field, origins, directions)
         depths = stratified_depths(near, far, count, None)
         points = (origins[:, :, None] + depths[..., None] * directions[:, :, None]).reshape(1, -1, 3)
         density = field.at(points[0])[0] * field.occupied(points)[0]
@@ -90,7 +89,7 @@ def _system(
     return SparseMatrix(torch.cat(index).flatten(), torch.cat(weight).flatten(), starts.int()), torch.cat(targets)
 
 
-def _least_squares(matrix: SparseMatrix, transpose: SparseMatrix, residual: Tensor) -> Tensor:
+def least_squares(matrix: SparseMatrix, transpose: SparseMatrix, residual: Tensor) -> Tensor:
     """x (R, 3) of the least |matrix x - residual|^2 + PULL |x|^2, after ITERATIONS steps of conjugate gradients."""
     gradient = transpose @ residual
     found, direction, square = torch.zeros_like(gradient), gradient, gradient.square().sum(0)

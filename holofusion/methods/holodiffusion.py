@@ -144,4 +144,5 @@ class HoloDiffusion(nn.Module):
         """The clean grid (1, C, n, n, n), in decoder features, of one sample seed."""
         generator = generator_for("coarse", seed)
         noise = torch.randn((1, *self.mean.shape), generator=generator).to(self.mean.device)
-        return self.restore(sample(self.denoise, self.schedule, noise, steps, sampler, generator))
+        ancestral = generator if sampler == "ddpm" else None
+        return self.restore(sample(self.denoise, self.schedule, noise, steps, ancestral))

@@ -71,10 +71,10 @@ class SuperResolution(nn.Module):
         inside_low, inside = self.windows(low, size)
         low = low[inside_low]
         noise = torch.randn(image[inside].shape, generator=generator)
+        ancestral = generator if sharpening.sampler == "ddpm" else None
         clean = sample(
             lambda x, t: self(x, t, low).clamp(-1, 1),
-            self.schedule, noise.to(low.device), sharpening.steps,
-            sharpening.sampler, generator, sharpening.end,
+            self.schedule, noise.to(low.device), sharpening.steps, ancestral, sharpening.end,
         )  # fmt: skip
         image[inside] = (clean + 1) / 2
         return image

@@ -48,6 +48,7 @@ class DenseField:
         self.grid, self.decoder, self.extent, self.occupancy = grid, decoder, extent, occupancy
         if occupancy is not None:
             self.occupied = lambda points: lookup_nearest(self.occupancy, points, self.extent)
+            self.box = box_of(occupancy, extent)
 
     def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
         return self.decoder(sample_grid(self.grid, points, self.extent))
@@ -98,6 +99,18 @@ def lookup_nearest(volume: Tensor, points: Tensor, extent: float) -> Tensor:
     if volume.ndim == 4:
         index += size**3 * torch.arange(len(volume), dtype=torch.int32, device=index.device)[:, None]
     return volume.flatten().index_select(0, index.flatten()).reshape(index.shape)
+
+
+def box_of(occupancy: Tensor, extent: float) -> tuple[Tensor, Tensor]:
+    """Corners low (3,) and high (3,), x, y, z, of the box around the occupied voxels (n, n, n) or (B, n, n, n) of all members."""
+    size = occupancy.shape[-1]
+    anywhere = occupancy.reshape(-1, *occupancy.shape[-3:]).any(0)
+    low, high = [], []
+    for across in ((0, 1), (0, 2), (1, 2)):
+        line = anywhere.any(across[1]).any(across[0]).nonzero()
+        low.append(line.min() if len(line) else line.new_zeros(()))
+        high.append(line.max() + 1 if len(line) else line.new_zeros(()))
+    return tuple(extent * (2 * torch.stack(part) / size - 1) for part in (low, high))
 
 
 def dilate(mask: Tensor, steps: int) -> Tensor:
@@ -169,6 +182,7 @@ class SparseField:
 
     def __init__(self, grid: SparseGrid, decoder: nn.Module, occupancy: Tensor) -> None:
         self.grid, self.decoder, self.occupancy = grid, decoder, occupancy
+        self.box = box_of(occupancy, grid.extent)
 
     def occupied(self, points: Tensor) -> Tensor:
         return lookup_nearest(self.occupancy, points, self.grid.extent)

@@ -6,8 +6,9 @@ called `field(points, directions)`, unit directions (B, N, 3). HoloDiffusion ren
 importance samples, coarse ones kept.
 
 A field that knows its empty space carries two more methods: `occupied(points) -> bool (B, N)`, and `at(points, which)`
-for points (K, 3) of the batch's members `which` (K,), giving density (K,) and colour (K, C). Rays are then sampled between
-the first and the last occupied point alone, and not evaluated where space is empty in between.
+for points (K, 3) of the batch's members `which` (K,), giving density (K,) and colour (K, C); and `box`, the corners
+low (3,) and high (3,) around all that is occupied. Rays are then sampled between the first and the last occupied point
+alone, and not evaluated where space is empty in between.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 
 Field = Callable[[Tensor], tuple[Tensor, Tensor]]
-SCAN = 48  # points of a ray that are looked at for occupied space
+SCAN = 32  # points of a ray that are looked at for occupied space
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,18 @@ class Rendered:
         return self.rgb.transpose(1, 2).unflatten(2, (size, size))
 
 
-def cube_interval(origins: Tensor, directions: Tensor, extent: float) -> tuple[Tensor, Tensor]:
-    """Distances (B, N) at which rays (B, N, 3) enter and leave the cube; equal for rays that miss it."""
-    safe = torch.where(directions.abs() < 1e-9, torch.full_like(directions, 1e-9), directions)
-    first, second = (-extent - origins) / safe, (extent - origins) / safe
+def box_interval(origins: Tensor, directions: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Distances (B, N) at which rays (B, N, 3) enter and leave the box from low (3,) to high (3,); equal if they miss it."""
+    inverse = 1 / torch.where(directions.abs() < 1e-9, torch.full_like(directions, 1e-9), directions)
+    first, second = (low - origins) * inverse, (high - origins) * inverse
     near = torch.minimum(first, second).amax(-1).clamp_min(0.0)
     far = torch.maximum(first, second).amin(-1)
     return near, torch.maximum(near, far)
+
+
+def cube_interval(origins: Tensor, directions: Tensor, extent: float) -> tuple[Tensor, Tensor]:
+    """The same for the cube [-extent, extent]^3."""
+    return box_interval(origins, directions, *origins.new_tensor([[-extent] * 3, [extent] * 3]))
 
 
 def stratified_depths(near: Tensor, far: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
@@ -83,17 +89,16 @@ def composite(density: Tensor, colour: Tensor, depths: Tensor, far: Tensor) -> R
     return Rendered(rgb, alpha, (weights * depths).sum(-1) / alpha.clamp_min(1e-6))
 
 
-def occupied_interval(
-    occupied: Callable[[Tensor], Tensor], origins: Tensor, directions: Tensor, near: Tensor, far: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The part of [near, far] (B, N) from the first to the last occupied point; equal for rays that meet none.
+def occupied_interval(field: Field, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    """Distances (B, N) of the first and the last occupied point of rays (B, N, 3); equal for rays that meet none.
 
-    Looks at SCAN evenly spaced points, and adds half a step at either end.
+    Looks at SCAN evenly spaced points in the field's box, and adds half a step at either end.
     """
+    near, far = box_interval(origins, directions, *field.box)
     step = (far - near) / SCAN
     at = near[..., None] + step[..., None] * (torch.arange(SCAN, device=near.device) + 0.5)
     points = origins[:, :, None] + at[..., None] * directions[:, :, None]
-    hit = occupied(points.flatten(1, 2)).reshape(at.shape) & (far > near)[..., None]
+    hit = field.occupied(points.flatten(1, 2)).reshape(at.shape) & (far > near)[..., None]
     number = torch.arange(1, SCAN + 1, dtype=torch.uint8, device=near.device)
     last, first = (hit * number).amax(-1), SCAN + 1 - (hit * number.flip(0)).amax(-1)
     begin, end = near + step * (first - 1.5).clamp_min(0), near + step * (last + 0.5).clamp_max(SCAN)
@@ -133,14 +138,38 @@ def render_rays(
     The coarse samples' weights steer the importance samples; all samples take part in the final march. Both are
     evaluated once, with gradients; the choice of depths carries none.
     """
-    near, far = cube_interval(origins, directions, extent)
-    everything = origins.shape[1]
-    met = None
-    if hasattr(field, "occupied"):
-        near, far = occupied_interval(field.occupied, origins, directions, near, far)
-        if len(origins) == 1:  # other members of a batch would miss at other rays
-            met = (far > near)[0].nonzero().squeeze(1)
-            origins, directions, near, far = (part.index_select(1, met) for part in (origins, directions, near, far))
+    samples = (coarse_samples, importance_samples, generator)
+    if not hasattr(field, "occupied"):
+        return _march(field, origins, directions, cube_interval(origins, directions, extent), *samples)
+    if len(origins) > 1:
+        return _march(field, origins, directions, occupied_interval(field, origins, directions), *samples)
+    # members of a batch would miss with different rays; a single one can do without those that meet nothing
+    near, far = box_interval(origins, directions, *field.box)
+    kept = (far > near)[0].nonzero().squeeze(1)
+    near, far = occupied_interval(field, origins[:, kept], directions[:, kept])
+    met = (far > near)[0]
+    kept, interval = kept[met], (near[:, met], far[:, met])
+    some = _march(field, origins[:, kept], directions[:, kept], interval, *samples)
+    empty = some.alpha.new_zeros(origins.shape[:2])
+    white = some.rgb.new_ones(*empty.shape, some.rgb.shape[-1])
+    return Rendered(
+        white.index_copy(1, kept, some.rgb),
+        empty.index_copy(1, kept, some.alpha),
+        empty.index_copy(1, kept, some.depth),
+    )
+
+
+def _march(
+    field: Field,
+    origins: Tensor,
+    directions: Tensor,
+    interval: tuple[Tensor, Tensor],
+    coarse_samples: int,
+    importance_samples: int,
+    generator: torch.Generator | None,
+) -> Rendered:
+    """Render rays (B, N, 3) between the distances (B, N) of `interval`."""
+    near, far = interval
     depths = stratified_depths(near, far, coarse_samples, generator)
     density, colour = _query(field, origins, directions, depths)
     if importance_samples:
@@ -154,12 +183,4 @@ def render_rays(
         colour = torch.cat([colour, extra_colour], -2).gather(
             -2, order[..., None].expand(*order.shape, colour.shape[-1])
         )
-    rendered = composite(density, colour, depths, far)
-    if met is None:
-        return rendered
-    empty = rendered.alpha.new_zeros(1, everything)
-    return Rendered(
-        rendered.rgb.new_ones(1, everything, rendered.rgb.shape[-1]).index_copy(1, met, rendered.rgb),
-        empty.index_copy(1, met, rendered.alpha),
-        empty.index_copy(1, met, rendered.depth),
-    )
+    return composite(density, colour, depths, far)

@@ -48,7 +48,7 @@ class Analytic:
 
 def settings(**sections) -> SimpleNamespace:
     volume = SimpleNamespace(extent=1.0, density_scale=20.0, precision="fp32")
-    rendering = SimpleNamespace(empty_density=1.0, occupied_samples=64)
+    rendering = SimpleNamespace(empty_density=1.0, coarse_samples=32, importance_samples=32, occupied_samples=64)
     return SimpleNamespace(volume=volume, rendering=rendering, **sections)
 
 
@@ -152,7 +152,7 @@ def grid_scenes(inside):
     active = torch.ones((40, 40, 40), dtype=torch.bool)
     occupied = (grid[0, 3] > 1).repeat_interleave(2, 0).repeat_interleave(2, 1).repeat_interleave(2, 2)
     field = SparseField(SparseGrid.from_dense(grid, active, 1.0), decoder, occupied)
-    yield SparseScene(field, settings(distillation=settings().rendering))
+    yield SparseScene(field, settings(distillation=SimpleNamespace(samples=64)))
     raw = torch.cat([(grid[:, 3:] / 20).expm1().clamp_min(1e-6).log(), torch.logit(grid[:, :3])], 1)
     yield ColourScene(raw, settings(sds=settings().rendering))
 

@@ -8,9 +8,11 @@ from torch.nn import functional as F
 
 from holofusion.cameras import turntable
 from holofusion.methods.distillation import distil, lattice_patches, top_k_error
+from holofusion.methods.fusion import PULL, least_squares
 from holofusion.methods.scenes import DenseScene, SuperResolvedScene
 from holofusion.methods.superresolution import SuperResolution
 from holofusion.networks.render_mlp import RenderMLP
+from holofusion.rendering.gather import SparseMatrix
 from holofusion.rendering.grids import voxel_centres
 
 
@@ -76,7 +78,7 @@ def test_lattice_has_one_offset_per_step_and_stays_inside():
 
 
 def tiny_settings(**changes):
-    distillation = dict(loss="patch_remix", top_k=1, patch=4, patches=48, resolution=24, steps=60, learning_rate=0.1,
+    distillation = dict(mode="full", loss="patch_remix", top_k=1, patch=4, patches=48, resolution=24, steps=60, learning_rate=0.1,
                         decoder_rate=1e-3, gradient_floor=1e-8, samples=32,
                         sds_noise_min=0.02, sds_noise_max=0.98, checkpoint_every=25)  # fmt: skip
     return SimpleNamespace(
@@ -111,15 +113,45 @@ def recoloured_bank(scene, cameras, colours) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("loss", ["patch_remix", "mse"])
-def test_distillation_takes_on_the_colour_of_the_hypotheses(loss, tmp_path):
-    settings = tiny_settings(loss=loss)
+@pytest.mark.parametrize(("mode", "steps"), [("full", 60), ("fast", 0), ("fast", 4)])
+def test_distillation_takes_on_the_colour_of_the_hypotheses(loss, mode, steps, tmp_path):
+    settings = tiny_settings(loss=loss, mode=mode, steps=steps)
     scene, cameras = ball_scene(settings), turntable(8, 20.0, 5.0, 2.5)
     bank = recoloured_bank(scene, cameras, [(0.9, 0.2, 0.1)])
     result = distil(scene, cameras, bank, settings, 0, tmp_path / "state", "stamp")
     before = (scene.coarse.render(cameras, 24).rgb - bank[:, 0]).square().mean()
     after = (result.render(cameras, 24).rgb - bank[:, 0]).square().mean()
-    assert after < 0.1 * before
+    assert after < (0.1 if mode == "full" else 0.2) * before  # what is fast leaves the outline as it is
     assert not (tmp_path / "state").exists()
+
+
+def test_painting_is_the_least_squares_solution():
+    """Of a small system, against the normal equations solved directly."""
+    generator = torch.Generator().manual_seed(0)
+    dense = torch.rand(40, 6, generator=generator) * (torch.rand(40, 6, generator=generator) < 0.5)
+    rows, columns = dense.nonzero(as_tuple=True)
+    starts = torch.searchsorted(rows, torch.arange(40))
+    matrix = SparseMatrix(columns.int(), dense[rows, columns], starts.int())
+    residual = torch.randn(40, 3, generator=generator)
+    transpose = matrix.transposed(6)
+    assert torch.allclose(transpose @ residual, dense.T @ residual, atol=1e-5)
+    exact = torch.linalg.solve(dense.T @ dense + PULL * torch.eye(6), dense.T @ residual)
+    assert torch.allclose(least_squares(matrix, transpose, residual), exact, atol=1e-3)
+
+
+def test_painting_brings_out_a_pattern_finer_than_the_coarse_grid(tmp_path):
+    """Every view shows the ball halved, left red and right blue in the world, with one hard edge."""
+    settings = tiny_settings(mode="fast", steps=0)
+    scene, cameras = ball_scene(settings), turntable(12, 20.0, 5.0, 2.5)
+    views = scene.coarse.render(cameras, 24)
+    origins, directions = cameras.rays(24)
+    left = (origins + views.depth.flatten(1)[..., None] * directions)[..., 0].reshape(views.alpha.shape) < 0
+    colour = torch.where(
+        left, torch.tensor([0.9, 0.1, 0.1])[:, None, None], torch.tensor([0.1, 0.1, 0.9])[:, None, None]
+    )
+    target = 1 - views.alpha + views.alpha * colour
+    after = distil(scene, cameras, target[:, None], settings, 0, tmp_path / "state", "stamp").render(cameras, 24).rgb
+    assert (after - target).square().mean() < 0.2 * (views.rgb - target).square().mean()
 
 
 def test_patch_remix_commits_where_the_mean_hesitates(tmp_path):

@@ -34,29 +34,46 @@ def test_sparse_grid_equals_dense_where_active():
     grid = torch.randn(1, 5, 8, 8, 8, generator=generator)
     points = torch.rand(1, 200, 3, generator=generator) * 1.6 - 0.8
     sparse = SparseGrid.from_dense(grid, torch.ones(8, 8, 8, dtype=torch.bool), 1.0)
-    assert torch.allclose(sparse(points), sample_grid(grid, points, 1.0), atol=1e-5)
+    assert torch.allclose(sparse(points[0]), sample_grid(grid, points, 1.0)[0], atol=1e-5)
+
+
+def test_points_of_several_grids_are_looked_up_each_in_its_own():
+    generator = torch.Generator().manual_seed(0)
+    grid, decoder = torch.randn(3, 4, 5, 5, 5, generator=generator), RenderMLP(4, 16, 10.0)
+    points = (torch.rand(3, 50, 3, generator=generator) * 2 - 1) * 1.2
+    field = DenseField(grid, decoder, 1.0)
+    for batched, single in zip(
+        field(points), field.at(points.flatten(0, 1), torch.arange(3).repeat_interleave(50)), strict=True
+    ):
+        assert torch.allclose(batched.flatten(0, 1), single, atol=1e-5)
 
 
 def test_sparse_grid_gradient_touches_only_neighbours():
     sparse = SparseGrid.from_dense(torch.zeros(1, 2, 4, 4, 4), torch.ones(4, 4, 4, dtype=torch.bool), 1.0)
-    sparse(torch.tensor([[[-0.75, -0.75, -0.75]]])).sum().backward()
+    sparse(torch.tensor([[-0.75, -0.75, -0.75]])).sum().backward()
     touched = sparse.values.grad.abs().sum(1)
     assert touched[1] == 2 and touched.sum() == 2  # exactly the first voxel's centre: weight 1 on two channels
 
 
 def test_occupancy_finds_a_ball():
     class Ball:
-        grid = torch.zeros(1)
+        grid = torch.zeros(1, 1, 8, 8, 8)
         extent = 1.0
 
         def __call__(self, points):
             return 10.0 * (points.norm(dim=-1) < 0.5), torch.zeros(*points.shape[:2], 3)
 
+        def at(self, points, which):
+            return 10.0 * (points.norm(dim=-1) < 0.5), torch.zeros(len(points), 3)
+
     mask = occupancy_of(Ball(), 16, 1.0, grow=0)
     assert torch.equal(mask.flatten(), voxel_centres(16, 1.0).norm(dim=-1) < 0.5)
+    mask = mask[0]
     assert dilate(mask, 1).sum() > mask.sum()
-    inside = lookup_nearest(mask, torch.tensor([[0.0, 0.0, 0.0], [0.9, 0.9, 0.9], [5.0, 0.0, 0.0]]), 1.0)
-    assert inside.tolist() == [True, False, False]
+    points = torch.tensor([[[0.0, 0.0, 0.0], [0.9, 0.9, 0.9], [5.0, 0.0, 0.0]]])
+    assert lookup_nearest(mask, points, 1.0).tolist() == [[True, False, False]]
+    both = torch.stack([mask, ~mask])
+    assert lookup_nearest(both, points.expand(2, -1, -1), 1.0).tolist() == [[True, False, False], [False, True, True]]
 
 
 def test_fine_field_starts_as_the_coarse_one():
@@ -67,6 +84,6 @@ def test_fine_field_starts_as_the_coarse_one():
     # where the coarse interpolation is linear between fine voxel centres, both agree exactly
     points = voxel_centres(16, 1.0)[None, ::37]
     coarse_density, coarse_colour = DenseField(grid, decoder, 1.0)(points)
-    fine_density, fine_colour = fine(points)
+    fine_density, fine_colour = fine.at(points[0])
     assert torch.allclose(coarse_density, fine_density, atol=1e-4)
     assert torch.allclose(coarse_colour, fine_colour, atol=1e-5)

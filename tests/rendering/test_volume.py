@@ -10,6 +10,7 @@ from holofusion.rendering.volume import (
     composite,
     cube_interval,
     importance_depths,
+    occupied_interval,
     render_rays,
     stratified_depths,
 )
@@ -58,25 +59,69 @@ def test_importance_samples_find_a_thin_wall_and_its_depth():
     assert rendered.rgb[0, 0].tolist() == pytest.approx([1.0, 0.0, 0.0], abs=0.05)
 
 
-def test_skipping_empty_space_changes_nothing():
-    class Ball:
-        def __call__(self, points):
-            inside = (points.norm(dim=-1) < 0.5).float()
-            return 30 * inside, points.abs().clamp(0, 1)
+class Ball:
+    """Of radius 1/2, half transparent, coloured by place."""
 
-    class SkippingBall(Ball):
-        def occupied(self, points):
-            return points.norm(dim=-1) < 0.6
+    def __call__(self, points):
+        inside = (points.norm(dim=-1) < 0.5).float()
+        return 3 * inside, points.abs()
 
+
+class KnownBall(Ball):
+    """It knows that space outside of radius 0.6 is empty, and remembers where it was asked for."""
+
+    box = (torch.full((3,), -0.6), torch.full((3,), 0.6))
+
+    def __init__(self):
+        self.asked = []
+
+    def occupied(self, points):
+        return points.norm(dim=-1) < 0.6
+
+    def at(self, points, which):
+        self.asked.append(points)
+        return tuple(part[0] for part in self(points[None]))
+
+
+def rays_from_the_front():
     generator = torch.Generator().manual_seed(1)
-    origins = torch.tensor([0.0, 0.0, -3.0]).expand(1, 50, 3)
-    directions = torch.nn.functional.normalize(
-        torch.cat([0.3 * torch.randn(1, 50, 2, generator=generator), torch.ones(1, 50, 1)], -1), dim=-1
-    )
-    plain = render_rays(Ball(), origins, directions, 1.0, 24, 16)
-    skipped = render_rays(SkippingBall(), origins, directions, 1.0, 24, 16)
-    assert torch.equal(plain.rgb, skipped.rgb)
-    assert torch.equal(plain.alpha, skipped.alpha)
+    aside = 0.3 * torch.randn(1, 50, 2, generator=generator)
+    directions = torch.nn.functional.normalize(torch.cat([aside, torch.ones(1, 50, 1)], -1), dim=-1)
+    return torch.tensor([0.0, 0.0, -3.0]).expand(1, 50, 3), directions
+
+
+def test_few_samples_where_space_is_occupied_show_what_many_everywhere_do():
+    field, rays = KnownBall(), rays_from_the_front()
+    many, few = render_rays(Ball(), *rays, 1.0, 600, 0), render_rays(field, *rays, 1.0, 60, 0)
+    everywhere = render_rays(Ball(), *rays, 1.0, 60, 0)
+    assert 5 < (many.alpha > 0.5).sum() < 45
+    assert all((points.norm(dim=-1) < 0.6).all() for points in field.asked)
+    error = (few.rgb - many.rgb).abs().mean()
+    assert error < 5e-3 and error < 0.5 * (everywhere.rgb - many.rgb).abs().mean()
+    seen = many.alpha > 0.5
+    assert torch.allclose(few.depth[seen], many.depth[seen], atol=0.03)
+
+
+def test_rays_of_a_batch_are_those_of_its_members():
+    origins, directions = rays_from_the_front()
+    alone = render_rays(KnownBall(), origins, directions, 1.0, 24, 16)
+    both = render_rays(KnownBall(), origins.repeat(2, 1, 1), directions.repeat(2, 1, 1), 1.0, 24, 16)
+    for part in ("rgb", "alpha", "depth"):
+        assert torch.allclose(getattr(both, part)[1:], getattr(alone, part), atol=1e-6)
+
+
+def test_occupied_interval_holds_the_occupied_points_tightly():
+    origins, directions = rays_from_the_front()
+    begin, end = occupied_interval(KnownBall(), origins, directions)
+    # distances at which a ray enters and leaves the ball of radius 0.6 around the origin
+    along = -(origins * directions).sum(-1)
+    half = (0.36 - (origins.square().sum(-1) - along.square())).clamp_min(0).sqrt()
+    met = end > begin
+    step = 1.3 / 32
+    assert torch.equal(met[half > step], torch.ones_like(met[half > step])) and not met[half == 0].any()
+    assert ((begin - (along - half)).abs()[met] < 1.5 * step).all() and (
+        (end - (along + half)).abs()[met] < 1.5 * step
+    ).all()
 
 
 def test_cube_interval_and_depths():

@@ -1,0 +1,100 @@
+"""Rays per second of our renderer over PyTorch3D's, for one trained scene: same grid, decoder, empty space and samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pytorch3d.renderer import EmissionAbsorptionRaymarcher, ImplicitRenderer
+from pytorch3d.renderer.implicit.renderer import VolumeSampler
+from pytorch3d.renderer.implicit.utils import RayBundle
+from pytorch3d.structures import Volumes
+from torch import Tensor
+
+from benchmarks.context import Context
+from benchmarks.operations import training_scene
+from benchmarks.timing import alternate
+from holofusion.cameras import Cameras, turntable
+from holofusion.methods.scenes import DenseScene
+from holofusion.rendering.grids import DenseField
+from holofusion.rendering.volume import Rendered, occupied_interval, render_rays, stratified_depths
+
+SIDE = 64  # pixels
+AGREEMENT = 1e-5  # largest difference allowed between the two pictures, in single precision
+
+
+def measure(context: Context) -> dict[str, Any]:
+    """Time of PyTorch3D over ours, of one picture, in single precision; with gradients to grid and decoder, too."""
+    scene = training_scene(context)
+    camera = turntable(8, 20.0, 5.0, 4.5)[1]
+    ours, theirs = Ours(scene, camera, SIDE), Theirs(scene, camera, SIDE)
+    with torch.no_grad():
+        difference = float((ours.rgb() - theirs.rgb()).abs().max())
+    assert difference <= AGREEMENT, f"the two renderers differ by {difference}"
+
+    def backward(renderer: Ours | Theirs) -> None:
+        torch.autograd.grad(renderer.rgb().square().mean(), renderer.parameters)
+
+    def forward(renderer: Ours | Theirs) -> None:
+        with torch.no_grad():
+            renderer.rgb()
+
+    further = {"rays": SIDE**2, "samples": ours.samples, "difference": difference}
+    plain = alternate(lambda: forward(theirs), lambda: forward(ours), context.rounds)
+    trained = alternate(lambda: backward(theirs), lambda: backward(ours), context.rounds)
+    return {
+        "render_speedup_forward": {**plain.summary(), **further},
+        "render_speedup_forward_backward": {**trained.summary(), **further},
+    }
+
+
+class Ours:
+    """The picture of a scene as `render_rays` makes it."""
+
+    def __init__(self, scene: DenseScene, camera: Cameras, side: int) -> None:
+        field, self.extent = scene.field, scene.settings.volume.extent
+        self.samples = scene.settings.rendering.occupied_samples
+        grid = field.grid.detach().clone().requires_grad_()
+        self.field = DenseField(grid, field.decoder, field.extent, field.occupancy)
+        self.origins, self.directions = camera.rays(side)
+        self.parameters = [grid, *field.decoder.parameters()]
+
+    def render(self) -> Rendered:
+        return render_rays(self.field, self.origins, self.directions, self.extent, self.samples, 0)
+
+    def rgb(self) -> Tensor:
+        return self.render().rgb
+
+
+class Theirs:
+    """The same picture by the parts of PyTorch3D's VolumeRenderer: its sampler, its marcher, and what joins them.
+
+    Our decoder turns the sampled features into density and colour. The places of all samples, and which of them are in
+    empty space, are given for nothing: both are worked out beforehand.
+    """
+
+    def __init__(self, scene: DenseScene, camera: Cameras, side: int) -> None:
+        ours = Ours(scene, camera, side)
+        self.parameters, self.decoder = ours.parameters, scene.field.decoder
+        near, far = occupied_interval(ours.field, ours.origins, ours.directions)
+        depths = stratified_depths(near, far, ours.samples, None)
+        points = ours.origins[:, :, None] + depths[..., None] * ours.directions[:, :, None]
+        self.occupied = ours.field.occupied(points.flatten(1, 2)).reshape(depths.shape)
+        self.lengths = (torch.cat([depths[..., 1:], far[..., None]], -1) - depths).clamp_min(0)
+        bundle = RayBundle(ours.origins, ours.directions, depths, torch.zeros(*near.shape, 2))
+        self.renderer = ImplicitRenderer(lambda **_: bundle, EmissionAbsorptionRaymarcher())
+        # Volumes takes half a voxel off either end, whatever align_corners says; ours reach to the voxels' outer faces
+        self.voxel = 2 * ours.extent / (ours.field.grid.shape[-1] - 1)
+
+    def rgb(self) -> Tensor:
+        grid = self.parameters[0]
+        # features in the densities' place are read from the grid once, not twice
+        sampler = VolumeSampler(Volumes(grid, voxel_size=self.voxel, align_corners=False), padding_mode="border")
+
+        def decoded(ray_bundle: RayBundle, **_: object) -> tuple[Tensor, Tensor]:
+            features, _ = sampler(ray_bundle)
+            density, colour = self.decoder(features)
+            return (1 - torch.exp(-density * self.occupied * self.lengths))[..., None], colour
+
+        pictures, _ = self.renderer(cameras=None, volumetric_function=decoded)
+        return pictures[..., :3] + 1 - pictures[..., 3:]
