@@ -14,19 +14,19 @@ from torch import Tensor
 from benchmarks.context import Context
 from benchmarks.operations import training_scene
 from benchmarks.timing import alternate
-from holofusion.cameras import Cameras, turntable
+from holofusion.cameras import Cameras
 from holofusion.methods.scenes import DenseScene
 from holofusion.rendering.grids import DenseField
 from holofusion.rendering.volume import Rendered, occupied_interval, render_rays, stratified_depths
 
-SIDE = 64  # pixels
+SIDE = 128  # pixels
 AGREEMENT = 1e-5  # largest difference allowed between the two pictures, in single precision
 
 
 def measure(context: Context) -> dict[str, Any]:
     """Time of PyTorch3D over ours, of one picture, in single precision; with gradients to grid and decoder, too."""
     scene = training_scene(context)
-    camera = turntable(8, 20.0, 5.0, 4.5)[1]
+    camera = context.data.evaluation_cameras[0]
     ours, theirs = Ours(scene, camera, SIDE), Theirs(scene, camera, SIDE)
     with torch.no_grad():
         difference = float((ours.rgb() - theirs.rgb()).abs().max())
@@ -79,7 +79,7 @@ class Theirs:
         near, far = occupied_interval(ours.field, ours.origins, ours.directions)
         depths = stratified_depths(near, far, ours.samples, None)
         points = ours.origins[:, :, None] + depths[..., None] * ours.directions[:, :, None]
-        self.occupied = ours.field.occupied(points.flatten(1, 2)).reshape(depths.shape)
+        self.occupied = ours.field.occupied(*points.flatten(1, 2).unbind(-1)).reshape(depths.shape)
         self.lengths = (torch.cat([depths[..., 1:], far[..., None]], -1) - depths).clamp_min(0)
         bundle = RayBundle(ours.origins, ours.directions, depths, torch.zeros(*near.shape, 2))
         self.renderer = ImplicitRenderer(lambda **_: bundle, EmissionAbsorptionRaymarcher())

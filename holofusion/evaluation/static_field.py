@@ -42,8 +42,8 @@ class StaticField(ColourField):
         if occupancy is not None:
             self.box = box_of(occupancy, EXTENT)
 
-    def occupied(self, points: Tensor) -> Tensor:
-        return lookup_nearest(self.occupancy, points, self.extent)
+    def occupied(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+        return lookup_nearest(self.occupancy, x, y, z, self.extent)
 
     def march(
         self, origins: Tensor, directions: Tensor, samples: int, generator: torch.Generator | None = None

@@ -74,7 +74,7 @@ def _system(
         near, far = occupied_interval(field, origins, directions)
         depths = stratified_depths(near, far, count, None)
         points = (origins[:, :, None] + depths[..., None] * directions[:, :, None]).reshape(1, -1, 3)
-        density = field.at(points[0])[0] * field.occupied(points)[0]
+        density = field.at(points[0])[0] * field.occupied(*points.unbind(-1))[0]
         opacity = 1 - torch.exp(-density.reshape(depths.shape) * ((far - near) / count)[..., None])
         share = absorption_weights(opacity)[0]
         strong = (share > FAINT).flatten().nonzero().squeeze(1)

@@ -142,7 +142,7 @@ class SparseScene:
     def density(self, points: Tensor) -> Tensor:
         """Density (N,) per world unit at points (N, 3)."""
         found = self.field.at(points)[0]
-        return torch.where(self.field.occupied(points[None])[0], found, torch.zeros_like(found))
+        return torch.where(self.field.occupied(*points.T[:, None])[0], found, torch.zeros_like(found))
 
     @torch.no_grad()
     def colour(self, points: Tensor) -> Tensor:

@@ -30,12 +30,13 @@ def corners(points: Tensor, size: int, extent: float) -> tuple[Tensor, Tensor]:
     """The eight voxels around points (K, 3), as flat indices (K, 8) of a (z, y, x) grid of that size, and their shares."""
     place = (points * (size / 2 / extent)).add_(size / 2 - 0.5).clamp_(0, size - 1)
     first = place.clamp_max(size - 1.5).int()  # the last voxel's right neighbour would lie outside
-    after = place - first
-    x, y, z = torch.stack([1 - after, after], -1).unbind(1)  # (K, 2) each
-    shares = (z[:, :, None, None] * y[:, None, :, None] * x[:, None, None, :]).flatten(1)
-    steps = torch.tensor([[k, j, i] for k in (0, 1) for j in (0, 1) for i in (0, 1)], dtype=torch.int32)
-    steps = (steps * torch.tensor([size**2, size, 1])).sum(1, dtype=torch.int32).to(points.device)
-    return ((first[:, 2] * size + first[:, 1]) * size + first[:, 0])[:, None] + steps, shares
+    after = (place - first).T.contiguous()  # one row per axis: long rows are faster than short ones
+    (x, y, z), (_x, _y, _z) = after, 1 - after
+    across = torch.stack([_y * _x, _y * x, y * _x, y * x])
+    shares = torch.cat([across * _z, across * z])
+    steps = [size**2 * k + size * j + i for k in (0, 1) for j in (0, 1) for i in (0, 1)]
+    corner = first[:, 2].mul(size).add_(first[:, 1]).mul_(size).add_(first[:, 0])
+    return corner[:, None] + corner.new_tensor(steps), shares.T.contiguous()
 
 
 class DenseField:
@@ -47,7 +48,7 @@ class DenseField:
     def __init__(self, grid: Tensor, decoder: nn.Module, extent: float, occupancy: Tensor | None = None) -> None:
         self.grid, self.decoder, self.extent, self.occupancy = grid, decoder, extent, occupancy
         if occupancy is not None:
-            self.occupied = lambda points: lookup_nearest(self.occupancy, points, self.extent)
+            self.occupied = lambda *places: lookup_nearest(self.occupancy, *places, self.extent)
             self.box = box_of(occupancy, extent)
 
     def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,6 +56,8 @@ class DenseField:
 
     def at(self, points: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
         """Density (K,) and colour (K, 3) at points (K, 3), each in the grid of the batch that `which` (K,) names."""
+        if len(self.grid) == 1:
+            return self.decoder(sample_grid(self.grid, points[None], self.extent)[0])
         size = self.grid.shape[-1]
         index, shares = corners(points, size, self.extent)
         table = self.grid.permute(0, 2, 3, 4, 1).flatten(0, 3)
@@ -88,14 +91,16 @@ class ColourField:
         return self.decoder(sample_grid(self.grid, points, self.extent))
 
 
-def lookup_nearest(volume: Tensor, points: Tensor, extent: float) -> Tensor:
-    """Value of volume (n, n, n), or one per batch member (B, n, n, n), in the voxel that holds each point (B, N, 3).
+def lookup_nearest(volume: Tensor, x: Tensor, y: Tensor, z: Tensor, extent: float) -> Tensor:
+    """Value of volume (n, n, n), or one per batch member (B, n, n, n), in the voxel that holds each place x, y, z (B, N).
 
-    Points outside take the nearest voxel.
+    Places outside take the nearest voxel.
     """
     size = volume.shape[-1]
-    x, y, z = (points * (size / 2 / extent)).add_(size / 2).clamp_(0, size - 1).int().unbind(-1)
-    index = z.mul(size).add_(y).mul_(size).add_(x)
+    index = None
+    for place in (z, y, x):  # coordinates one by one: long rows are faster than triples
+        cell = (place * (size / 2 / extent)).add_(size / 2).clamp_(0, size - 1).int()
+        index = cell if index is None else index.mul_(size).add_(cell)
     if volume.ndim == 4:
         index += size**3 * torch.arange(len(volume), dtype=torch.int32, device=index.device)[:, None]
     return volume.flatten().index_select(0, index.flatten()).reshape(index.shape)
@@ -184,8 +189,8 @@ class SparseField:
         self.grid, self.decoder, self.occupancy = grid, decoder, occupancy
         self.box = box_of(occupancy, grid.extent)
 
-    def occupied(self, points: Tensor) -> Tensor:
-        return lookup_nearest(self.occupancy, points, self.grid.extent)
+    def occupied(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+        return lookup_nearest(self.occupancy, x, y, z, self.grid.extent)
 
     def at(self, points: Tensor, which: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Density (K,) and colour (K, 3) at points (K, 3); there is one member, whatever `which` says."""

@@ -5,7 +5,7 @@ world unit and colour (B, N, 3) in [0, 1], or any number of features in its plac
 called `field(points, directions)`, unit directions (B, N, 3). HoloDiffusion renders the same way: coarse samples, then
 importance samples, coarse ones kept.
 
-A field that knows its empty space carries two more methods: `occupied(points) -> bool (B, N)`, and `at(points, which)`
+A field that knows its empty space carries two more methods: `occupied(x, y, z) -> bool`, all (B, N), and `at(points, which)`
 for points (K, 3) of the batch's members `which` (K,), giving density (K,) and colour (K, C); and `box`, the corners
 low (3,) and high (3,) around all that is occupied. Rays are then sampled between the first and the last occupied point
 alone, and not evaluated where space is empty in between.
@@ -97,8 +97,11 @@ def occupied_interval(field: Field, origins: Tensor, directions: Tensor) -> tupl
     near, far = box_interval(origins, directions, *field.box)
     step = (far - near) / SCAN
     at = near[..., None] + step[..., None] * (torch.arange(SCAN, device=near.device) + 0.5)
-    points = origins[:, :, None] + at[..., None] * directions[:, :, None]
-    hit = field.occupied(points.flatten(1, 2)).reshape(at.shape) & (far > near)[..., None]
+    places = [
+        torch.addcmul(origin[..., None], at, direction[..., None]).flatten(1)
+        for origin, direction in zip(origins.unbind(-1), directions.unbind(-1), strict=True)
+    ]
+    hit = field.occupied(*places).reshape(at.shape) & (far > near)[..., None]
     number = torch.arange(1, SCAN + 1, dtype=torch.uint8, device=near.device)
     last, first = (hit * number).amax(-1), SCAN + 1 - (hit * number.flip(0)).amax(-1)
     begin, end = near + step * (first - 1.5).clamp_min(0), near + step * (last + 0.5).clamp_max(SCAN)
@@ -115,7 +118,7 @@ def _query(field: Field, origins: Tensor, directions: Tensor, depths: Tensor) ->
     elif not hasattr(field, "occupied"):
         density, colour = field(points)
     else:
-        keep = field.occupied(points).flatten().nonzero().squeeze(1)
+        keep = field.occupied(*points.unbind(-1)).flatten().nonzero().squeeze(1)
         some_density, some_colour = field.at(
             points.flatten(0, 1).index_select(0, keep), torch.div(keep, rays * count, rounding_mode="trunc")
         )

@@ -71,9 +71,12 @@ def test_occupancy_finds_a_ball():
     mask = mask[0]
     assert dilate(mask, 1).sum() > mask.sum()
     points = torch.tensor([[[0.0, 0.0, 0.0], [0.9, 0.9, 0.9], [5.0, 0.0, 0.0]]])
-    assert lookup_nearest(mask, points, 1.0).tolist() == [[True, False, False]]
+    assert lookup_nearest(mask, *points.unbind(-1), 1.0).tolist() == [[True, False, False]]
     both = torch.stack([mask, ~mask])
-    assert lookup_nearest(both, points.expand(2, -1, -1), 1.0).tolist() == [[True, False, False], [False, True, True]]
+    assert lookup_nearest(both, *points.expand(2, -1, -1).unbind(-1), 1.0).tolist() == [
+        [True, False, False],
+        [False, True, True],
+    ]
 
 
 def test_fine_field_starts_as_the_coarse_one():

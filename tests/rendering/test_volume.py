@@ -75,8 +75,8 @@ class KnownBall(Ball):
     def __init__(self):
         self.asked = []
 
-    def occupied(self, points):
-        return points.norm(dim=-1) < 0.6
+    def occupied(self, *places):
+        return torch.stack(places).norm(dim=0) < 0.6
 
     def at(self, points, which):
         self.asked.append(points)
