@@ -1,0 +1,37 @@
+"""What the rendering benchmark compares: a scene's picture by our renderer and by PyTorch3D's parts."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from holofusion.cameras import turntable
+from holofusion.methods.scenes import DenseScene
+from holofusion.networks.render_mlp import RenderMLP
+from holofusion.rendering.grids import voxel_centres
+
+rendering = pytest.importorskip("benchmarks.rendering")
+
+
+def test_both_renderers_make_the_same_picture_and_the_same_gradients():
+    torch.manual_seed(0)
+    settings = SimpleNamespace(
+        volume=SimpleNamespace(extent=1.0, precision="fp32"),
+        rendering=SimpleNamespace(empty_density=1.0, occupied_samples=12),
+    )
+    grid, decoder = 0.5 * torch.randn(1, 6, 10, 10, 10), RenderMLP(6, 16, 20.0)
+    with torch.no_grad():  # density falls with the first feature, which grows outwards
+        decoder.skip.weight[0] = torch.tensor([-9.0, 0, 0, 0, 0, 0])
+        decoder.layers[-1].bias[0] = 2.0
+    grid[0, 0] = voxel_centres(10, 1.0).norm(dim=1).reshape(10, 10, 10)
+    scene, camera = DenseScene(grid, decoder, settings), turntable(1, 20.0, 5.0, 4.5)
+    ours, theirs = rendering.Ours(scene, camera, 24), rendering.Theirs(scene, camera, 24)
+    first, second = ours.rgb(), theirs.rgb()
+    assert 0.1 < (first < 0.9).float().mean() < 0.9
+    assert torch.allclose(first, second, atol=1e-5)
+    target = torch.rand_like(first)
+    for one, other in zip(
+        torch.autograd.grad((first - target).square().sum(), ours.parameters),
+        torch.autograd.grad((second - target).square().sum(), theirs.parameters), strict=True,
+    ):  # fmt: skip
+        assert torch.allclose(one, other, rtol=1e-3, atol=1e-3 * float(other.abs().max()))
