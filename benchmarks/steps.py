@@ -15,7 +15,7 @@ from holofusion.training.checkpoint import Average
 
 def optimiser_of(method: nn.Module) -> torch.optim.Optimizer:
     """The optimiser that the training loop makes for a method."""
-    return torch.optim.Adam(method.parameter_groups(), betas=(0.9, 0.99), fused=True)
+    return torch.optim.Adam(method.parameter_groups(), betas=(0.9, 0.99))
 
 
 def drawn(method: nn.Module, data: PreparedCategory, seed: int) -> ViewBatch:

@@ -67,7 +67,7 @@ def training_step(
     side, channels = settings.volume.resolution // 2, unet.input.in_channels
     folded = torch.randn(batch, channels, side, side, side).contiguous(memory_format=torch.channels_last_3d)
     time, target = torch.rand(batch), torch.randn(batch, channels // 2, side, side, side)
-    optimiser = torch.optim.Adam(unet.parameters(), lr=1e-4, betas=(0.9, 0.99), fused=True)
+    optimiser = torch.optim.Adam(unet.parameters(), lr=1e-4, betas=(0.9, 0.99))
 
     def forward_backward() -> None:
         optimiser.zero_grad(set_to_none=True)

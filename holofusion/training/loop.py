@@ -62,7 +62,7 @@ def fit(method: nn.Module, job: Job, label: str, snapshots: tuple[float, ...] = 
     Every tenth step is one JSON line of out/log.jsonl. Raises UserError when the loss is not finite, and Stopped, with the
     state saved, after a signal that asks for it.
     """
-    optimiser = torch.optim.Adam(method.parameter_groups(), betas=(0.9, 0.99), fused=True)
+    optimiser = torch.optim.Adam(method.parameter_groups(), betas=(0.9, 0.99))
     base_rates = [group["lr"] for group in optimiser.param_groups]
     average, steps, leader = Average(method, method.ema), method.steps, job.group.rank == 0
     done, seconds = load_state(job.out / "state", job.stamp, method, optimiser, average)
