@@ -54,7 +54,7 @@ def test_every_job_of_a_fresh_clone_is_planned_without_a_cluster(clone: Path, ba
     for rule, kind in kinds.items():
         assert kind["slurm_partition"] == ("gpu" if rule in NETWORKS else "cpu"), rule
         assert kind.get("gpu") == ("1" if rule in NETWORKS else None), rule
-        assert 2000 < int(kind["mem_mb"]) < 8000 and kind["runtime"] == "60"
+        assert 2000 < int(kind["mem_mb"]) < 8000 and 60 <= int(kind["runtime"]) < 65
     assert kinds.keys() >= NETWORKS
 
 
