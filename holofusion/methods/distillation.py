@@ -76,6 +76,9 @@ def distil(
     prepared = {"cameras": cameras, "bank": bank, "low": scene.render_low(cameras), "network": scene.network}
     prepared["candidates"] = _candidates(prepared["low"], bank)
     prepared["colours"] = bank.permute(0, 3, 4, 1, 2).flatten(0, 2)  # a pixel's hypotheses side by side: (V S S, K, 3)
+    if not prepared["candidates"].any():
+        say(f"seed {seed}: the coarse scene is empty; left as it is")
+        return SparseScene(start_from(scene.coarse, distillation.resolution, settings), settings)
     if distillation.mode == "fast":
         used = bank[:, :1] if distillation.loss == "mse" else bank
         field = painted(scene.coarse, cameras, used.mean(1), prepared["candidates"], settings)
@@ -90,9 +93,6 @@ def distil(
         eps=distillation.gradient_floor,
     )
     step_loss = _score_distillation if distillation.loss == "sds" else _patch_loss
-    if not prepared["candidates"].any():
-        say(f"seed {seed}: the coarse scene is empty; left as it is")
-        return SparseScene(field, settings)
     optimised = nn.ModuleList([field.grid, field.decoder])
     done, _ = load_state(state, stamp, optimised, optimiser)
     for step in range(done, distillation.steps):

@@ -124,7 +124,7 @@ def _query(field: Field, origins: Tensor, directions: Tensor, depths: Tensor) ->
         )
         density = some_density.new_zeros(batch * rays * count).index_copy(0, keep, some_density)
         colour = some_colour.new_zeros(batch * rays * count, 3).index_copy(0, keep, some_colour)
-    return density.reshape(batch, rays, count), colour.reshape(batch, rays, count, -1)
+    return density.reshape(batch, rays, count), colour.reshape(batch, rays, count, colour.shape[-1])
 
 
 def render_rays(

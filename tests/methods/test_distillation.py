@@ -125,6 +125,28 @@ def test_distillation_takes_on_the_colour_of_the_hypotheses(loss, mode, steps, t
     assert not (tmp_path / "state").exists()
 
 
+@pytest.mark.parametrize("mode", ["full", "fast"])
+def test_an_empty_scene_stays_empty(mode, tmp_path):
+    settings = tiny_settings(mode=mode)
+    scene, cameras = ball_scene(settings), turntable(8, 20.0, 5.0, 2.5)
+    nothing = DenseScene(torch.zeros_like(scene.coarse.field.grid), scene.coarse.field.decoder, settings)
+    scene = SuperResolvedScene(nothing, scene.network, 0, settings)
+    white = torch.ones(8, 1, 3, 24, 24)
+    assert (distil(scene, cameras, white, settings, 0, tmp_path / "state", "stamp").render(cameras, 24).rgb == 1).all()
+
+
+@pytest.mark.parametrize("mode", ["full", "fast"])
+def test_hypotheses_of_an_empty_scene_that_show_something_are_survived(mode, tmp_path):
+    settings = tiny_settings(mode=mode, steps=2)
+    scene, cameras = ball_scene(settings), turntable(8, 20.0, 5.0, 2.5)
+    nothing = DenseScene(torch.zeros_like(scene.coarse.field.grid), scene.coarse.field.decoder, settings)
+    scene = SuperResolvedScene(nothing, scene.network, 0, settings)
+    grey = torch.full((8, 1, 3, 24, 24), 0.5)
+    assert (
+        distil(scene, cameras, grey, settings, 0, tmp_path / "state", "stamp").render(cameras, 24).rgb.isfinite().all()
+    )
+
+
 def test_painting_is_the_least_squares_solution():
     """Of a small system, against the normal equations solved directly."""
     generator = torch.Generator().manual_seed(0)

@@ -102,6 +102,16 @@ def test_few_samples_where_space_is_occupied_show_what_many_everywhere_do():
     assert torch.allclose(few.depth[seen], many.depth[seen], atol=0.03)
 
 
+@pytest.mark.parametrize("aside", [0.0, 5.0])
+def test_rays_that_meet_nothing_are_white(aside):
+    origins, directions = rays_from_the_front()
+    field = KnownBall()
+    if not aside:  # nothing is there, though the rays cross the box
+        field.occupied = lambda *places: torch.zeros_like(places[0], dtype=torch.bool)
+    rendered = render_rays(field, origins + torch.tensor([aside, 0.0, 0.0]), directions, 1.0, 8, 4)
+    assert (rendered.rgb == 1).all() and not rendered.alpha.any() and not rendered.depth.any()
+
+
 def test_rays_of_a_batch_are_those_of_its_members():
     origins, directions = rays_from_the_front()
     alone = render_rays(KnownBall(), origins, directions, 1.0, 24, 16)
