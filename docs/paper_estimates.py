@@ -1,6 +1,6 @@
 """Measure, on one CPU core, what each rule of the preset `paper` repeats most, and write the table of docs/paper-estimates.md.
 
-python docs/paper_estimates.py          # everything, a process each; about eight minutes of a core
+python docs/paper_estimates.py          # everything, a process each
 python docs/paper_estimates.py NAME     # one unit of docs/paper_units.py, as JSON
 """
 
@@ -26,21 +26,26 @@ def memory(field: str) -> float:
 
 
 def measure(name: str) -> dict[str, float]:
-    """Processor seconds of one unit, and the most memory of its process beyond the libraries, in 10^9 bytes."""
+    """Processor seconds of one unit, and the most memory of its process beyond the libraries, in 10^9 bytes.
+
+    Freed memory goes back to the kernel, unlike in the program's steps, or the peak would be that of the C library's heap.
+    The kernel's time, which that costs, does not count.
+    """
     import torch
     from paper_units import UNITS
 
-    from holofusion.memory import keep_freed_memory
-
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    keep_freed_memory()
     libraries, unit = memory("VmRSS"), UNITS[name]
     work = unit.prepare()
-    began = time.process_time()
+    began = used().ru_utime
     work()
-    seconds = (time.process_time() - began) / unit.of
-    return {"seconds": seconds, "gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9 - libraries}
+    seconds = (used().ru_utime - began) / unit.of
+    return {"seconds": seconds, "gb": used().ru_maxrss * 1024 / 1e9 - libraries}
+
+
+def used() -> resource.struct_rusage:
+    return resource.getrusage(resource.RUSAGE_SELF)
 
 
 def product_rate() -> float:

@@ -40,7 +40,8 @@ REPEATED = 10  # steps at once of what has a start that would blur a single one
 def settings_of(method: str | None = None, **changes: dict) -> Settings:
     """The preset as a method sees it, with some keys of some sections changed."""
     content = with_overrides(load_params(Path(__file__).parents[1] / "params.yaml", "paper"), method)
-    sections = {name: content[name] for name in content if not (name in ENTRIES and needs_warmup(name))}
+    changing = {"fast", *filter(needs_warmup, ENTRIES)}  # sections that change others, and are in `content` already
+    sections = {name: content[name] for name in content if name not in changing}
     return Settings.model_validate(sections | {name: sections[name] | values for name, values in changes.items()})
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from holofusion.cameras import Cameras
 from holofusion.logs import say
@@ -24,6 +25,8 @@ from holofusion.rendering.volume import render_rays
 from holofusion.seeds import generator_for
 from holofusion.training.checkpoint import load_state, save_state
 from holofusion.training.precision import autocast
+
+RAYS_OF_A_PART = 2048  # of a view that is rendered whole, with gradients
 
 
 def top_k_error(render: Tensor, hypotheses: Tensor, k: int) -> Tensor:
@@ -125,6 +128,22 @@ def _render(field: SparseField, origins: Tensor, directions: Tensor, settings, g
     return rendered.rgb
 
 
+def _render_many(
+    field: SparseField, origins: Tensor, directions: Tensor, settings, generator: torch.Generator
+) -> Tensor:
+    """The same in parts, each rendered again when its gradient is due: a whole view's activations would fill a GPU."""
+
+    def part(rays: Tensor, seed: int) -> Tensor:
+        own = torch.Generator().manual_seed(seed)  # so that the second rendering draws what the first one drew
+        return _render(field, origins[:, rays], directions[:, rays], settings, own)
+
+    parts = torch.arange(origins.shape[1], device=origins.device).split(RAYS_OF_A_PART)
+    seeds = torch.randint(2**62, (len(parts),), generator=generator).tolist()
+    return torch.cat(
+        [checkpoint(part, rays, seed, use_reentrant=False) for rays, seed in zip(parts, seeds, strict=True)], 1
+    )
+
+
 def _patch_loss(field: SparseField, prepared: dict, settings, generator: torch.Generator) -> Tensor:
     """Patch-remix on random patches; with loss "mse" only the first hypothesis of each view counts."""
     distillation, bank = settings.distillation, prepared["bank"]
@@ -151,7 +170,7 @@ def _score_distillation(field: SparseField, prepared: dict, settings, generator:
     view = torch.randint(len(prepared["cameras"]), (1,), generator=generator)
     pixels = prepared["candidates"][view].flatten().nonzero().squeeze(1).to(prepared["bank"].device)
     origins, directions = prepared["cameras"][view].rays(size, pixels)
-    render = _render(field, origins, directions, settings, generator)
+    render = _render_many(field, origins, directions, settings, generator)
     white = torch.ones(1, size * size, 3, device=render.device)
     image = white.index_copy(1, pixels, render).transpose(1, 2).unflatten(2, (size, size)) * 2 - 1
     inside_low, inside = network.windows(prepared["low"], size)

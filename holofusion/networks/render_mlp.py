@@ -25,4 +25,4 @@ class RenderMLP(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         raw = (self.layers(features) + self.skip(features)).float()
-        return self.density_scale * F.softplus(raw[..., 0]), torch.sigmoid(raw[..., 1:])
+        return self.density_scale * F.softplus(raw[..., 0].contiguous()), torch.sigmoid(raw)[..., 1:]

@@ -28,15 +28,18 @@ def sample_grid(grid: Tensor, points: Tensor, extent: float) -> Tensor:
 
 def corners(points: Tensor, size: int, extent: float) -> tuple[Tensor, Tensor]:
     """The eight voxels around points (K, 3), as flat indices (K, 8) of a (z, y, x) grid of that size, and their shares."""
-    place = (points * (size / 2 / extent)).add_(size / 2 - 0.5).clamp_(0, size - 1)
+    place = (
+        points.T.mul(size / 2 / extent).add_(size / 2 - 0.5).clamp_(0, size - 1)
+    )  # a row per axis: long rows are fast
     first = place.clamp_max(size - 1.5).int()  # the last voxel's right neighbour would lie outside
-    after = (place - first).T.contiguous()  # one row per axis: long rows are faster than short ones
-    (x, y, z), (_x, _y, _z) = after, 1 - after
-    across = torch.stack([_y * _x, _y * x, y * _x, y * x])
-    shares = torch.cat([across * _z, across * z])
+    after = place.sub_(first)
+    along_x, along_y, along_z = torch.stack([1 - after, after]).permute(
+        1, 2, 0
+    )  # (K, 2) each: of the near and the far side
+    shares = along_z[:, :, None, None] * (along_y[:, :, None] * along_x[:, None])[:, None]
     steps = [size**2 * k + size * j + i for k in (0, 1) for j in (0, 1) for i in (0, 1)]
-    corner = first[:, 2].mul(size).add_(first[:, 1]).mul_(size).add_(first[:, 0])
-    return corner[:, None] + corner.new_tensor(steps), shares.T.contiguous()
+    corner = first[0] + size * first[1] + size**2 * first[2]
+    return corner[:, None] + corner.new_tensor(steps), shares.flatten(1)
 
 
 class DenseField:
@@ -56,12 +59,12 @@ class DenseField:
 
     def at(self, points: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
         """Density (K,) and colour (K, 3) at points (K, 3), each in the grid of the batch that `which` (K,) names."""
-        if len(self.grid) == 1:
-            return self.decoder(sample_grid(self.grid, points[None], self.extent)[0])
         size = self.grid.shape[-1]
         index, shares = corners(points, size, self.extent)
-        table = self.grid.permute(0, 2, 3, 4, 1).flatten(0, 3)
-        return self.decoder(weighted_rows(table, index + size**3 * which.int()[:, None], shares))
+        if len(self.grid) > 1:
+            index += size**3 * which.int()[:, None]
+        table = self.grid.permute(0, 2, 3, 4, 1).flatten(0, 3).contiguous()
+        return self.decoder(weighted_rows(table, index, shares))
 
 
 class PlainDecoder(nn.Module):
@@ -97,10 +100,10 @@ def lookup_nearest(volume: Tensor, x: Tensor, y: Tensor, z: Tensor, extent: floa
     Places outside take the nearest voxel.
     """
     size = volume.shape[-1]
-    index = None
+    middle, index = x.new_tensor(size / 2), None
     for place in (z, y, x):  # coordinates one by one: long rows are faster than triples
-        cell = (place * (size / 2 / extent)).add_(size / 2).clamp_(0, size - 1).int()
-        index = cell if index is None else index.mul_(size).add_(cell)
+        cell = torch.add(middle, place, alpha=size / 2 / extent).clamp_(0, size - 1).int()
+        index = cell if index is None else cell.add_(index, alpha=size)
     if volume.ndim == 4:
         index += size**3 * torch.arange(len(volume), dtype=torch.int32, device=index.device)[:, None]
     return volume.flatten().index_select(0, index.flatten()).reshape(index.shape)

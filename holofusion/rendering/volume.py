@@ -97,34 +97,37 @@ def occupied_interval(field: Field, origins: Tensor, directions: Tensor) -> tupl
     near, far = box_interval(origins, directions, *field.box)
     step = (far - near) / SCAN
     at = near[..., None] + step[..., None] * (torch.arange(SCAN, device=near.device) + 0.5)
-    places = [
-        torch.addcmul(origin[..., None], at, direction[..., None]).flatten(1)
-        for origin, direction in zip(origins.unbind(-1), directions.unbind(-1), strict=True)
-    ]
-    hit = field.occupied(*places).reshape(at.shape) & (far > near)[..., None]
+    hit = field.occupied(*_places(origins, directions, at)).reshape(at.shape)
     number = torch.arange(1, SCAN + 1, dtype=torch.uint8, device=near.device)
     last, first = (hit * number).amax(-1), SCAN + 1 - (hit * number.flip(0)).amax(-1)
     begin, end = near + step * (first - 1.5).clamp_min(0), near + step * (last + 0.5).clamp_max(SCAN)
-    met = last > 0
+    met = (last > 0) & (far > near)
     return torch.where(met, begin, near), torch.where(met, end, near)
 
 
 def _query(field: Field, origins: Tensor, directions: Tensor, depths: Tensor) -> tuple[Tensor, Tensor]:
     """Density (B, N, n) and colour (B, N, n, 3) at the depths; empty space is not evaluated."""
     batch, rays, count = depths.shape
-    points = (origins[:, :, None] + depths[..., None] * directions[:, :, None]).reshape(batch, rays * count, 3)
-    if getattr(field, "sees_directions", False):
-        density, colour = field(points, directions.repeat_interleave(count, 1))
-    elif not hasattr(field, "occupied"):
-        density, colour = field(points)
+    if hasattr(field, "occupied"):
+        places = _places(origins, directions, depths)
+        keep = field.occupied(*places).flatten().nonzero().squeeze(1)
+        points = torch.stack([place.flatten().index_select(0, keep) for place in places]).T
+        some_density, some_colour = field.at(points, torch.div(keep, rays * count, rounding_mode="trunc"))
+        density = some_density.new_zeros(batch * rays * count).index_copy_(0, keep, some_density)
+        colour = some_colour.new_zeros(batch * rays * count, 3).index_copy_(0, keep, some_colour)
     else:
-        keep = field.occupied(*points.unbind(-1)).flatten().nonzero().squeeze(1)
-        some_density, some_colour = field.at(
-            points.flatten(0, 1).index_select(0, keep), torch.div(keep, rays * count, rounding_mode="trunc")
-        )
-        density = some_density.new_zeros(batch * rays * count).index_copy(0, keep, some_density)
-        colour = some_colour.new_zeros(batch * rays * count, 3).index_copy(0, keep, some_colour)
+        points = (origins[:, :, None] + depths[..., None] * directions[:, :, None]).flatten(1, 2)
+        sees = getattr(field, "sees_directions", False)
+        density, colour = field(points, directions.repeat_interleave(count, 1)) if sees else field(points)
     return density.reshape(batch, rays, count), colour.reshape(batch, rays, count, colour.shape[-1])
+
+
+def _places(origins: Tensor, directions: Tensor, depths: Tensor) -> list[Tensor]:
+    """x, y and z, each (B, N n), at depths (B, N, n) of rays (B, N, 3): long rows are faster than triples."""
+    return [
+        torch.addcmul(origin[..., None], depths, direction[..., None]).flatten(1)
+        for origin, direction in zip(origins.unbind(-1), directions.unbind(-1), strict=True)
+    ]
 
 
 def render_rays(
@@ -156,9 +159,9 @@ def render_rays(
     empty = some.alpha.new_zeros(origins.shape[:2])
     white = some.rgb.new_ones(*empty.shape, some.rgb.shape[-1])
     return Rendered(
-        white.index_copy(1, kept, some.rgb),
-        empty.index_copy(1, kept, some.alpha),
-        empty.index_copy(1, kept, some.depth),
+        white.index_copy_(1, kept, some.rgb),
+        empty.clone().index_copy_(1, kept, some.alpha),
+        empty.index_copy_(1, kept, some.depth),
     )
 
 

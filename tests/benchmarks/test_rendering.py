@@ -25,7 +25,8 @@ def test_both_renderers_make_the_same_picture_and_the_same_gradients():
         decoder.layers[-1].bias[0] = 2.0
     grid[0, 0] = voxel_centres(10, 1.0).norm(dim=1).reshape(10, 10, 10)
     scene, camera = DenseScene(grid, decoder, settings), turntable(1, 20.0, 5.0, 4.5)
-    ours, theirs = rendering.Ours(scene, camera, 24), rendering.Theirs(scene, camera, 24)
+    ours = rendering.Ours(scene, camera, 24)
+    theirs = rendering.with_our_samples(ours)
     first, second = ours.rgb(), theirs.rgb()
     assert 0.1 < (first < 0.9).float().mean() < 0.9
     assert torch.allclose(first, second, atol=1e-5)

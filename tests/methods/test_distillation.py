@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from holofusion.cameras import turntable
-from holofusion.methods.distillation import distil, lattice_patches, top_k_error
+from holofusion.methods import distillation
+from holofusion.methods.distillation import distil, lattice_patches, start_from, top_k_error
 from holofusion.methods.fusion import PULL, least_squares
 from holofusion.methods.scenes import DenseScene, SuperResolvedScene
 from holofusion.methods.superresolution import SuperResolution
@@ -78,7 +79,7 @@ def test_lattice_has_one_offset_per_step_and_stays_inside():
 
 
 def tiny_settings(**changes):
-    distillation = dict(mode="full", loss="patch_remix", top_k=1, patch=4, patches=48, resolution=24, steps=60, learning_rate=0.1,
+    section = dict(mode="full", loss="patch_remix", top_k=1, patch=4, patches=48, resolution=24, steps=60, learning_rate=0.1,
                         decoder_rate=1e-3, gradient_floor=1e-8, samples=32,
                         sds_noise_min=0.02, sds_noise_max=0.98, checkpoint_every=25)  # fmt: skip
     return SimpleNamespace(
@@ -87,7 +88,7 @@ def tiny_settings(**changes):
         superresolution=SimpleNamespace(objects=1, low_size=12, channels=[8, 16], blocks=1, noise_steps=10,
                                         schedule_shift=0.0, detail=0.25),
         sharpening=SimpleNamespace(steps=2, sampler="ddpm", end=0.0),
-        distillation=SimpleNamespace(**{**distillation, **changes}),
+        distillation=SimpleNamespace(**{**section, **changes}),
     )  # fmt: skip
 
 
@@ -226,3 +227,21 @@ def test_killed_distillation_goes_on_to_the_same_result(tmp_path, monkeypatch):
     monkeypatch.undo()
     resumed = distil(scene, cameras, bank, settings, 0, tmp_path / "b", "stamp").tensors()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+@pytest.mark.parametrize("rays", [100, 10_000])
+def test_score_distillation_renders_again_what_it_rendered(rays, monkeypatch):
+    """The gradient of a view in parts, forgotten and rendered again, is that of the parts kept."""
+    settings = tiny_settings(loss="sds")
+    field, camera = start_from(ball_scene(settings).coarse, 24, settings), turntable(1, 20.0, 5.0, 2.5)
+    monkeypatch.setattr(distillation, "RAYS_OF_A_PART", rays)
+
+    def gradient() -> torch.Tensor:
+        generator = torch.Generator().manual_seed(0)
+        rendered = distillation._render_many(field, *camera.rays(24), settings, generator)
+        return torch.autograd.grad((rendered - 0.3).square().sum(), field.grid.values)[0]
+
+    forgotten = gradient()
+    monkeypatch.setattr(distillation, "checkpoint", lambda part, *given, **_: part(*given))
+    assert torch.equal(forgotten, gradient())
+    assert forgotten.abs().max() > 0
