@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors.torch import load_file
 
 from benchmarks.context import DEVICE, Context
@@ -17,13 +16,13 @@ from benchmarks.timing import summary
 from holofusion.checks import with_overrides
 from holofusion.evaluation import features as networks
 from holofusion.evaluation.consistency import held_out_scores
-from holofusion.evaluation.fidelity import compare
+from holofusion.evaluation.fidelity import draws_of, kernel_distance
+from holofusion.evaluation.kernel import kernel_replicates
 from holofusion.evaluation.references import ImageSet, reference_set
 from holofusion.logs import Progress
 from holofusion.methods.distillation import distil
-from holofusion.methods.holodiffusion import HoloDiffusion
-from holofusion.methods.sampling import spread_cameras, to_bytes
-from holofusion.methods.scenes import DenseScene, SparseScene, SuperResolvedScene, unprefixed
+from holofusion.methods.sampling import from_bytes, hypotheses_of, sampler_from_noise, spread_cameras, to_bytes
+from holofusion.methods.scenes import SparseScene, SuperResolvedScene, unprefixed
 from holofusion.methods.superresolution import SuperResolution
 from holofusion.seeds import generator_for
 from holofusion.settings import Params, Settings
@@ -71,26 +70,16 @@ class Maker:
 
     def __init__(self, context: Context, settings: Settings) -> None:
         weights = load_file(context.run / "model.safetensors")
-        self.settings, self.data = settings, context.data
-        self.coarse, self.network = HoloDiffusion(settings), SuperResolution(settings)
-        self.coarse.load_state_dict(unprefixed("coarse", weights))
+        self.settings, self.data, self.network = settings, context.data, SuperResolution(settings)
+        self.coarse = sampler_from_noise("holodiffusion", weights, settings, DEVICE)
         self.network.load_state_dict(unprefixed("superresolution", weights))
 
     def __call__(self, seed: int) -> SparseScene:
         settings = self.settings
-        grid = self.coarse.sample_grid(seed, settings.sampling.steps, settings.sampling.sampler)
-        scene = SuperResolvedScene(DenseScene(grid, self.coarse.decoder, settings), self.network, seed, settings)
-        cameras = spread_cameras(
-            self.data.evaluation_cameras, settings.hypotheses.views, generator_for("cameras", seed)
-        )
-        bank = torch.stack([
-            scene.hypotheses(
-                cameras[index], self.data.image_size, settings.hypotheses.count, generator_for("hypotheses", seed, index)
-            )
-            for index in range(len(cameras))
-        ])  # fmt: skip
+        scene = SuperResolvedScene(self.coarse(seed), self.network, seed, settings)
+        cameras, bank = hypotheses_of(scene, self.data, settings.hypotheses, seed, DEVICE, lambda: None)
         with tempfile.TemporaryDirectory() as folder:
-            return distil(scene, cameras.to(DEVICE), bank, settings, seed, Path(folder) / "state", "")
+            return distil(scene, cameras, from_bytes(bank), settings, seed, Path(folder) / "state", "")
 
 
 def scores(context: Context, scenes: list[SparseScene]) -> dict[str, Any]:
@@ -106,21 +95,25 @@ def scores(context: Context, scenes: list[SparseScene]) -> dict[str, Any]:
     ])  # fmt: skip
     found = networks.extract(network, pictures, len(pictures), "features").double()
     made = ImageSet(found, np.arange(len(scenes)).repeat(VIEWS))
-    _, kernel = compare(real, made, "train", resolved)
+    draws = draws_of(real, made, "train", resolved)
+    size = min(params.evaluation.kernel_subset_size, len(real), len(made))
     agreement = []
     for number, scene in enumerate(scenes[:AGREEING]):
         around = spread_cameras(data.evaluation_cameras, AROUND, generator_for("consistency cameras", number))
-        views = torch.from_numpy(to_bytes(scene.render(around, data.image_size).rgb)).permute(0, 3, 1, 2).float() / 255
+        views = from_bytes(to_bytes(scene.render(around, data.image_size).rgb))
         agreement.append(held_out_scores(views, around, params.consistency, number)["consistency_psnr"])
     return {
-        "kernel_distance": kernel["value"], "kernel_distance_interval": [kernel["low"], kernel["high"]],
-        "kernel_distance_replicates": kernel["replicates"], "consistency_psnr": float(np.mean(agreement)),
+        "kernel_distance": kernel_distance(real.features, found, size, params.evaluation.kernel_subsets),
+        "kernel_distance_replicates": kernel_replicates(
+            real.features.numpy(), found.numpy(), real.units, made.units, *draws
+        ),
+        "consistency_psnr": float(np.mean(agreement)),
     }  # fmt: skip
 
 
 def difference(worth: dict[str, dict[str, Any]]) -> dict[str, float]:
     """Kernel distance of fast less that of full, with its 95 % interval over redraws of objects and scenes."""
-    replicates = [np.array(worth[mode].pop("kernel_distance_replicates")) for mode in ("fast", "full")]
-    low, high = np.quantile(replicates[0] - replicates[1], [0.025, 0.975])
+    fast, full = (worth[mode].pop("kernel_distance_replicates") for mode in ("fast", "full"))
+    low, high = np.quantile(fast - full, [0.025, 0.975])
     value = worth["fast"]["kernel_distance"] - worth["full"]["kernel_distance"]
     return {"value": float(value), "low": float(low), "high": float(high)}

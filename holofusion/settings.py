@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from holofusion.section import Count, Name, Positive, Section, Share, Weight, Width, partial
+from holofusion.settings_data import Dataset, Download, Synthetic
 from holofusion.settings_rivals import EG3D, GET3D, Adversarial, External, PiGan, ScoreDistillation, StableDreamFusion
+from holofusion.settings_sampling import Distillation, DistillationOverrides, Fast, Hypotheses, Sampling, Sharpening
 from holofusion.settings_scores import Consistency, Curve, Evaluation, Geometry, Intervals, Mesh, Render, Report
 
 
@@ -29,43 +31,6 @@ class Threads(Section):
     consistency: Count = Field(description="torch threads; runs are scored side by side")
     curve: Count = Field(description="torch threads; trainings are followed side by side")
     report: Count = Field(description="torch threads")
-
-
-class Dataset(Section):
-    """Where images come from, and how they are prepared."""
-
-    source: Literal["synthetic", "co3d"] = Field(description="synthetic: embedded objects; co3d: photographs")
-    root: str | None = Field(description="folder in CO3D layout; null: $CO3DV2_DATASET_ROOT (only with source co3d)")
-    subset: str = Field(description="CO3D set list that divides sequences into train, val and test", min_length=1)
-    min_quality: float = Field(description="least viewpoint_quality_score of a sequence")
-    quality_required: bool = Field(description="whether sequences without a viewpoint_quality_score are dropped")
-    min_frames: int = Field(description="fewest photographs left of a sequence, once faulty ones are dropped", ge=5)
-    min_mask_mass: float = Field(description="fewest object pixels of a photograph's mask", ge=1)
-    image_size: int = Field(description="side of the prepared square images, px; even", ge=16, le=1024, multiple_of=2)
-    mask_threshold: float = Field(description="mask values above it are object", gt=0, lt=1)
-    context: float = Field(description="rim added around the mask's box, share of its side", ge=0, le=1)
-    margin: float = Field(description="free rim of the voxel cube around the object, share", ge=0, lt=0.5)
-    max_frames: Count = Field(description="photographs used per sequence, evenly spaced")
-    held_out: Count = Field(description="objects held out where the set list holds out none")
-    evaluation_cameras: Count = Field(description="frozen real cameras from which every method is rendered")
-
-
-class Download(Section):
-    """Fetching CO3Dv2 into the folder of photographs; `holofusion data download` by hand has the same defaults."""
-
-    release: Literal["full", "singlesequence"] | None = Field(
-        description="fetch missing categories of this release when a run starts; null: never"
-    )
-    connections: int = Field(description="archives fetched at a time", ge=1, le=16)
-    keep_archives: bool = Field(description="keep the archives after unpacking")
-
-
-class Synthetic(Section):
-    """The embedded objects."""
-
-    objects: int = Field(description="objects per category; one in eight is held out", ge=3)
-    views: int = Field(description="images per object", ge=5)
-    size: int = Field(description="side of the raw images, px", ge=16, le=1024)
 
 
 class Volume(Section):
@@ -185,70 +150,6 @@ class SuperResolution(Section):
     )
     detail: Positive = Field(description="deviation of what the upsampled render lacks; images span [-1, 1]")
     render_noise_max: Share = Field(description="most noise of the grids it is trained on, share of the process")
-
-
-class Sampling(Section):
-    """Coarse scenes from noise."""
-
-    scenes: Count = Field(description="scenes per run; scene k comes from seed k")
-    shards: Count = Field(description="jobs the scenes are divided among; a scene does not depend on its shard")
-    steps: Count = Field(description="denoising steps; at most denoiser.noise_steps are taken")
-    sampler: Literal["ddpm", "ddim"] = Field(description="ddpm: noise at every step; ddim: none")
-
-
-class Sharpening(Section):
-    """Sampling from the super-resolution denoiser."""
-
-    steps: Count = Field(description="denoising steps per sharpened view")
-    sampler: Literal["ddpm", "ddim"] = Field(description="ddpm: noise at every step; ddim: none after the first")
-    end: float = Field(
-        description="noise level of the last of several predictions, as a share of the noise steps", ge=0, lt=1
-    )
-
-
-class Hypotheses(Section):
-    """Super-resolved views from which a scene is distilled."""
-
-    views: Count = Field(description="cameras per scene")
-    count: Count = Field(description="hypotheses per camera (K of the paper: 5)")
-
-
-class Distillation(Section):
-    """Stage 2: one high-resolution radiance field from many super-resolved views."""
-
-    mode: Literal["full", "fast"] = Field(
-        description="full: starts from the coarse scene; fast: from it painted with all views at once, and then needs few "
-        "steps; the keys of `fast` apply"
-    )
-    loss: Literal["patch_remix", "mse", "sds"] = Field(
-        description="patch_remix is the paper's, the others are its ablations"
-    )
-    top_k: Count = Field(description="nearest hypotheses each patch is compared with; at most hypotheses.count")
-    patch: int = Field(description="side of a patch, px", ge=2)
-    patches: Count = Field(description="patches per step")
-    resolution: int = Field(description="voxels per side of the high-resolution grid", ge=8)
-    steps: Count = Field(description="optimisation steps per scene")
-    learning_rate: Positive = Field(description="Adam's step size for the grid")
-    gradient_floor: Positive = Field(description="Adam's epsilon: voxels with gradients below it move less")
-    decoder_rate: Weight = Field(description="Adam's step size for its decoder")
-    samples: Count = Field(description="points per ray, between the first and the last that is not empty")
-    sds_noise_min: Share = Field(description="least noise of score distillation, share of the process")
-    sds_noise_max: Share = Field(description="most noise of score distillation, share of the process")
-    checkpoint_every: Count = Field(description="steps between saved states")
-
-
-class Fast(Section):
-    """What `distillation.mode: fast` changes in the rows that are distilled."""
-
-    sharpening: partial(Sharpening, "FastSharpening") = Field(None, description="keys of sharpening")
-    hypotheses: partial(Hypotheses, "FastHypotheses") = Field(None, description="keys of hypotheses")
-    distillation: partial(Distillation, "FastDistillation") = Field(None, description="keys of distillation")
-
-
-class DistillationOverrides(Section):
-    """What a row distilled from shared scenes changes."""
-
-    distillation: partial(Distillation, "DistillationChanges") = Field(None, description="keys of distillation")
 
 
 class TrainingOverrides(Section):

@@ -1,9 +1,7 @@
-"""Settings: mistakes are refused in one line each, and a resolved file changes only when what its step reads changes."""
+"""params.yaml and its overlays: what they give, and mistakes, which are refused in one line each."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import subprocess
 import sys
@@ -14,7 +12,7 @@ import pytest
 import yaml
 
 from holofusion.checks import data_root
-from holofusion.config import Resolved, discard_shards, load_params, load_step, resolved_steps, write_resolved
+from holofusion.config import load_params, resolved_steps
 from holofusion.files import UserError
 from holofusion.methods.registry import ENTRIES, coarse_of, needs_warmup
 from holofusion.schema import README_FILE, SCHEMA_FILE, json_schema, readme
@@ -28,12 +26,6 @@ def refusal(project: Path, preset: str | None = None) -> list[str]:
     with pytest.raises(UserError) as caught:
         load_params(project / "params.yaml", preset)
     return str(caught.value).splitlines()
-
-
-def resolved_files(project: Path, preset: str = "mini") -> dict[str, str]:
-    write_resolved(load_params(project / "params.yaml", preset), project / "results")
-    folder = project / "results" / "config"
-    return {str(path.relative_to(folder).with_suffix("")): path.read_text() for path in folder.rglob("*.yaml")}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -160,112 +152,6 @@ def test_photographs_to_be_downloaded_need_not_be_there(project: Path, edit: Edi
         data_root(params)
 
 
-FROM_NOISE = ("holodiffusion", "holodiffusion_nobootstrap", "pigan", "eg3d", "get3d", "sds")
-
-
-@pytest.mark.parametrize(
-    ("key", "changed"),
-    [
-        ("holofusion_mse.distillation.top_k", {"sample/holofusion_mse"}),
-        ("distillation.top_k", {"sample/holofusion", "sample/holofusion_mse", "sample/holofusion_sds"}),
-        ("denoiser.noise_steps", {"train/holofusion", "train/holodiffusion_nobootstrap", "sample/holodiffusion",
-                                  "sample/holodiffusion_nobootstrap", "curve/holodiffusion",
-                                  "curve/holodiffusion_nobootstrap"}),
-        ("curve.views", {f"curve/{name}" for name in FROM_NOISE}),
-        ("holodiffusion_nobootstrap.training.steps", {"train/holodiffusion_nobootstrap"}),
-        ("synthetic.size", {"dataset/hydrant", "dataset/teddybear"}),
-        ("fast.hypotheses.views", {"hypotheses/holofusion"}),
-        ("hypotheses.views", set()),  # of the full recipe
-        ("report.sample_columns", {"report/report"}),
-        ("threads.sample", set()),
-    ],
-)  # fmt: skip
-def test_editing_a_key_changes_only_the_steps_that_read_it(
-    project: Path, edit: Edit, key: str, changed: set[str]
-) -> None:
-    before = resolved_files(project)
-    stamps = {path: path.stat().st_mtime_ns for path in (project / "results").rglob("*.yaml")}
-    edit(project, **{key: 91})
-    after = resolved_files(project)
-    assert {name.removesuffix("-hydrant-s0") for name in after if after[name] != before[name]} == changed
-    rewritten = {path for path, stamp in stamps.items() if path.stat().st_mtime_ns != stamp}
-    assert len(rewritten) == len(changed)
-
-
-def test_resolved_settings_hold_what_the_step_reads(project: Path, edit: Edit) -> None:
-    edit(
-        project,
-        **{"distillation.top_k": 3, "training.bootstrap": 0.25, "holodiffusion_nobootstrap.training.bootstrap": 0.0},
-    )
-    files = resolved_files(project)
-    assert {name.split("/")[0] for name in files} == {
-        "dataset", "prepare", "warmup", "train", "hypotheses", "sample", "render", "evaluate", "curve", "report",
-        "consistency", "mesh", "geometry",
-    }  # fmt: skip
-    step = read(project, "sample/holofusion_sds-hydrant-s0")
-    assert (step.step, step.method, step.category, step.seed) == ("sample", "holofusion_sds", "hydrant", 0)
-    assert (step.settings.distillation.loss, step.settings.distillation.top_k) == ("sds", 3)
-    assert step.settings.training is None and step.settings.threads is None
-    assert read(project, "train/holodiffusion_nobootstrap-hydrant-s0").settings.training.bootstrap == 0.0
-    assert read(project, "train/holofusion-hydrant-s0").settings.training.bootstrap == 0.25
-    report = read(project, "report/report").settings
-    assert (report.preset, report.seeds) == ("mini", [0])
-
-
-def read(project: Path, name: str) -> Resolved:
-    return load_step(project / "results" / "config" / f"{name}.yaml")
-
-
-def test_hash_is_that_of_the_settings_and_the_run(project: Path, edit: Edit) -> None:
-    edit(project, **{"render.views": 12, "render.turntable_scenes": 8, "render.turntable_frames": 24})
-    resolved_files(project)
-    step = read(project, "render/holodiffusion-hydrant-s0")
-    content = {"method": "holodiffusion", "category": "hydrant", "seed": 0, "settings": {
-        "render": {"views": 12, "turntable_scenes": 8, "turntable_frames": 24,
-                   "consistency_scenes": 8, "consistency_views": 32}}}  # fmt: skip
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    assert step.hash == hashlib.sha256(text.encode()).hexdigest()
-
-
-def test_a_resolved_file_edited_by_hand_is_refused(project: Path) -> None:
-    resolved_files(project)
-    path = project / "results" / "config" / "render" / "holofusion-hydrant-s0.yaml"
-    path.write_text(path.read_text().replace("  views: ", "  views: 1"))
-    with pytest.raises(UserError, match="does not match its own config_hash"):
-        load_step(path)
-
-
-def test_results_of_another_preset_are_not_overwritten(project: Path) -> None:
-    resolved_files(project)
-    (project / "results" / "runs").mkdir()
-    with pytest.raises(UserError, match=r"holds a 'mini' run, not 'smoke'; move it away, or pass RESULTS="):
-        resolved_files(project, "smoke")
-    resolved_files(project)
-
-
-def test_smoke_results_may_be_overwritten(project: Path) -> None:
-    resolved_files(project, "smoke")
-    (project / "results" / "runs").mkdir()
-    resolved_files(project, "mini")
-    assert json.loads((project / "results" / "preset.json").read_text()) == {"preset": "mini"}
-
-
-def test_a_folder_of_other_things_is_left_alone(project: Path) -> None:
-    (project / "results").mkdir()
-    (project / "results" / "thesis.tex").touch()
-    with pytest.raises(UserError, match="not a run of this program"):
-        resolved_files(project)
-    assert [path.name for path in (project / "results").iterdir()] == ["thesis.tex"]
-
-
-def test_shards_beyond_the_last_are_discarded(tmp_path: Path) -> None:
-    for name in ("views/a-b-s0/0", "views/a-b-s0/1", "views/a-b-s0/10", "metrics/features/1"):
-        (tmp_path / name).mkdir(parents=True)
-    discard_shards(tmp_path, 1)
-    assert sorted(path.name for path in (tmp_path / "views" / "a-b-s0").iterdir()) == ["0"]
-    assert (tmp_path / "metrics" / "features" / "1").is_dir()
-
-
 def test_generated_files_are_up_to_date(repository: Path) -> None:
     for path, text in ((SCHEMA_FILE, json_schema()), (README_FILE, readme())):
         assert (repository / path).read_text() == text, f"{path} is out of date: run `holofusion schema`"
@@ -285,18 +171,3 @@ def test_registry_and_settings_agree() -> None:
 def test_reading_settings_loads_no_torch() -> None:
     code = "import sys, holofusion.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_what_differs_from_the_default_is_listed_and_stale_files_go(project: Path, edit: Edit) -> None:
-    default, folder = load_params(project / "params.yaml"), project / "results"
-    write_resolved(default, folder, default)
-    assert json.loads((folder / "config/changed.json").read_text()) == {}
-    stale = folder / "config/evaluate/real_other-hydrant.yaml"
-    assert stale.is_file()
-    edit(project, **{"evaluation.other_category": None, "sampling.scenes": 20})
-    write_resolved(load_params(project / "params.yaml"), folder, default)
-    assert json.loads((folder / "config/changed.json").read_text()) == {
-        "evaluation.other_category": {"default": "teddybear", "value": None},
-        "sampling.scenes": {"default": 16, "value": 20},
-    }
-    assert not stale.exists() and (folder / "config/evaluate/real_floor-hydrant.yaml").is_file()

@@ -6,6 +6,7 @@ One seed gives one scene, whatever the shard: every scene is made on its own, fr
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,7 @@ def sample_distilled(
 
     def make(seed: int):
         folder = hypotheses / scene_name(seed)
-        bank = torch.from_numpy(np.load(folder / "bank.npy")).permute(0, 1, 4, 2, 3).float() / 255
+        bank = from_bytes(np.load(folder / "bank.npy"))
         cameras = cameras_from_json(read_json(folder / "cameras.json")["cameras"])
         state = partial / f"state-{scene_name(seed)}"
         return distil(super_resolved(seed), cameras.to(device), bank.to(device), settings, seed, state, stamp)
@@ -141,21 +142,32 @@ def run_hypotheses(
                 progress.advance(steps=settings.hypotheses.views)
                 continue
             began = time.monotonic()
-            scene = make(seed)
-            cameras = spread_cameras(data.evaluation_cameras, settings.hypotheses.views, generator_for("cameras", seed))
-            bank = []
-            for index in range(len(cameras)):
-                generator = generator_for("hypotheses", seed, index)
-                camera = cameras[index].to(device)
-                bank.append(to_bytes(scene.hypotheses(camera, data.image_size, settings.hypotheses.count, generator)))
-                progress.advance()
+            cameras, bank = hypotheses_of(make(seed), data, settings.hypotheses, seed, device, progress.advance)
             with replacing(partial / scene_name(seed)) as folder:
                 folder.mkdir()
-                np.save(folder / "bank.npy", np.stack(bank))
+                np.save(folder / "bank.npy", bank)
                 write_json(folder / "cameras.json", {
                     "convention": CONVENTION, "image_size": data.image_size, "config_hash": resolved.hash,
                     "seconds": round(time.monotonic() - began, 2), "cameras": cameras_to_json(cameras),
                 })  # fmt: skip
+
+
+def hypotheses_of(
+    scene: SuperResolvedScene,
+    data: PreparedCategory,
+    section,
+    seed: int,
+    device: torch.device,
+    advance: Callable[[], None],
+) -> tuple[Cameras, np.ndarray]:
+    """The cameras of a scene's bank and the bank, uint8 (views, count, S, S, 3). section: `hypotheses` of the settings."""
+    cameras = spread_cameras(data.evaluation_cameras, section.views, generator_for("cameras", seed))
+    bank = []
+    for index in range(len(cameras)):
+        generator = generator_for("hypotheses", seed, index)
+        bank.append(to_bytes(scene.hypotheses(cameras[index].to(device), data.image_size, section.count, generator)))
+        advance()
+    return cameras, np.stack(bank)
 
 
 def spread_cameras(pool: Cameras, count: int, generator: torch.Generator) -> Cameras:
@@ -169,3 +181,8 @@ def spread_cameras(pool: Cameras, count: int, generator: torch.Generator) -> Cam
 def to_bytes(images: Tensor) -> np.ndarray:
     """(B, 3, S, S) in [0, 1] -> uint8 (B, S, S, 3)."""
     return (images.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def from_bytes(images: np.ndarray) -> Tensor:
+    """uint8 (..., S, S, 3) -> (..., 3, S, S) in [0, 1]."""
+    return torch.from_numpy(images).movedim(-1, -3).float() / 255

@@ -1,0 +1,73 @@
+"""Keys of params.yaml for what a trained model is used for: coarse scenes, their sharpened views, and distillation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from holofusion.section import Count, Positive, Section, Share, Weight, partial
+
+
+class Sampling(Section):
+    """Coarse scenes from noise."""
+
+    scenes: Count = Field(description="scenes per run; scene k comes from seed k")
+    shards: Count = Field(description="jobs the scenes are divided among; a scene does not depend on its shard")
+    steps: Count = Field(description="denoising steps; at most denoiser.noise_steps are taken")
+    sampler: Literal["ddpm", "ddim"] = Field(description="ddpm: noise at every step; ddim: none")
+
+
+class Sharpening(Section):
+    """Sampling from the super-resolution denoiser."""
+
+    steps: Count = Field(description="denoising steps per sharpened view")
+    sampler: Literal["ddpm", "ddim"] = Field(description="ddpm: noise at every step; ddim: none after the first")
+    end: float = Field(
+        description="noise level of the last of several predictions, as a share of the noise steps", ge=0, lt=1
+    )
+
+
+class Hypotheses(Section):
+    """Super-resolved views from which a scene is distilled."""
+
+    views: Count = Field(description="cameras per scene")
+    count: Count = Field(description="hypotheses per camera (K of the paper: 5)")
+
+
+class Distillation(Section):
+    """Stage 2: one high-resolution radiance field from many super-resolved views."""
+
+    mode: Literal["full", "fast"] = Field(
+        description="full: starts from the coarse scene; fast: from it painted with all views at once, and then needs few "
+        "steps; the keys of `fast` apply"
+    )
+    loss: Literal["patch_remix", "mse", "sds"] = Field(
+        description="patch_remix is the paper's, the others are its ablations"
+    )
+    top_k: Count = Field(description="nearest hypotheses each patch is compared with; at most hypotheses.count")
+    patch: int = Field(description="side of a patch, px", ge=2)
+    patches: Count = Field(description="patches per step")
+    resolution: int = Field(description="voxels per side of the high-resolution grid", ge=8)
+    steps: Count = Field(description="optimisation steps per scene")
+    learning_rate: Positive = Field(description="Adam's step size for the grid")
+    gradient_floor: Positive = Field(description="Adam's epsilon: voxels with gradients below it move less")
+    decoder_rate: Weight = Field(description="Adam's step size for its decoder")
+    samples: Count = Field(description="points per ray, between the first and the last that is not empty")
+    sds_noise_min: Share = Field(description="least noise of score distillation, share of the process")
+    sds_noise_max: Share = Field(description="most noise of score distillation, share of the process")
+    checkpoint_every: Count = Field(description="steps between saved states")
+
+
+class Fast(Section):
+    """What `distillation.mode: fast` changes in the rows that are distilled."""
+
+    sharpening: partial(Sharpening, "FastSharpening") = Field(None, description="keys of sharpening")
+    hypotheses: partial(Hypotheses, "FastHypotheses") = Field(None, description="keys of hypotheses")
+    distillation: partial(Distillation, "FastDistillation") = Field(None, description="keys of distillation")
+
+
+class DistillationOverrides(Section):
+    """What a row distilled from shared scenes changes."""
+
+    distillation: partial(Distillation, "DistillationChanges") = Field(None, description="keys of distillation")
