@@ -1,9 +1,10 @@
 """Take a finished run of `make report` over as a reference result of the repository: make reference.
 
-    python docs/reference.py RESULTS
+    PYTHONPATH=. python docs/reference.py RESULTS
 
-Copies the tables of RESULTS, a run of `mini` or `seeds`, and small pictures of the former to docs/, and rewrites README's
-tables, which stand between the marks `<!-- NAME -->` and `<!-- end -->`, from the copies. A test compares README with them.
+Copies the tables of RESULTS, a run of `mini` or `seeds`, and of the former small pictures and bench.json, if it was made, to
+docs/, and rewrites README's tables, which stand between the marks `<!-- NAME -->` and `<!-- end -->`, from the copies. A test
+compares README with them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from benchmarks.table import TARGETS
 from holofusion.files import read_json
 from holofusion.report.paper import label_of
 
@@ -67,9 +69,21 @@ def claims(docs: Path = DOCS) -> str:
     return "\n".join([*lines, *(f"| {claim} | {verdict} | {several[claim]} |" for claim, verdict in one.items())])
 
 
+def speed(docs: Path = DOCS) -> str:
+    """README's table of speed, from mini-bench.json: the figures that have a target, and others of the program as a whole."""
+    found = read_json(docs / "mini-bench.json")
+    lines = ["| key | least | median | greatest | target |", "|---|---|---|---|---|"]
+    for name, figure in found.items():
+        if "median" in figure:
+            cells = [f"{figure[which]:.3g}" for which in ("min", "median", "max")]
+            relation, bound = TARGETS.get(name, ("", "–"))
+            lines.append(f"| `{name}` | {' | '.join(cells)} | {relation} {bound} |".replace("|  –", "| –"))
+    return "\n".join(lines)
+
+
 def filled(readme: str, docs: Path = DOCS) -> str:
     """README's text with its tables made again."""
-    for name, content in (("scores", scores(docs)), ("claims", claims(docs))):
+    for name, content in (("scores", scores(docs)), ("claims", claims(docs)), ("speed", speed(docs))):
         block = f"<!-- {name} -->\n{content}\n<!-- end -->"
         readme, count = re.subn(
             rf"<!-- {name} -->\n.*?<!-- end -->", lambda _, block=block: block, readme, flags=re.DOTALL
@@ -86,6 +100,8 @@ def main(results: Path) -> None:
         shutil.copy(results / "tables" / f"{name}.csv", DOCS / f"{preset}-{name}.csv")
     if preset == "mini":
         take_pictures(results)
+        if (results / "bench.json").is_file():
+            shutil.copy(results / "bench.json", DOCS / "mini-bench.json")
     readme = DOCS.parent / "README.md"
     readme.write_text(filled(readme.read_text()))
 
