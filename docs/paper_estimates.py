@@ -20,23 +20,23 @@ PAGE = Path(__file__).with_name("paper-estimates.md")
 COLUMNS = ("rule", "measured", "core seconds", "GB", "times per job", "GPU hours per job")
 
 
-def memory(field: str) -> float:
-    """A field of /proc/self/status in 10^9 bytes: VmRSS now, VmHWM at most so far."""
-    return int(re.search(rf"{field}:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024 / 1e9
+def held() -> float:
+    """Main memory of this process, in 10^9 bytes."""
+    return int(re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024 / 1e9
 
 
 def measure(name: str) -> dict[str, float]:
     """Processor seconds of one unit, and the most memory of its process beyond the libraries, in 10^9 bytes.
 
     Freed memory goes back to the kernel, unlike in the program's steps, or the peak would be that of the C library's heap.
-    The kernel's time, which that costs, does not count.
+    The operating system's time, which that costs, does not count.
     """
     import torch
     from paper_units import UNITS
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    libraries, unit = memory("VmRSS"), UNITS[name]
+    libraries, unit = held(), UNITS[name]
     work = unit.prepare()
     began = used().ru_utime
     work()

@@ -28,14 +28,11 @@ def sample_grid(grid: Tensor, points: Tensor, extent: float) -> Tensor:
 
 def corners(points: Tensor, size: int, extent: float) -> tuple[Tensor, Tensor]:
     """The eight voxels around points (K, 3), as flat indices (K, 8) of a (z, y, x) grid of that size, and their shares."""
-    place = (
-        points.T.mul(size / 2 / extent).add_(size / 2 - 0.5).clamp_(0, size - 1)
-    )  # a row per axis: long rows are fast
+    place = points.T.mul(size / 2 / extent).add_(size / 2 - 0.5).clamp_(0, size - 1)
     first = place.clamp_max(size - 1.5).int()  # the last voxel's right neighbour would lie outside
     after = place.sub_(first)
-    along_x, along_y, along_z = torch.stack([1 - after, after]).permute(
-        1, 2, 0
-    )  # (K, 2) each: of the near and the far side
+    both = torch.stack([1 - after, after])  # shares of the near and of the far voxels, by axis
+    along_x, along_y, along_z = both.permute(1, 2, 0)
     shares = along_z[:, :, None, None] * (along_y[:, :, None] * along_x[:, None])[:, None]
     steps = [size**2 * k + size * j + i for k in (0, 1) for j in (0, 1) for i in (0, 1)]
     corner = first[0] + size * first[1] + size**2 * first[2]

@@ -97,7 +97,7 @@ def occupied_interval(field: Field, origins: Tensor, directions: Tensor) -> tupl
     near, far = box_interval(origins, directions, *field.box)
     step = (far - near) / SCAN
     at = near[..., None] + step[..., None] * (torch.arange(SCAN, device=near.device) + 0.5)
-    hit = field.occupied(*_places(origins, directions, at)).reshape(at.shape)
+    hit = field.occupied(*places_at(origins, directions, at)).reshape(at.shape)
     number = torch.arange(1, SCAN + 1, dtype=torch.uint8, device=near.device)
     last, first = (hit * number).amax(-1), SCAN + 1 - (hit * number.flip(0)).amax(-1)
     begin, end = near + step * (first - 1.5).clamp_min(0), near + step * (last + 0.5).clamp_max(SCAN)
@@ -109,7 +109,7 @@ def _query(field: Field, origins: Tensor, directions: Tensor, depths: Tensor) ->
     """Density (B, N, n) and colour (B, N, n, 3) at the depths; empty space is not evaluated."""
     batch, rays, count = depths.shape
     if hasattr(field, "occupied"):
-        places = _places(origins, directions, depths)
+        places = places_at(origins, directions, depths)
         keep = field.occupied(*places).flatten().nonzero().squeeze(1)
         points = torch.stack([place.flatten().index_select(0, keep) for place in places]).T
         some_density, some_colour = field.at(points, torch.div(keep, rays * count, rounding_mode="trunc"))
@@ -122,7 +122,7 @@ def _query(field: Field, origins: Tensor, directions: Tensor, depths: Tensor) ->
     return density.reshape(batch, rays, count), colour.reshape(batch, rays, count, colour.shape[-1])
 
 
-def _places(origins: Tensor, directions: Tensor, depths: Tensor) -> list[Tensor]:
+def places_at(origins: Tensor, directions: Tensor, depths: Tensor) -> list[Tensor]:
     """x, y and z, each (B, N n), at depths (B, N, n) of rays (B, N, 3): long rows are faster than triples."""
     return [
         torch.addcmul(origin[..., None], depths, direction[..., None]).flatten(1)

@@ -13,19 +13,23 @@ from holofusion.rendering.grids import voxel_centres
 rendering = pytest.importorskip("benchmarks.rendering")
 
 
-def test_both_renderers_make_the_same_picture_and_the_same_gradients():
+@pytest.fixture
+def ours():
+    """A ball, whose density falls with the first feature, which grows outwards."""
     torch.manual_seed(0)
     settings = SimpleNamespace(
         volume=SimpleNamespace(extent=1.0, precision="fp32"),
-        rendering=SimpleNamespace(empty_density=1.0, occupied_samples=12),
+        rendering=SimpleNamespace(empty_density=0.05, occupied_samples=12),
     )
     grid, decoder = 0.5 * torch.randn(1, 6, 10, 10, 10), RenderMLP(6, 16, 20.0)
-    with torch.no_grad():  # density falls with the first feature, which grows outwards
-        decoder.skip.weight[0] = torch.tensor([-9.0, 0, 0, 0, 0, 0])
-        decoder.layers[-1].bias[0] = 2.0
+    with torch.no_grad():
+        decoder.skip.weight[0] = torch.tensor([-20.0, 0, 0, 0, 0, 0])
+        decoder.layers[-1].bias[0] = 8.0
     grid[0, 0] = voxel_centres(10, 1.0).norm(dim=1).reshape(10, 10, 10)
-    scene, camera = DenseScene(grid, decoder, settings), turntable(1, 20.0, 5.0, 4.5)
-    ours = rendering.Ours(scene, camera, 24)
+    return rendering.Ours(DenseScene(grid, decoder, settings), turntable(1, 20.0, 5.0, 4.5), 24)
+
+
+def test_both_renderers_make_the_same_picture_and_the_same_gradients(ours):
     theirs = rendering.with_our_samples(ours)
     first, second = ours.rgb(), theirs.rgb()
     assert 0.1 < (first < 0.9).float().mean() < 0.9
@@ -36,3 +40,18 @@ def test_both_renderers_make_the_same_picture_and_the_same_gradients():
         torch.autograd.grad((second - target).square().sum(), theirs.parameters), strict=True,
     ):  # fmt: skip
         assert torch.allclose(one, other, rtol=1e-3, atol=1e-3 * float(other.abs().max()))
+
+
+def test_evenly_spaced_samples_are_as_few_as_come_as_near(ours):
+    theirs, (found, allowed) = rendering.as_exact_as(ours)
+    count = theirs.depths.shape[-1]
+    assert count > ours.samples
+    assert found <= allowed
+    with torch.no_grad():
+        exact = rendering.evenly_sampled(ours, 320).rgb()
+        errors = [
+            float((renderer.rgb() - exact).square().mean().sqrt())
+            for renderer in (theirs, ours, rendering.evenly_sampled(ours, count - 1))
+        ]
+    assert errors[:2] == pytest.approx([found, allowed])
+    assert errors[2] > allowed

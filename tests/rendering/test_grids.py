@@ -48,6 +48,19 @@ def test_points_of_several_grids_are_looked_up_each_in_its_own():
         assert torch.allclose(batched.flatten(0, 1), single, atol=1e-5)
 
 
+def test_a_single_grid_is_looked_up_as_by_grid_sample():
+    """Also outside the cube, where the rim's value goes on; and with the same gradient."""
+    torch.manual_seed(0)
+    grid, points = torch.randn(1, 5, 6, 6, 6, requires_grad=True), 3 * torch.rand(200, 3) - 1.5
+    field = DenseField(grid, lambda features: (features[:, 0], features[:, 1:]), 1.2)
+    density, colour = field.at(points, torch.zeros(200, dtype=torch.long))
+    found, expected = torch.cat([density[:, None], colour], 1), sample_grid(grid, points[None], 1.2)[0]
+    assert torch.allclose(found, expected, atol=1e-5)
+    weight = torch.randn(200, 5)
+    gradients = [torch.autograd.grad((weight * values).sum(), grid)[0] for values in (found, expected)]
+    assert torch.allclose(*gradients, atol=1e-5)
+
+
 def test_sparse_grid_gradient_touches_only_neighbours():
     sparse = SparseGrid.from_dense(torch.zeros(1, 2, 4, 4, 4), torch.ones(4, 4, 4, dtype=torch.bool), 1.0)
     sparse(torch.tensor([[-0.75, -0.75, -0.75]])).sum().backward()
