@@ -85,7 +85,7 @@ def speed(docs: Path = DOCS) -> str:
     value, low, high = (1000 * nearer[which] for which in ("value", "low", "high"))
     lines += [
         "",
-        f"- Of the points that both render, {forward['evaluated']:.0%} are not in empty space. PyTorch3D's own are "
+        f"- Of the points that both render, {100 * forward['evaluated']:.0f} % are not in empty space. PyTorch3D's own are "
         f"{own['samples'][0]} a ray, ours {own['samples'][1]}.",
         f"- Kernel distance × 1000 of {scenes['scenes']} scenes, fast less full: {value:.0f} [{low:.0f}, {high:.0f}]; agreement "
         f"of their views {scenes['fast']['consistency_psnr']:.1f} and {scenes['full']['consistency_psnr']:.1f} dB.",

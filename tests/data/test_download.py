@@ -328,9 +328,11 @@ def test_archives_can_be_kept(server: Server, root: Path, run: Run) -> None:
 def test_two_downloads_into_one_folder_take_turns(server: Server, root: Path, run: Run, capsys) -> None:
     server.stalls["apple_001.zip"] = threading.Event()
     threads = [threading.Thread(target=run) for _ in range(2)]
-    for thread in threads:
-        thread.start()
     deadline, waiting = time.monotonic() + 20, ""
+    threads[0].start()
+    while not server.gets("apple_001.zip") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    threads[1].start()  # only now: `run` writes the lists, which the first has to have read
     while "another download into this folder is at work" not in waiting and time.monotonic() < deadline:
         waiting += capsys.readouterr().err
         time.sleep(0.02)
