@@ -1,6 +1,6 @@
-"""Every key of params.yaml: its type, range and meaning. One class per section; values live in params.yaml alone.
+"""Every key of params.yaml: its type, range and meaning. One class per section, here or in a file `settings_*`; values live in params.yaml alone.
 
-To add a key: one line here, one line in params.yaml, then `holofusion schema`.
+To add a key: one line in its section's class, one line in params.yaml, then `holofusion schema`.
 """
 
 from __future__ import annotations
