@@ -1,6 +1,7 @@
-"""Every key of params.yaml: its type, range and meaning. One class per section, here or in a file `settings_*`; values live in params.yaml alone.
+"""Every key of params.yaml: its type, range and meaning. Values live in params.yaml alone.
 
-To add a key: one line in its section's class, one line in params.yaml, then `holofusion schema`.
+One class per section, here or in a file `settings_*`. To add a key: one line in its section's class, one line in
+params.yaml, then `holofusion schema`.
 """
 
 from __future__ import annotations
