@@ -43,7 +43,7 @@ pull: .venv
 	@$(BIN)/holofusion pull --preset $(PRESET) --results "$(RESULTS)"
 
 reference: .venv
-	@PYTHONPATH=. $(BIN)/python docs/reference.py "$(RESULTS)"
+	@PYTHONPATH=. $(BIN)/python tools/reference.py "$(RESULTS)"
 
 zip: .venv
 	@test -f "$(RESULTS)/report.html" || { echo "error: $(RESULTS)/report.html: not made yet; run \`make report\` first" >&2; exit 2; }

@@ -21,9 +21,9 @@ import torch
 from benchmarks import growth, loading, parallel, rendering, sample_time, startup, step_profile, unet
 from benchmarks.context import DEVICE, Context, start_process
 from benchmarks.table import table
-from holofusion.files import UserError, read_json, write_json
-from holofusion.logs import say
-from holofusion.training.precision import resolve_precision
+from holofusion.utils.files import UserError, read_json, write_json
+from holofusion.utils.precision import resolve_precision
+from holofusion.utils.progress import say
 
 # Every part is a function of the context, and returns figures by name: mappings with `min`, `median` and `max`, which may
 # hold more. To add one, add its line.

@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from holofusion.config import Resolved, load_params, load_step
-from holofusion.data.views import PreparedCategory
-from holofusion.memory import keep_freed_memory
+from holofusion.config.load import Resolved, load_params, load_step
+from holofusion.config.params import Params, Settings
+from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.holodiffusion import VoxelAutoencoder
 from holofusion.methods.holofusion import HoloFusion
-from holofusion.methods.scenes import unprefixed
-from holofusion.settings import Params, Settings
-from holofusion.training.runs import build
+from holofusion.scenes.voxel import unprefixed
+from holofusion.steps.train import build
+from holofusion.utils.malloc import keep_freed_memory
 
 DEVICE = torch.device("cpu")
 PARAMS = Path(__file__).parents[1] / "params.yaml"

@@ -10,11 +10,11 @@ import torch
 from benchmarks.context import DEVICE, Context, changed
 from benchmarks.steps import drawn, step_on
 from benchmarks.unet import training_step
+from holofusion.data.batches import draw_batch
 from holofusion.methods.holodiffusion import HoloDiffusion
-from holofusion.methods.scenes import DenseScene, SuperResolvedScene
-from holofusion.seeds import generator_for
-from holofusion.training.batches import draw_batch
-from holofusion.training.precision import resolve_precision
+from holofusion.scenes.voxel import DenseScene, SuperResolvedScene
+from holofusion.utils.precision import resolve_precision
+from holofusion.utils.random import generator_for
 
 Work = Callable[[], object]
 

@@ -18,9 +18,9 @@ from typing import Any
 
 from benchmarks.context import DEVICE, Context, changed, start_process
 from benchmarks.timing import Ratios
-from holofusion.files import UserError, read_json, write_json
 from holofusion.training.loop import Job, fit
 from holofusion.training.parallel import Group, joined
+from holofusion.utils.files import UserError, read_json, write_json
 
 STEPS = 2  # of a measurement
 MEMORY = Path("/dev/shm")
@@ -38,10 +38,24 @@ def measure(context: Context) -> dict[str, Any]:
 def run_workers(context: Context, found: Path) -> None:
     """Two processes that do `work`. Raises UserError with the end of what they said when they fail."""
     command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--",
-        "benchmarks.parallel", "--results", context.results, "--preset", context.params.preset,
-        "--rounds", str(context.rounds), "--out", found,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "--",
+        "benchmarks.parallel",
+        "--results",
+        context.results,
+        "--preset",
+        context.params.preset,
+        "--rounds",
+        str(context.rounds),
+        "--out",
+        found,
+    ]
     # one that waits for the other must not keep a core busy
     environment = os.environ | {"OMP_NUM_THREADS": str(context.threads), "OMP_WAIT_POLICY": "PASSIVE"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=Path(__file__).parents[1])

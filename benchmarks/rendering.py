@@ -19,10 +19,10 @@ from benchmarks.context import Context
 from benchmarks.operations import training_scene
 from benchmarks.timing import alternate
 from holofusion.cameras import Cameras
-from holofusion.files import UserError
-from holofusion.methods.scenes import DenseScene
 from holofusion.rendering.grids import DenseField
 from holofusion.rendering.volume import cube_interval, occupied_interval, places_at, render_rays, stratified_depths
+from holofusion.scenes.voxel import DenseScene
+from holofusion.utils.files import UserError
 
 SIDE = 128  # pixels
 EXACT = 320  # evenly spaced samples that are taken for the exact picture

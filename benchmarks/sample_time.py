@@ -13,20 +13,20 @@ from safetensors.torch import load_file
 
 from benchmarks.context import DEVICE, Context
 from benchmarks.timing import rounded, summary
-from holofusion.checks import with_overrides
+from holofusion.config.params import Params, Settings
 from holofusion.evaluation import features as networks
 from holofusion.evaluation.bootstrap import interval
 from holofusion.evaluation.consistency import held_out_scores
 from holofusion.evaluation.fidelity import draws_of, kernel_distance
 from holofusion.evaluation.kernel import kernel_replicates
 from holofusion.evaluation.references import ImageSet, reference_set
-from holofusion.logs import Progress
 from holofusion.methods.distillation import distil
-from holofusion.methods.sampling import from_bytes, hypotheses_of, sampler_from_noise, spread_cameras, to_bytes
-from holofusion.methods.scenes import SparseScene, SuperResolvedScene, unprefixed
 from holofusion.methods.superresolution import SuperResolution
-from holofusion.seeds import generator_for
-from holofusion.settings import Params, Settings
+from holofusion.pipeline.checks import with_overrides
+from holofusion.scenes.voxel import SparseScene, SuperResolvedScene, unprefixed
+from holofusion.steps.sample import from_bytes, hypotheses_of, sampler_from_noise, spread_cameras, to_bytes
+from holofusion.utils.progress import Progress
+from holofusion.utils.random import generator_for
 
 MODES = ("full", "fast")
 SCENES, VIEWS = 4, 32  # scenes made in both modes, and pictures of each that are scored
@@ -49,21 +49,36 @@ def measure(context: Context) -> dict[str, Any]:
     ratios = [fast / full for fast, full in zip(seconds["fast"], seconds["full"], strict=True)]
     worth = {mode: scores(context, scenes[mode]) for mode in MODES}
     return {
-        "sample_time_ratio": summary(ratios) | {
+        "sample_time_ratio": summary(ratios)
+        | {
             "seconds": [rounded(float(np.median(seconds[mode]))) for mode in ("fast", "full")],
-            "scenes": SCENES, "pictures": SCENES * VIEWS, **worth,
+            "scenes": SCENES,
+            "pictures": SCENES * VIEWS,
+            **worth,
             "kernel_distance_difference": difference(worth),
         }
-    }  # fmt: skip
+    }
 
 
 def settings_of(params: Params, mode: str) -> Settings:
     """What a row of HoloFusion is sampled with in this mode."""
     distillation = params.distillation.model_copy(update={"mode": mode})
     content = with_overrides(params.model_copy(update={"distillation": distillation}), "holofusion")
-    return Settings.model_validate({name: content[name] for name in (
-        "volume", "rendering", "denoiser", "superresolution", "sampling", "sharpening", "hypotheses", "distillation",
-    )})  # fmt: skip
+    return Settings.model_validate(
+        {
+            name: content[name]
+            for name in (
+                "volume",
+                "rendering",
+                "denoiser",
+                "superresolution",
+                "sampling",
+                "sharpening",
+                "hypotheses",
+                "distillation",
+            )
+        }
+    )
 
 
 class Maker:
@@ -90,10 +105,12 @@ def scores(context: Context, scenes: list[SparseScene]) -> dict[str, Any]:
     network = networks.load_network(params.evaluation.feature_network, params.evaluation.inception_weights, DEVICE)
     real = reference_set(data, "train", params.evaluation, network, context.results / "metrics" / "features")
     cameras = data.evaluation_cameras[: VIEWS * len(scenes)]
-    pictures = np.concatenate([
-        to_bytes(scene.render(cameras[number * VIEWS : (number + 1) * VIEWS], data.image_size).rgb)
-        for number, scene in enumerate(scenes)
-    ])  # fmt: skip
+    pictures = np.concatenate(
+        [
+            to_bytes(scene.render(cameras[number * VIEWS : (number + 1) * VIEWS], data.image_size).rgb)
+            for number, scene in enumerate(scenes)
+        ]
+    )
     found = networks.extract(network, pictures, len(pictures), "features").double()
     made = ImageSet(found, np.arange(len(scenes)).repeat(VIEWS))
     draws = draws_of(real, made, "train", resolved)
@@ -109,7 +126,7 @@ def scores(context: Context, scenes: list[SparseScene]) -> dict[str, Any]:
             real.features.numpy(), found.numpy(), real.units, made.units, *draws
         ),
         "consistency_psnr": float(np.mean(agreement)),
-    }  # fmt: skip
+    }
 
 
 def difference(worth: dict[str, dict[str, Any]]) -> dict[str, float | None]:

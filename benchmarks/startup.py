@@ -10,7 +10,7 @@ from benchmarks.context import Context
 from benchmarks.timing import alternate, summary
 
 BARE = "import torch"
-STEP = "import holofusion.cli, holofusion.training.runs"
+STEP = "import holofusion.cli.main, holofusion.steps.train"
 
 
 def measure(context: Context) -> dict[str, Any]:

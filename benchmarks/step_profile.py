@@ -18,7 +18,7 @@ from benchmarks.clock import REST, Clock
 from benchmarks.context import Context
 from benchmarks.steps import drawn, updater
 from benchmarks.timing import rounded, summary
-from holofusion.data.views import PreparedCategory
+from holofusion.data.prepared import PreparedCategory
 from holofusion.methods import holodiffusion, holofusion
 from holofusion.report.figures import INK, STYLE, save
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from benchmarks.context import DEVICE
-from holofusion.data.views import PreparedCategory
-from holofusion.training.batches import ViewBatch, draw_batch
+from holofusion.data.batches import ViewBatch, draw_batch
+from holofusion.data.prepared import PreparedCategory
 from holofusion.training.checkpoint import Average
 
 

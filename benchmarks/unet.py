@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.context import DEVICE, Context
 from benchmarks.timing import alternate
-from holofusion.settings import Settings
-from holofusion.training.precision import autocast, resolve_precision
+from holofusion.config.params import Settings
+from holofusion.utils.precision import autocast, resolve_precision
 
 SIDE = 2048  # of the matrices whose product stands for the peak
 WIDTH, CUBE = 128, 12  # channels and side of the bare convolution

@@ -1,5 +1,5 @@
 """`python -m holofusion`: the command, where its script is not on the path."""
 
-from holofusion.cli import main
+from holofusion.cli.main import main
 
 main()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from holofusion.config import load_params, load_step, write_resolved
+from holofusion.config.load import load_params, load_step, write_resolved
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -39,8 +39,8 @@ def shared_data() -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def prepared_smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prepared data of the smoke preset's one category. Not to be changed."""
-    from holofusion.data.prepare import prepare
-    from holofusion.data.synthetic import make_dataset
+    from holofusion.data.preparation.prepare import prepare
+    from holofusion.data.synthetic.dataset import make_dataset
 
     project = copy_settings(tmp_path_factory.mktemp("prepared") / "project")
     results = project / "results"
@@ -93,7 +93,7 @@ def holofusion() -> Callable[..., subprocess.CompletedProcess[str]]:
     """A function that runs the command `holofusion` with the given arguments."""
 
     def run(*arguments: object, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from holofusion.cli import main; main()", *map(str, arguments)]
+        command = [sys.executable, "-c", "from holofusion.cli.main import main; main()", *map(str, arguments)]
         environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
         return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
 

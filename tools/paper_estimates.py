@@ -1,7 +1,7 @@
 """Measure, on one CPU core, what each rule of the preset `paper` repeats most, and write the table of docs/paper-estimates.md.
 
-python docs/paper_estimates.py          # everything, a process each
-python docs/paper_estimates.py NAME     # one unit of docs/paper_units.py, as JSON
+python tools/paper_estimates.py          # everything, a process each
+python tools/paper_estimates.py NAME     # one unit of tools/paper_units.py, as JSON
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 FASTER = 100  # cores that a GPU is taken to be worth
-PAGE = Path(__file__).with_name("paper-estimates.md")
+PAGE = Path(__file__).parents[1] / "docs" / "paper-estimates.md"
 COLUMNS = ("rule", "measured", "core seconds", "GB", "times per job", "GPU hours per job")
 
 

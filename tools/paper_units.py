@@ -1,4 +1,4 @@
-"""Units of work of the preset `paper`: what each rule repeats most, ready to be measured by docs/paper_estimates.py.
+"""Units of work of the preset `paper`: what each rule repeats most, ready to be measured by tools/paper_estimates.py.
 
 Networks are untrained, images random; scenes are a ball of radius 0.6, without which untrained ones would be empty.
 """
@@ -13,24 +13,24 @@ import numpy as np
 import torch
 
 from holofusion.cameras import Cameras, turntable
-from holofusion.checks import with_overrides
-from holofusion.config import load_params
+from holofusion.config.load import load_params
+from holofusion.config.params import Settings
+from holofusion.data.batches import ViewBatch
 from holofusion.evaluation import static_field
 from holofusion.evaluation.features import extract as extract_features
 from holofusion.evaluation.features import load_network
 from holofusion.evaluation.frechet import frechet
-from holofusion.export.mesh import extract as extract_mesh
+from holofusion.meshing.surface import extract as extract_mesh
 from holofusion.methods.distillation import distil, start_from
 from holofusion.methods.holodiffusion import HoloDiffusion, VoxelAutoencoder, photometric_error
 from holofusion.methods.holofusion import HoloFusion
-from holofusion.methods.registry import ENTRIES, method_class, needs_warmup
-from holofusion.methods.scenes import DenseScene, SparseScene, SuperResolvedScene
 from holofusion.methods.sds import distil_score
 from holofusion.methods.superresolution import SuperResolution
 from holofusion.networks.render_mlp import RenderMLP
+from holofusion.pipeline.checks import with_overrides
+from holofusion.pipeline.registry import ENTRIES, method_class, needs_warmup
 from holofusion.rendering.grids import DenseField, voxel_centres
-from holofusion.settings import Settings
-from holofusion.training.batches import ViewBatch
+from holofusion.scenes.voxel import DenseScene, SparseScene, SuperResolvedScene
 
 Work = Callable[[], object]
 OBJECTS = 500  # of a category: HoloDiffusion's limit
@@ -195,23 +195,33 @@ UNITS = {
         for name in ("holofusion", "holodiffusion_nobootstrap")
     },
     **{
-        name: Unit("train_run", f"{name}: micro-batch", MICRO * getattr(PAPER, name).steps, lambda name=name: rival(name))
+        name: Unit(
+            "train_run", f"{name}: micro-batch", MICRO * getattr(PAPER, name).steps, lambda name=name: rival(name)
+        )
         for name in ("pigan", "eg3d", "get3d", "sds")
     },
     "denoising": Unit("sample_shard", "holodiffusion: denoising step", SCENES * PAPER.sampling.steps, denoising),
     "patch_remix": Unit(
-        "sample_shard", "holofusion: distillation step", SCENES * distilled.steps,
-        lambda: distillation("holofusion"), REPEATED,
+        "sample_shard",
+        "holofusion: distillation step",
+        SCENES * distilled.steps,
+        lambda: distillation("holofusion"),
+        REPEATED,
     ),
     "distilled_sds": Unit(
-        "sample_shard", "holofusion_sds: distillation step", SCENES * settings_of("holofusion_sds").distillation.steps,
-        lambda: distillation("holofusion_sds"), REPEATED,
+        "sample_shard",
+        "holofusion_sds: distillation step",
+        SCENES * settings_of("holofusion_sds").distillation.steps,
+        lambda: distillation("holofusion_sds"),
+        REPEATED,
     ),
     "scene_sds": Unit(
         "sample_shard", "sds: step of a scene", SCENES * PAPER.sds.scene_steps, score_distillation, REPEATED
     ),
     "hypotheses": Unit(
-        "hypotheses", "denoising step of a camera's hypotheses", SCENES * PAPER.hypotheses.views * passes,
+        "hypotheses",
+        "denoising step of a camera's hypotheses",
+        SCENES * PAPER.hypotheses.views * passes,
         lambda: sharpening(PAPER.hypotheses.count),
     ),
     "render_star": Unit(
@@ -222,17 +232,26 @@ UNITS = {
     "render_pigan": Unit("render", "pigan: view", SCENES * VIEWS, lambda: rendering(sampled("pigan"))),
     "render_eg3d": Unit("render", "eg3d: view", SCENES * VIEWS, lambda: rendering(sampled("eg3d"))),
     "mesh": Unit(
-        "mesh", "holofusion: scene", SCENES,
+        "mesh",
+        "holofusion: scene",
+        SCENES,
         lambda: meshing(fused_scene()),
     ),
     "features": Unit(
-        "evaluate_run", "features of an image",
-        PAPER.evaluation.images + PAPER.evaluation.reference_frames * OBJECTS, features, 16,
+        "evaluate_run",
+        "features of an image",
+        PAPER.evaluation.images + PAPER.evaluation.reference_frames * OBJECTS,
+        features,
+        16,
     ),
     "redraw": Unit("evaluate_run", "Fréchet distance of a redraw", 2 * PAPER.intervals.replicates, redraw),
     "consistency": Unit(
-        "consistency", "step of a fit", PAPER.render.consistency_scenes * PAPER.consistency.steps, consistency, 4 * REPEATED
+        "consistency",
+        "step of a fit",
+        PAPER.render.consistency_scenes * PAPER.consistency.steps,
+        consistency,
+        4 * REPEATED,
     ),
     "curve": Unit("curve", "holofusion: denoising step", CURVE * PAPER.sampling.steps, denoising),
     "curve_sds": Unit("curve", "sds: step of a scene", CURVE * PAPER.sds.scene_steps, score_distillation, REPEATED),
-}  # fmt: skip
+}

@@ -1,6 +1,6 @@
 """Take a finished run of `make report` over as a reference result of the repository: make reference.
 
-    PYTHONPATH=. python docs/reference.py RESULTS
+    PYTHONPATH=. python tools/reference.py RESULTS
 
 Copies the tables of RESULTS, a run of `mini` or `seeds`, and of the former small pictures and bench.json, if it was made, to
 docs/, and rewrites README's tables, which stand between the marks `<!-- NAME -->` and `<!-- end -->`, from the copies. A test
@@ -18,10 +18,10 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks.table import TARGETS
-from holofusion.files import read_json
 from holofusion.report.paper import label_of
+from holofusion.utils.files import read_json
 
-DOCS = Path(__file__).resolve().parent
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 COLUMNS = (
     # title, metric and factor; with its interval, or alone
     ("kernel distance × 1000", "kd_efficientnet_lite2", 1000, 0, True),

@@ -1,0 +1,25 @@
+"""Cameras in the convention of PyTorch3D and CO3D, and the conversions from others."""
+
+from holofusion.cameras.perspective import (
+    CONVENTION,
+    Cameras,
+    cameras_from_json,
+    cameras_to_json,
+    from_opencv,
+    from_opengl,
+    normalise,
+    rotate,
+    turntable,
+)
+
+__all__ = [
+    "CONVENTION",
+    "Cameras",
+    "cameras_from_json",
+    "cameras_to_json",
+    "from_opencv",
+    "from_opengl",
+    "normalise",
+    "rotate",
+    "turntable",
+]

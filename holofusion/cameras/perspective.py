@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from holofusion.files import UserError
+from holofusion.utils.files import UserError
 
 if TYPE_CHECKING:
     from pytorch3d.renderer import PerspectiveCameras

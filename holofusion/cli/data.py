@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from holofusion.checks import ROOT_VARIABLE
-from holofusion.cli_import import import_images
-from holofusion.files import UserError, write_json
-from holofusion.mirror import mirror_to
-from holofusion.options import Log, open_step
+from holofusion.cli.options import Log, open_step
+from holofusion.cli.photographs import import_images
+from holofusion.pipeline.checks import ROOT_VARIABLE
+from holofusion.utils.files import UserError, write_json
+from holofusion.utils.log_file import mirror_to
 
 data = typer.Typer(
     help="Photographs in CO3D layout: download, check, import them.", no_args_is_help=True, rich_markup_mode=None
@@ -52,8 +52,8 @@ def download(
         release, connections, keep_archives = settings.release, settings.connections, settings.keep_archives
     elif log is not None:
         mirror_to(log)
-    from holofusion.data.download import download as run
-    from holofusion.data.releases import read_release
+    from holofusion.data.co3d.download import download as run
+    from holofusion.data.co3d.releases import read_release
 
     listed = read_release(release, list(dict.fromkeys(categories)), links, checksums)
     run(root, listed, connections, keep_archives, dry_run)
@@ -80,7 +80,7 @@ def check(
     """
     if log is not None:
         mirror_to(log)
-    from holofusion.data.check import check as run
+    from holofusion.data.co3d.check import check as run
 
     if not run(root, category or (), subset, thorough):
         raise typer.Exit(2)

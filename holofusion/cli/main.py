@@ -11,12 +11,10 @@ from typing import Annotated
 
 import typer
 
-from holofusion import cli_data, cli_results, cli_scores
-from holofusion.checks import data_root
-from holofusion.config import load_params, write_resolved
-from holofusion.files import UserError
-from holofusion.interrupts import Stopped
-from holofusion.options import (
+from holofusion.cli import data as cli_data
+from holofusion.cli import results as cli_results
+from holofusion.cli import scores as cli_scores
+from holofusion.cli.options import (
     Config,
     Data,
     Device,
@@ -32,7 +30,11 @@ from holofusion.options import (
     path_option,
     step_at_work,
 )
-from holofusion.schema import write_generated
+from holofusion.config.documentation import write_generated
+from holofusion.config.load import load_params, write_resolved
+from holofusion.pipeline.checks import data_root
+from holofusion.utils.files import UserError
+from holofusion.utils.signals import Stopped
 
 app = typer.Typer(
     help="HoloFusion: train, sample, distil and score generative models of 3D objects. One verb per step.",
@@ -50,7 +52,7 @@ def dataset(config: Config, out: Out, threads: Threads = 1, log: Log = None) -> 
     Example: holofusion dataset --config results/config/dataset/hydrant.yaml --out results/dataset
     """
     with step_at_work(config, "dataset", threads, log, out / config.stem) as resolved:
-        from holofusion.data.synthetic import make_dataset
+        from holofusion.data.synthetic.dataset import make_dataset
 
         make_dataset(resolved.settings.synthetic, resolved.category, resolved.seed, out, threads)
 
@@ -69,7 +71,7 @@ def prepare(
     --out results/data/hydrant
     """
     with step_at_work(config, "prepare", threads, log, out, dataset) as resolved:
-        from holofusion.data.prepare import prepare as run
+        from holofusion.data.preparation.prepare import prepare as run
 
         run(resolved.settings, resolved.category, resolved.seed, dataset, out, resolved.hash, threads)
 
@@ -91,8 +93,8 @@ def warmup(
     --out results/warmup/hydrant-s0 --threads 2
     """
     with step_at_work(config, "warmup", threads, log, out, data=data) as resolved:
+        from holofusion.steps.train import run_warmup
         from holofusion.training.parallel import run_in_processes
-        from holofusion.training.runs import run_warmup
 
         run_in_processes(processes, nodes, resolved.settings.parallel.micro_batches)
         run_warmup(resolved, data, out, find_device(device, threads))
@@ -118,8 +120,8 @@ def train(
     --warmup results/warmup/hydrant-s0 --out results/runs/holofusion-hydrant-s0 --threads 2
     """
     with step_at_work(config, "train", threads, log, out, warmup, data=data) as resolved:
+        from holofusion.steps.train import run_train
         from holofusion.training.parallel import run_in_processes
-        from holofusion.training.runs import run_train
 
         run_in_processes(processes, nodes, resolved.settings.parallel.micro_batches)
         run_train(resolved, data, warmup, out, find_device(device, threads))
@@ -145,7 +147,7 @@ def sample(
     --out results/samples/holodiffusion-hydrant-s0/0
     """
     with step_at_work(config, "sample", threads, log, out, model, coarse, hypotheses, data=data) as resolved:
-        from holofusion.methods.sampling import run_sample
+        from holofusion.steps.sample import run_sample
 
         run_sample(resolved, model, coarse, hypotheses, shard, out, find_device(device, threads))
 
@@ -169,7 +171,7 @@ def hypotheses(
     --coarse results/samples/holodiffusion-hydrant-s0/0 --shard 0 --out results/hypotheses/holofusion-hydrant-s0/0
     """
     with step_at_work(config, "hypotheses", threads, log, out, model, coarse, data=data) as resolved:
-        from holofusion.methods.sampling import run_hypotheses
+        from holofusion.steps.sample import run_hypotheses
 
         run_hypotheses(resolved, data, model, coarse, shard, out, find_device(device, threads))
 
@@ -190,7 +192,7 @@ def render(
     --samples results/samples/holofusion-hydrant-s0/0 --out results/views/holofusion-hydrant-s0/0
     """
     with step_at_work(config, "render", threads, log, out, samples, data=data) as resolved:
-        from holofusion.methods.pictures import run_render
+        from holofusion.steps.render import run_render
 
         run_render(resolved, data, samples, out, find_device(device, threads))
 
@@ -208,9 +210,19 @@ def import_views(config: Config, data: Data, out: Out, threads: Threads = 1, log
         run_import(resolved, data, out)
 
 
-for verb in (cli_scores.evaluate, cli_scores.reference, cli_scores.consistency, cli_scores.curve, cli_scores.mesh,
-             cli_scores.geometry, cli_scores.report, cli_results.verify, cli_results.status, cli_results.push,
-             cli_results.pull):  # fmt: skip
+for verb in (
+    cli_scores.evaluate,
+    cli_scores.reference,
+    cli_scores.consistency,
+    cli_scores.curve,
+    cli_scores.mesh,
+    cli_scores.geometry,
+    cli_scores.report,
+    cli_results.verify,
+    cli_results.status,
+    cli_results.push,
+    cli_results.pull,
+):
     app.command()(verb)
 app.command("contents")(cli_results.list_contents)
 
@@ -236,7 +248,7 @@ def resolve(
 
 @app.command()
 def schema(folder: Annotated[Path, typer.Option(help="root of the repository")] = Path(".")) -> None:
-    """Regenerate the JSON schema of params.yaml and config/README.md, after a change to holofusion/settings.py.
+    """Regenerate the JSON schema of params.yaml and config/README.md, after a change to holofusion/config/params.py.
 
     Example: holofusion schema
     """

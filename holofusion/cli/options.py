@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holofusion.config import Resolved, load_step
-from holofusion.files import UserError, read_json
-from holofusion.memory import keep_freed_memory
-from holofusion.mirror import mirror_to
-from holofusion.provenance import record
+from holofusion.config.load import Resolved, load_step
+from holofusion.pipeline.provenance import record
+from holofusion.utils.files import UserError, read_json
+from holofusion.utils.log_file import mirror_to
+from holofusion.utils.malloc import keep_freed_memory
 
 if TYPE_CHECKING:
     import torch

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from holofusion.mirror import mirror_to
-from holofusion.options import Log
+from holofusion.cli.options import Log
+from holofusion.utils.log_file import mirror_to
 
 
 def import_images(
@@ -27,6 +27,6 @@ def import_images(
     """
     if log is not None:
         mirror_to(log)
-    from holofusion.data.own_images import import_images as run
+    from holofusion.data.importers.captures import import_images as run
 
     run(source, out, category)

@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from holofusion.config import load_params, write_resolved
-from holofusion.files import UserError, write_json
-from holofusion.remote import synchronise
-from holofusion.verification import RUNGS, contents, require_verified
-from holofusion.watch import table, tasks_of
+from holofusion.config.load import load_params, write_resolved
+from holofusion.pipeline.dvc import synchronise
+from holofusion.pipeline.status import table, tasks_of
+from holofusion.pipeline.verify import RUNGS, contents, require_verified
+from holofusion.utils.files import UserError, write_json
 
 
 def verify(

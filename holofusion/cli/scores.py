@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holofusion.files import UserError
-from holofusion.options import (
+from holofusion.cli.options import (
     Config,
     Data,
     Device,
@@ -22,7 +21,8 @@ from holofusion.options import (
     path_option,
     step_at_work,
 )
-from holofusion.verification import TABLES, require_verified
+from holofusion.pipeline.verify import TABLES, require_verified
+from holofusion.utils.files import UserError
 
 
 def evaluate(
@@ -60,7 +60,7 @@ def curve(
     --model results/runs/holofusion-hydrant-s0 --out results/metrics/curve-holodiffusion-hydrant-s0.json
     """
     with step_at_work(config, "curve", threads, log, out, model, data=data) as resolved:
-        from holofusion.evaluation.curve import run_curve
+        from holofusion.steps.curve import run_curve
 
         run_curve(resolved, data, model, out, find_device(device, threads))
 
@@ -110,7 +110,7 @@ def mesh(
     --samples results/samples/holofusion-hydrant-s0/0 --out results/meshes/holofusion-hydrant-s0/0
     """
     with step_at_work(config, "mesh", threads, log, out, samples) as resolved:
-        from holofusion.export.mesh import run_mesh
+        from holofusion.meshing.surface import run_mesh
 
         run_mesh(resolved, samples, out, find_device(device, threads))
 

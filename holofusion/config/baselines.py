@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from holofusion.section import Count, Positive, Section, Share, Weight, Width
+from holofusion.config.section import Count, Positive, Section, Share, Weight, Width
 
 
 class Adversarial(Section):
@@ -40,8 +40,9 @@ class EG3D(Section):
     """EG3D: StyleGAN2 tri-planes, rendered to features and upsampled, against a dual discriminator."""
 
     steps: Count = Field(description="training steps")
-    raw_size: int = Field(description="side of the rendered feature image, px; images are 4 times as large; a power of 2",
-                          ge=4, le=128)  # fmt: skip
+    raw_size: int = Field(
+        description="side of the rendered feature image, px; images are 4 times as large; a power of 2", ge=4, le=128
+    )
     latent: Count = Field(description="numbers in a latent code, and in a style")
     plane_resolution: int = Field(description="side of each plane; a power of 2", ge=8, le=256)
     features: Count = Field(description="features per plane")

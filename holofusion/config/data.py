@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from holofusion.section import Count, Section
+from holofusion.config.section import Count, Section
 
 
 class Dataset(Section):

@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from holofusion.files import replacing
-from holofusion.settings import Params
+from holofusion.config.params import Params
+from holofusion.utils.files import replacing
 
 SCHEMA_FILE = Path("workflow/schemas/params.schema.json")
 README_FILE = Path("config/README.md")
@@ -19,7 +19,7 @@ README_FILE = Path("config/README.md")
 _INTRODUCTION = """\
 # Settings
 
-Generated from `holofusion/settings.py` by `holofusion schema`; a test fails when it is out of date.
+Generated from `holofusion/config/params.py` by `holofusion schema`; a test fails when it is out of date.
 
 `params.yaml` holds every setting, with the values of the preset `mini`. A file `config/<preset>.yaml` is an overlay: the
 keys it names replace those of `params.yaml`, section by section; everything else stays. `make report PRESET=smoke` uses

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from holofusion.section import Count, Positive, Section
+from holofusion.config.section import Count, Positive, Section
 
 
 class Render(Section):

@@ -18,11 +18,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from holofusion.checks import categories_of, conflicts, real_rows, with_overrides
-from holofusion.explain import explain, nearest
-from holofusion.files import UserError, read_json, replacing, write_json
-from holofusion.methods.registry import ENTRIES, FLOOR, coarse_of, needs_warmup
-from holofusion.settings import Params, Settings
+from holofusion.config.messages import explain, nearest
+from holofusion.config.params import Params, Settings
+from holofusion.pipeline.checks import categories_of, conflicts, real_rows, with_overrides
+from holofusion.pipeline.registry import ENTRIES, FLOOR, coarse_of, needs_warmup
+from holofusion.utils.files import UserError, read_json, replacing, write_json
 
 DATA_SEED = 0  # embedded objects, split and frozen cameras are the same for every training seed
 
@@ -145,8 +145,15 @@ def _resolve(
     identity = {"method": method, "category": category, "seed": seed, "settings": settings}
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     config_hash = hashlib.sha256(canonical.encode()).hexdigest()
-    return {"step": step, "name": name, "method": method, "category": category, "seed": seed,
-            "config_hash": config_hash, "settings": settings}  # fmt: skip
+    return {
+        "step": step,
+        "name": name,
+        "method": method,
+        "category": category,
+        "seed": seed,
+        "config_hash": config_hash,
+        "settings": settings,
+    }
 
 
 def steps_of(method: str) -> list[tuple[str, str]]:

@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from holofusion.section import Count, Name, Positive, Section, Share, Weight, Width, partial
-from holofusion.settings_data import Dataset, Download, Synthetic
-from holofusion.settings_rivals import EG3D, GET3D, Adversarial, External, PiGan, ScoreDistillation, StableDreamFusion
-from holofusion.settings_sampling import Distillation, DistillationOverrides, Fast, Hypotheses, Sampling, Sharpening
-from holofusion.settings_scores import Consistency, Curve, Evaluation, Geometry, Intervals, Mesh, Render, Report
+from holofusion.config.baselines import EG3D, GET3D, Adversarial, External, PiGan, ScoreDistillation, StableDreamFusion
+from holofusion.config.data import Dataset, Download, Synthetic
+from holofusion.config.evaluation import Consistency, Curve, Evaluation, Geometry, Intervals, Mesh, Render, Report
+from holofusion.config.sampling import Distillation, DistillationOverrides, Fast, Hypotheses, Sampling, Sharpening
+from holofusion.config.section import Count, Name, Positive, Section, Share, Weight, Width, partial
 
 
 class Threads(Section):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from holofusion.section import Count, Positive, Section, Share, Weight, partial
+from holofusion.config.section import Count, Positive, Section, Share, Weight, partial
 
 
 class Sampling(Section):

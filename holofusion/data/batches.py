@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
-from holofusion.data.views import PreparedCategory
+from holofusion.data.prepared import PreparedCategory
 
 
 @dataclass(frozen=True)

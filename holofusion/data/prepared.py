@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from holofusion.cameras import CONVENTION, Cameras, cameras_from_json
-from holofusion.files import UserError, read_json
+from holofusion.utils.files import UserError, read_json
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from holofusion.files import UserError
-from holofusion.seeds import numpy_generator_for
+from holofusion.utils.files import UserError
+from holofusion.utils.random import numpy_generator_for
 
 FEWEST = 3  # units: fewer cannot be redrawn
 DIGITS = 6  # of the replicates on file
@@ -95,6 +95,12 @@ def entry(
     low, high = within(metric, *interval(value, replicates, units))
     kept = None if replicates is None else [float(f"{number:.{DIGITS}g}") for number in replicates]
     return {
-        "metric": metric, "reference": reference, "value": float(value), "low": low, "high": high, **counts,
-        "units": int(units), "replicates": kept,
-    }  # fmt: skip
+        "metric": metric,
+        "reference": reference,
+        "value": float(value),
+        "low": low,
+        "high": high,
+        **counts,
+        "units": int(units),
+        "replicates": kept,
+    }

@@ -47,36 +47,78 @@ class Claim:
 
 
 CLAIMS = (
-    Claim("best_consistent", "Of the methods whose views agree, HoloFusion comes nearest to real images.",
-          tuple(above(KERNEL, rival, "holofusion") for rival in CONSISTENT), optional=True),
-    Claim("bootstrap", "The bootstrap brings the coarse scenes nearer to real images.",
-          (above(KERNEL, "holodiffusion_nobootstrap", "holodiffusion"),)),
-    Claim("sharper", "Super-resolving each view on its own brings it nearer to real images.",
-          (above(KERNEL, "holodiffusion", "holodiffusion_star"),)),
-    Claim("loses_consistency", "Super-resolving each view on its own loses consistency between views.",
-          (above(AGREEMENT, "holodiffusion", "holodiffusion_star"),)),
-    Claim("keeps_gain", "Distillation keeps more than half of what super-resolution gained.",
-          (above(KERNEL, "holodiffusion", "holodiffusion_star"),
-           Sum(KERNEL, {"holodiffusion": 0.5, "holodiffusion_star": 0.5, "holofusion": -1.0}))),
-    Claim("restores_consistency", "Distillation restores consistency between views.",
-          (above(AGREEMENT, "holofusion", "holodiffusion_star"),)),
-    Claim("sds_worse", "Distilling by score instead of patch-remix ends farther from real images.",
-          (above(KERNEL, "holofusion_sds", "holofusion"),)),
-    Claim("sds_smoother", "Distilling by score instead of patch-remix gives smoother texture.",
-          (above(SHARPNESS, "holofusion", "holofusion_sds"),)),
-    Claim("mse_ties", f"Plain squared error ties with patch-remix in distance (within {TIE:.0%}).",
-          (Sum(KERNEL, {"holofusion": 1 + TIE, "holofusion_mse": -1.0}),
-           Sum(KERNEL, {"holofusion": TIE - 1, "holofusion_mse": 1.0}))),
-    Claim("mse_floaters", "Plain squared error leaves more floaters.",
-          (above(FLOATERS, "holofusion_mse", "holofusion"),)),
-    Claim("mse_inconsistent", "Plain squared error leaves views that agree less.",
-          (above(AGREEMENT, "holofusion", "holofusion_mse"),)),
-    Claim("gans_behind", "Tri-plane and mesh GANs stay behind HoloFusion on small sets of unaligned objects.",
-          (above(KERNEL, "eg3d", "holofusion"), above(KERNEL, "get3d", "holofusion"))),
-    Claim("pigan_near", "pi-GAN comes nearer to real images than tri-plane and mesh GANs.",
-          (above(KERNEL, "eg3d", "pigan"), above(KERNEL, "get3d", "pigan"))),
+    Claim(
+        "best_consistent",
+        "Of the methods whose views agree, HoloFusion comes nearest to real images.",
+        tuple(above(KERNEL, rival, "holofusion") for rival in CONSISTENT),
+        optional=True,
+    ),
+    Claim(
+        "bootstrap",
+        "The bootstrap brings the coarse scenes nearer to real images.",
+        (above(KERNEL, "holodiffusion_nobootstrap", "holodiffusion"),),
+    ),
+    Claim(
+        "sharper",
+        "Super-resolving each view on its own brings it nearer to real images.",
+        (above(KERNEL, "holodiffusion", "holodiffusion_star"),),
+    ),
+    Claim(
+        "loses_consistency",
+        "Super-resolving each view on its own loses consistency between views.",
+        (above(AGREEMENT, "holodiffusion", "holodiffusion_star"),),
+    ),
+    Claim(
+        "keeps_gain",
+        "Distillation keeps more than half of what super-resolution gained.",
+        (
+            above(KERNEL, "holodiffusion", "holodiffusion_star"),
+            Sum(KERNEL, {"holodiffusion": 0.5, "holodiffusion_star": 0.5, "holofusion": -1.0}),
+        ),
+    ),
+    Claim(
+        "restores_consistency",
+        "Distillation restores consistency between views.",
+        (above(AGREEMENT, "holofusion", "holodiffusion_star"),),
+    ),
+    Claim(
+        "sds_worse",
+        "Distilling by score instead of patch-remix ends farther from real images.",
+        (above(KERNEL, "holofusion_sds", "holofusion"),),
+    ),
+    Claim(
+        "sds_smoother",
+        "Distilling by score instead of patch-remix gives smoother texture.",
+        (above(SHARPNESS, "holofusion", "holofusion_sds"),),
+    ),
+    Claim(
+        "mse_ties",
+        f"Plain squared error ties with patch-remix in distance (within {TIE:.0%}).",
+        (
+            Sum(KERNEL, {"holofusion": 1 + TIE, "holofusion_mse": -1.0}),
+            Sum(KERNEL, {"holofusion": TIE - 1, "holofusion_mse": 1.0}),
+        ),
+    ),
+    Claim(
+        "mse_floaters", "Plain squared error leaves more floaters.", (above(FLOATERS, "holofusion_mse", "holofusion"),)
+    ),
+    Claim(
+        "mse_inconsistent",
+        "Plain squared error leaves views that agree less.",
+        (above(AGREEMENT, "holofusion", "holofusion_mse"),),
+    ),
+    Claim(
+        "gans_behind",
+        "Tri-plane and mesh GANs stay behind HoloFusion on small sets of unaligned objects.",
+        (above(KERNEL, "eg3d", "holofusion"), above(KERNEL, "get3d", "holofusion")),
+    ),
+    Claim(
+        "pigan_near",
+        "pi-GAN comes nearer to real images than tri-plane and mesh GANs.",
+        (above(KERNEL, "eg3d", "pigan"), above(KERNEL, "get3d", "pigan")),
+    ),
     Claim("pigan_identity", "pi-GAN changes the object with the view.", (above(AGREEMENT, "holofusion", "pigan"),)),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,14 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from holofusion.cameras import Cameras, cameras_from_json
-from holofusion.data.views import PreparedCategory
+from holofusion.data.prepared import PreparedCategory
 from holofusion.evaluation.bootstrap import drawn_of, entry, redraw, replicates_of
 from holofusion.evaluation.folders import ViewFolder, read_png
 from holofusion.evaluation.static_field import EXTENT, WHITE, fit, render
 from holofusion.evaluation.warp import SOLID, depth_warp
-from holofusion.files import UserError, read_json, write_json
-from holofusion.logs import Progress, say
 from holofusion.rendering.volume import cube_interval
+from holofusion.utils.files import UserError, read_json, write_json
+from holofusion.utils.progress import Progress, say
 
 FEWEST_VIEWS = 8
 FALLBACK_SCENES = 4  # scored by their ordinary views, where no scene has been rendered for this score
@@ -57,10 +57,19 @@ def run_consistency(resolved: Any, data_folder: Path, views_dir: Path, out: Path
             found |= depth_scores(pictures, *_depths(folder, views, size, device), cameras)
         scenes.append({"seed": seed, "n_views": len(views), **found})
         progress.advance()
-    write_json(out, {
-        "run": run, "method": resolved.method, "category": resolved.category, "seed": resolved.seed,
-        "config_hash": resolved.hash, "n_scenes": len(scenes), "entries": entries_of(scenes, resolved), "scenes": scenes,
-    })  # fmt: skip
+    write_json(
+        out,
+        {
+            "run": run,
+            "method": resolved.method,
+            "category": resolved.category,
+            "seed": resolved.seed,
+            "config_hash": resolved.hash,
+            "n_scenes": len(scenes),
+            "entries": entries_of(scenes, resolved),
+            "scenes": scenes,
+        },
+    )
     if not scenes:
         say(f"{views_dir}: no scene has {FEWEST_VIEWS} views; their agreement is not scored")
 

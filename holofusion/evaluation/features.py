@@ -21,8 +21,8 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
 from torch_fidelity.utils import create_feature_extractor
 
-from holofusion.files import UserError, sha256_of
-from holofusion.logs import Progress
+from holofusion.utils.files import UserError, sha256_of
+from holofusion.utils.progress import Progress
 
 FEATURES = 1280
 INCEPTION = "inception"

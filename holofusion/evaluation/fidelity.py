@@ -19,7 +19,7 @@ from holofusion.evaluation.bootstrap import entry, redraw, replicates_of
 from holofusion.evaluation.frechet import frechet
 from holofusion.evaluation.kernel import kernel_replicates
 from holofusion.evaluation.references import ImageSet, evenly, renumbered
-from holofusion.files import UserError
+from holofusion.utils.files import UserError
 
 
 def frechet_distance(real: torch.Tensor, generated: torch.Tensor) -> float:
@@ -130,7 +130,11 @@ def nearest_of(
     number, distance = manifold.nearest(training, generated.features.numpy())
     limit = manifold.near_limit(training, real["held_out"].features.numpy())
     return [
-        {"picture": names[at], "row": int(rows[number[at]]), "distance": float(distance[at]),
-         "memorised": bool(distance[at] < limit)}
+        {
+            "picture": names[at],
+            "row": int(rows[number[at]]),
+            "distance": float(distance[at]),
+            "memorised": bool(distance[at] < limit),
+        }
         for at in np.unique(generated.units, return_index=True)[1]
-    ]  # fmt: skip
+    ]

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from holofusion.cameras import CONVENTION
-from holofusion.data.views import PreparedCategory
-from holofusion.files import UserError, read_json, replacing, write_json
+from holofusion.data.prepared import PreparedCategory
+from holofusion.utils.files import UserError, read_json, replacing, write_json
 
 CAMERA_KEYS = ("R", "T", "focal_length", "principal_point")
 

@@ -18,12 +18,12 @@ from scipy.spatial import cKDTree
 
 from holofusion.evaluation.bootstrap import drawn_of, entry, redraw, replicates_of
 from holofusion.evaluation.references import evenly
-from holofusion.export.mesh import pieces
-from holofusion.files import UserError, read_json, write_json
-from holofusion.logs import say
-from holofusion.methods.registry import FLOOR
-from holofusion.methods.sampling import scene_name
-from holofusion.seeds import numpy_generator_for
+from holofusion.meshing.surface import pieces
+from holofusion.pipeline.registry import FLOOR
+from holofusion.steps.sample import scene_name
+from holofusion.utils.files import UserError, read_json, write_json
+from holofusion.utils.progress import say
+from holofusion.utils.random import numpy_generator_for
 
 REFERENCE = "true_shapes"
 
@@ -82,10 +82,12 @@ def surface_points(mesh: trimesh.Trimesh, count: int, *name: object) -> np.ndarr
 def chamfer_distances(generated: list[np.ndarray], reference: list[np.ndarray]) -> np.ndarray:
     """Chamfer distance (n, m), world units, between each of n and each of m sets of points (k, 3)."""
     trees = [[(points, cKDTree(points)) for points in shapes] for shapes in (generated, reference)]
-    return np.array([
-        [(tree.query(others)[0].mean() + other.query(points)[0].mean()) / 2 for others, other in trees[1]]
-        for points, tree in trees[0]
-    ])  # fmt: skip
+    return np.array(
+        [
+            [(tree.query(others)[0].mean() + other.query(points)[0].mean()) / 2 for others, other in trees[1]]
+            for points, tree in trees[0]
+        ]
+    )
 
 
 def coverage(distances: np.ndarray) -> float:
@@ -190,9 +192,17 @@ def true_points(resolved: Any, data_folder: Path, dataset: Path, names: list[str
 
 
 def _write(resolved: Any, method: str, run: str, n_scenes: int, entries: list[dict[str, Any]], out: Path) -> None:
-    write_json(out, {
-        "run": run, "method": method, "category": resolved.category, "seed": resolved.seed,
-        "config_hash": resolved.hash, "n_scenes": n_scenes, "entries": entries,
-    })  # fmt: skip
+    write_json(
+        out,
+        {
+            "run": run,
+            "method": method,
+            "category": resolved.category,
+            "seed": resolved.seed,
+            "config_hash": resolved.hash,
+            "n_scenes": n_scenes,
+            "entries": entries,
+        },
+    )
     for found in entries:
         say(f"{run}  {found['metric']}: {found['value']:.5g}")

@@ -13,10 +13,10 @@ from PIL import Image, ImageFilter
 from safetensors.torch import load_file, save_file
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
-from holofusion.data.views import PreparedCategory
+from holofusion.data.prepared import PreparedCategory
 from holofusion.evaluation import features as networks
-from holofusion.files import UserError, replacing
-from holofusion.methods.registry import REAL_ROWS
+from holofusion.pipeline.registry import REAL_ROWS
+from holofusion.utils.files import UserError, replacing
 
 REFERENCES = ("train", "held_out")
 BLUR = 1 / 40  # of the image's side: deviation of the blur of `real_blurred`

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
-from holofusion.data.views import PreparedCategory
+from holofusion.data.prepared import PreparedCategory
 from holofusion.evaluation import features as networks
 from holofusion.evaluation.fidelity import compare, distribution, mean_entry, nearest_of, scene_draws
 from holofusion.evaluation.folders import ViewFolder
@@ -28,9 +28,9 @@ from holofusion.evaluation.references import (
     renumbered,
 )
 from holofusion.evaluation.sharpness import sharpness
-from holofusion.files import UserError, write_json
-from holofusion.logs import say
-from holofusion.methods.registry import FLOOR
+from holofusion.pipeline.registry import FLOOR
+from holofusion.utils.files import UserError, write_json
+from holofusion.utils.progress import say
 
 
 def open_inputs(
@@ -70,10 +70,16 @@ def _score(
     counts = {"n_generated": len(shown)}
     entries.append(mean_entry("sharpness", "train", float(sharp.mean()), sharp, shown.units, scenes, **counts))
     content = {
-        "run": run, "method": method, "category": resolved.category, "seed": resolved.seed,
-        "config_hash": resolved.hash, "feature_network": settings.feature_network,
-        "n_scenes": int(generated.units.max()) + 1, **further, "entries": entries,
-    }  # fmt: skip
+        "run": run,
+        "method": method,
+        "category": resolved.category,
+        "seed": resolved.seed,
+        "config_hash": resolved.hash,
+        "feature_network": settings.feature_network,
+        "n_scenes": int(generated.units.max()) + 1,
+        **further,
+        "entries": entries,
+    }
     if shown.names:
         content["nearest"] = nearest_of(real, generated, shown.names, rows)
     if method == FLOOR:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from holofusion.cameras import Cameras
 from holofusion.rendering.grids import ColourField, box_of, dilate, lookup_nearest
 from holofusion.rendering.volume import Rendered, composite, cube_interval, occupied_interval, stratified_depths
-from holofusion.seeds import generator_for
+from holofusion.utils.random import generator_for
 
 EXTENT, DENSITY_SCALE = 1.0, 20.0
 WHITE = 0.95  # a pixel with a channel below this shows the object
@@ -85,10 +85,12 @@ def fit(images: Tensor, cameras: Cameras, settings: Any, *name: object) -> Stati
             optimiser = torch.optim.Adam([field.grid], betas=(0.9, 0.99))
         optimiser.param_groups[0]["lr"] = settings.learning_rate * _rate(step / settings.steps)
         generator = generator_for("static field", *name, step)
-        rays = torch.cat([
-            pool[torch.randint(len(pool), (count,), generator=generator).to(pool.device)]
-            for pool, count in zip(pools, counts, strict=True)
-        ])  # fmt: skip
+        rays = torch.cat(
+            [
+                pool[torch.randint(len(pool), (count,), generator=generator).to(pool.device)]
+                for pool, count in zip(pools, counts, strict=True)
+            ]
+        )
         # while nothing is skipped the points have the whole ray to cover
         samples = settings.samples * (2 if field.occupancy is None else 1)
         error = (field.march(origins[rays], directions[rays], samples, generator).rgb - colours[rays]).square().mean()

@@ -20,11 +20,11 @@ from scipy.sparse.csgraph import connected_components
 from skimage.measure import marching_cubes
 from torch import Tensor
 
-from holofusion.files import UserError, replacing, write_json
-from holofusion.logs import Progress
-from holofusion.methods.sampling import scene_name
-from holofusion.methods.scenes import load_scene
 from holofusion.rendering.volume import absorption_weights
+from holofusion.scenes.voxel import load_scene
+from holofusion.steps.sample import scene_name
+from holofusion.utils.files import UserError, replacing, write_json
+from holofusion.utils.progress import Progress
 
 POINTS_AT_ONCE = 65536
 LEVELS = 24  # tried by silhouette_level
@@ -152,8 +152,12 @@ def glb(mesh: trimesh.Trimesh) -> bytes:
         "extensionsUsed": ["KHR_materials_unlit"],
         "accessors": [
             {
-                "bufferView": 0, "componentType": 5126, "type": "VEC3", "count": len(columns[0]),
-                "min": columns[0].min(0).tolist(), "max": columns[0].max(0).tolist(),
+                "bufferView": 0,
+                "componentType": 5126,
+                "type": "VEC3",
+                "count": len(columns[0]),
+                "min": columns[0].min(0).tolist(),
+                "max": columns[0].max(0).tolist(),
             },
             {"bufferView": 1, "componentType": 5123, "normalized": True, "type": "VEC4", "count": len(columns[1])},
             {"bufferView": 2, "componentType": 5125, "type": "SCALAR", "count": columns[2].size},
@@ -163,7 +167,7 @@ def glb(mesh: trimesh.Trimesh) -> bytes:
             for index, (size, target) in enumerate(zip(sizes, (34962, 34962, 34963), strict=True))
         ],
         "buffers": [{"byteLength": sum(sizes)}],
-    }  # fmt: skip
+    }
     text = json.dumps(content, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
     data = b"".join(column.tobytes() for column in columns)
@@ -192,12 +196,25 @@ def run_mesh(resolved, samples: Path, out: Path, device: torch.device) -> None:
                 (temporary / f"{scene_name(facts['seed'])}.ply").write_bytes(ply)
                 (temporary / f"{scene_name(facts['seed'])}.glb").write_bytes(glb(mesh))
             components, floaters = pieces(mesh)
-            entries.append({
-                "seed": facts["seed"], "vertices": len(mesh.vertices), "faces": len(mesh.faces), "level": mesh.metadata["level"],
-                "components": components, "floaters": floaters, "watertight": bool(mesh.is_watertight),
-            })  # fmt: skip
+            entries.append(
+                {
+                    "seed": facts["seed"],
+                    "vertices": len(mesh.vertices),
+                    "faces": len(mesh.faces),
+                    "level": mesh.metadata["level"],
+                    "components": components,
+                    "floaters": floaters,
+                    "watertight": bool(mesh.is_watertight),
+                }
+            )
             progress.advance()
-        write_json(temporary / "meshes.json", {
-            "run": f"{resolved.method}-{resolved.category}-s{resolved.seed}", "config_hash": resolved.hash,
-            "level": settings.level, "resolution": settings.resolution, "scenes": entries,
-        })  # fmt: skip
+        write_json(
+            temporary / "meshes.json",
+            {
+                "run": f"{resolved.method}-{resolved.category}-s{resolved.seed}",
+                "config_hash": resolved.hash,
+                "level": settings.level,
+                "resolution": settings.resolution,
+                "scenes": entries,
+            },
+        )

@@ -16,15 +16,15 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from holofusion.cameras import Cameras
-from holofusion.logs import say
-from holofusion.methods.fusion import painted
-from holofusion.methods.scenes import DenseScene, SparseScene, SuperResolvedScene
+from holofusion.methods.least_squares_init import painted
 from holofusion.methods.superresolution import support_of
 from holofusion.rendering.grids import SparseField, SparseGrid, dilate, occupancy_of
 from holofusion.rendering.volume import render_rays
-from holofusion.seeds import generator_for
+from holofusion.scenes.voxel import DenseScene, SparseScene, SuperResolvedScene
 from holofusion.training.checkpoint import load_state, save_state
-from holofusion.training.precision import autocast
+from holofusion.utils.precision import autocast
+from holofusion.utils.progress import say
+from holofusion.utils.random import generator_for
 
 RAYS_OF_A_PART = 2048  # of a view that is rendered whole, with gradients
 
@@ -122,9 +122,14 @@ def _candidates(low: Tensor, bank: Tensor) -> Tensor:
 def _render(field: SparseField, origins: Tensor, directions: Tensor, settings, generator: torch.Generator) -> Tensor:
     with autocast(origins.device, settings.volume.precision):
         rendered = render_rays(
-            field, origins, directions, settings.volume.extent,
-            settings.distillation.samples, 0, generator,
-        )  # fmt: skip
+            field,
+            origins,
+            directions,
+            settings.volume.extent,
+            settings.distillation.samples,
+            0,
+            generator,
+        )
     return rendered.rgb
 
 

@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
-from holofusion.data.views import PreparedCategory
+from holofusion.data.batches import ViewBatch
+from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.poses import CameraPool
-from holofusion.methods.scenes import Views, prefixed, render_field, unprefixed
 from holofusion.networks.discriminator import Discriminator
 from holofusion.networks.style import EqualLinear, MappingNetwork, ModulatedConv, StyleBackbone, StyledLayer
 from holofusion.networks.triplane import sample_planes
 from holofusion.rendering.volume import render_rays
-from holofusion.seeds import generator_for
+from holofusion.scenes.voxel import Views, prefixed, render_field, unprefixed
 from holofusion.training.adversarial import AdversarialMethod, adversarial_losses
-from holofusion.training.batches import ViewBatch
+from holofusion.utils.random import generator_for
 
 LABEL = 16  # numbers that describe a camera
 POSES = 64  # training cameras kept for pose conditioning at sampling time
@@ -67,10 +67,14 @@ class Upsampler(nn.Module):
         super().__init__()
         self.blocks, self.heads = nn.ModuleList(), nn.ModuleList()
         for inputs, outputs in ((channels, width), (width, width // 2)):
-            self.blocks.append(nn.ModuleList([
-                StyledLayer(inputs, outputs, latent, upsample=True, noise=False),
-                StyledLayer(outputs, outputs, latent, upsample=False, noise=False),
-            ]))  # fmt: skip
+            self.blocks.append(
+                nn.ModuleList(
+                    [
+                        StyledLayer(inputs, outputs, latent, upsample=True, noise=False),
+                        StyledLayer(outputs, outputs, latent, upsample=False, noise=False),
+                    ]
+                )
+            )
             self.heads.append(ModulatedConv(outputs, 3, 1, latent, demodulate=False))
 
     def forward(self, features: Tensor, w: Tensor) -> Tensor:
@@ -168,16 +172,27 @@ class EG3D(AdversarialMethod):
         z = torch.randn((len(real), section.latent), generator=generator).to(real.device)
         w = self.mapping(z, self.pose_label(cameras, step, generator))
         field = TriPlaneField(self.planes(w, generator), self.decoder, self.settings.volume.extent)
-        rendered = render_rays(field, *cameras.rays(size), self.settings.volume.extent,
-                               section.coarse_samples, section.importance_samples, generator)  # fmt: skip
+        rendered = render_rays(
+            field,
+            *cameras.rays(size),
+            self.settings.volume.extent,
+            section.coarse_samples,
+            section.importance_samples,
+            generator,
+        )
         features = rendered.image(size)
         fake = dual(self.upsampler(features, w), features[:, :3])
         label = camera_label(cameras)
         losses = adversarial_losses(
-            self.discriminator, lambda images: self.discriminator(images, label.repeat(len(images) // len(label), 1)),
-            dual(real, F.interpolate(real, scale_factor=0.25, mode="area")), fake, section.r1,
-            step, self.settings.adversarial, generator,
-        )  # fmt: skip
+            self.discriminator,
+            lambda images: self.discriminator(images, label.repeat(len(images) // len(label), 1)),
+            dual(real, F.interpolate(real, scale_factor=0.25, mode="area")),
+            fake,
+            section.r1,
+            step,
+            self.settings.adversarial,
+            generator,
+        )
         if step % DENSITY_EVERY == 0:
             losses["smoothness"] = self.density_roughness(field, generator)
             losses["loss"] = losses["loss"] + DENSITY_EVERY * section.density_weight * losses["smoothness"]

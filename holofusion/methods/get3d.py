@@ -16,16 +16,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
+from holofusion.data.batches import ViewBatch
 from holofusion.methods.eg3d import LABEL, camera_label
-from holofusion.methods.scenes import Views, prefixed, unprefixed
 from holofusion.networks.discriminator import Discriminator
 from holofusion.networks.style import MappingNetwork, ModulatedConv, StyleBackbone, leaky
-from holofusion.networks.tetrahedra import EDGES, marching_tetrahedra, tetrahedral_grid
 from holofusion.networks.triplane import sample_planes
-from holofusion.rendering.mesh import rasterise
-from holofusion.seeds import generator_for
+from holofusion.rendering.marching_tetrahedra import EDGES, marching_tetrahedra, tetrahedral_grid
+from holofusion.rendering.rasterise import rasterise
+from holofusion.scenes.voxel import Views, prefixed, unprefixed
 from holofusion.training.adversarial import AdversarialMethod, adversarial_losses
-from holofusion.training.batches import ViewBatch
+from holofusion.utils.random import generator_for
 
 SPHERE = 0.5  # radius of the first shape, share of the extent
 HEAD_WIDTH = 32
@@ -192,10 +192,15 @@ class GET3D(AdversarialMethod):
         views = paint(texture, *map(list, zip(*meshes, strict=True)), batch.cameras, section.image_size)
         label = camera_label(batch.cameras)
         losses = adversarial_losses(
-            self.discriminator, lambda seen: self.discriminator(seen, label),
-            torch.cat([images, 1 - masks], 1), torch.cat([views.rgb, 1 - views.alpha], 1), section.r1, step,
-            self.settings.adversarial, generator,
-        )  # fmt: skip
+            self.discriminator,
+            lambda seen: self.discriminator(seen, label),
+            torch.cat([images, 1 - masks], 1),
+            torch.cat([views.rgb, 1 - views.alpha], 1),
+            section.r1,
+            step,
+            self.settings.adversarial,
+            generator,
+        )
         losses["entropy"], losses["guard"] = self.regularisation(distance)
         losses["loss"] = losses["loss"] + section.distance_weight * losses["entropy"] + losses["guard"]
         return losses

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from holofusion.cameras import Cameras
 from holofusion.diffusion.process import NoiseSchedule
 from holofusion.networks.unet import UNet, fold, unfold
-from holofusion.training.precision import autocast
+from holofusion.utils.precision import autocast
 
 
 class Guide(Protocol):

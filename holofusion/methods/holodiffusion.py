@@ -11,7 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from holofusion.data.views import PreparedCategory
+from holofusion.data.batches import ViewBatch, pick_pixels, take_pixels
+from holofusion.data.prepared import PreparedCategory
 from holofusion.diffusion.linear import LinearDenoiser
 from holofusion.diffusion.process import NoiseSchedule
 from holofusion.diffusion.samplers import sample
@@ -20,9 +21,8 @@ from holofusion.networks.render_mlp import RenderMLP
 from holofusion.networks.unet import UNet, fold, unfold
 from holofusion.rendering.grids import DenseField
 from holofusion.rendering.volume import render_rays
-from holofusion.seeds import generator_for
-from holofusion.training.batches import ViewBatch, pick_pixels, take_pixels
-from holofusion.training.precision import autocast
+from holofusion.utils.precision import autocast
+from holofusion.utils.random import generator_for
 
 
 class VoxelAutoencoder(nn.Module):
@@ -56,8 +56,10 @@ class VoxelAutoencoder(nn.Module):
         decay = grid.square().mean()
         return {
             "loss": rgb + warmup.mask_weight * opacity + warmup.feature_decay * decay,
-            "photometric": rgb, "opacity": opacity, "grid_power": decay,
-        }  # fmt: skip
+            "photometric": rgb,
+            "opacity": opacity,
+            "grid_power": decay,
+        }
 
     def parameter_groups(self) -> list[dict]:
         return [{"params": list(self.parameters()), "lr": self.settings.warmup.learning_rate}]

@@ -8,12 +8,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from holofusion.data.batches import ViewBatch, pick_pixels
 from holofusion.methods.holodiffusion import HoloDiffusion, photometric_error
 from holofusion.methods.superresolution import SuperResolution
 from holofusion.rendering.grids import DenseField
 from holofusion.rendering.volume import render_rays
-from holofusion.training.batches import ViewBatch, pick_pixels
-from holofusion.training.precision import autocast
+from holofusion.utils.precision import autocast
 
 
 class HoloFusion(nn.Module):
@@ -103,18 +103,27 @@ class HoloFusion(nn.Module):
         size, side = self.settings.superresolution.low_size, self.settings.superresolution.crop
         factor = views.images.shape[-1] // size
         rows, columns = crop_windows(views.resized(size).masks.flatten(0, 1), side // factor, generator)
-        sharp = torch.stack([
-            image[:, row * factor : row * factor + side, column * factor : column * factor + side]
-            for image, row, column in zip(views.images.flatten(0, 1), rows[:, 0].tolist(), columns[:, 0].tolist(), strict=True)
-        ])  # fmt: skip
+        sharp = torch.stack(
+            [
+                image[:, row * factor : row * factor + side, column * factor : column * factor + side]
+                for image, row, column in zip(
+                    views.images.flatten(0, 1), rows[:, 0].tolist(), columns[:, 0].tolist(), strict=True
+                )
+            ]
+        )
         pixels = (rows[:, :, None] * size + columns[:, None, :]).flatten(1).to(grids.device)
         origins, directions = views.cameras.rays(size, pixels)
         field = DenseField(grids, self.coarse.decoder, self.settings.volume.extent)
         with autocast(grids.device, self.settings.volume.precision):
             rendered = render_rays(
-                field, origins, directions, self.settings.volume.extent,
-                self.settings.rendering.coarse_samples, self.settings.rendering.importance_samples, generator,
-            )  # fmt: skip
+                field,
+                origins,
+                directions,
+                self.settings.volume.extent,
+                self.settings.rendering.coarse_samples,
+                self.settings.rendering.importance_samples,
+                generator,
+            )
         low = torch.cat([rendered.rgb, rendered.alpha[..., None]], -1)
         return sharp, low.transpose(1, 2).unflatten(2, (side // factor, side // factor))
 

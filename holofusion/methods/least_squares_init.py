@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 
 from holofusion.cameras import Cameras
-from holofusion.methods.scenes import DenseScene
-from holofusion.rendering.gather import SparseMatrix
 from holofusion.rendering.grids import (
     PlainDecoder,
     SparseField,
@@ -21,7 +19,9 @@ from holofusion.rendering.grids import (
     occupancy_of,
     voxel_centres,
 )
+from holofusion.rendering.sparse_matrix import SparseMatrix
 from holofusion.rendering.volume import absorption_weights, occupied_interval, stratified_depths
+from holofusion.scenes.voxel import DenseScene
 
 FAINT = 0.02  # share of a pixel below which a sample is left out
 PULL = 0.02  # towards the coarse colours; a voxel seen by one whole pixel weighs 1

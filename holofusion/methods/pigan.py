@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
-from holofusion.methods.scenes import Views, prefixed, render_field, unprefixed
+from holofusion.data.batches import ViewBatch
 from holofusion.networks.discriminator import Discriminator
 from holofusion.networks.siren import FilmMapping, FilmSiren
 from holofusion.rendering.volume import render_rays
-from holofusion.seeds import generator_for
+from holofusion.scenes.voxel import Views, prefixed, render_field, unprefixed
 from holofusion.training.adversarial import AdversarialMethod, adversarial_losses
-from holofusion.training.batches import ViewBatch
+from holofusion.utils.random import generator_for
 
 
 class ConditionedSiren:
@@ -109,8 +109,14 @@ class PiGan(AdversarialMethod):
         real = batch.resized(size)
         z = torch.randn((len(batch.names), section.latent), generator=generator).to(real.images.device)
         field = ConditionedSiren(self.siren, *self.mapping(z))
-        rendered = render_rays(field, *real.cameras.rays(size), self.settings.volume.extent,
-                               section.coarse_samples, section.importance_samples, generator)  # fmt: skip
+        rendered = render_rays(
+            field,
+            *real.cameras.rays(size),
+            self.settings.volume.extent,
+            section.coarse_samples,
+            section.importance_samples,
+            generator,
+        )
         fake = rendered.image(size)
         real = real.images.flatten(0, 1)
         if fade < 1:
@@ -118,9 +124,15 @@ class PiGan(AdversarialMethod):
             small = F.interpolate(F.avg_pool2d(real, 2), scale_factor=2, mode="nearest")
             real = small + fade * (real - small)
         return adversarial_losses(
-            self.discriminator, lambda images: self.discriminator(images, fade=fade),
-            real, fake, section.r1, step, self.settings.adversarial, generator,
-        )  # fmt: skip
+            self.discriminator,
+            lambda images: self.discriminator(images, fade=fade),
+            real,
+            fake,
+            section.r1,
+            step,
+            self.settings.adversarial,
+            generator,
+        )
 
     @torch.no_grad()
     def sample(self, seed: int) -> PiGanScene:

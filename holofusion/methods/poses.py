@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from holofusion.cameras import Cameras
-from holofusion.data.views import PreparedCategory
+from holofusion.data.prepared import PreparedCategory
 
 SHAPES = {"R": (3, 3), "T": (3,), "focal": (2,), "principal": (2,)}
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from holofusion.data.views import PreparedCategory
-from holofusion.logs import Progress
+from holofusion.data.batches import draw_views
+from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.holodiffusion import photometric_error
 from holofusion.rendering.grids import DenseField, occupancy_of
-from holofusion.seeds import generator_for
-from holofusion.training.batches import draw_views
+from holofusion.utils.progress import Progress
+from holofusion.utils.random import generator_for
 
 # Adam's epsilon: a voxel that hardly any ray meets has gradients below it, and keeps the encoder's feature.
 GRADIENT_FLOOR = 1e-5

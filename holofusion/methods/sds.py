@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
-from holofusion.data.views import PreparedCategory
+from holofusion.data.batches import ViewBatch
+from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.guides import DenoiserGuide, Guide
 from holofusion.methods.poses import CameraPool
-from holofusion.methods.scenes import Views, render_field
 from holofusion.rendering.grids import ColourField, voxel_centres
 from holofusion.rendering.volume import render_rays
-from holofusion.seeds import generator_for
-from holofusion.training.batches import ViewBatch
+from holofusion.scenes.voxel import Views, render_field
+from holofusion.utils.random import generator_for
 
 POSES = 512  # training cameras that scenes are distilled from
 BLOB_DENSITY, BLOB_RADIUS = 5.0, 0.5  # the first shape, before the softplus; radius as a share of the extent
@@ -50,8 +50,14 @@ def distil_score(guide: Guide, cameras: Cameras, settings, seed: int) -> Tensor:
             group["lr"] = section.grid_rate * min(1.0, 2.0 * (1 - step / section.scene_steps))
         generator = generator_for("score distillation", seed, step)
         camera = cameras[torch.randint(len(cameras), (section.views,), generator=generator)]
-        rendered = render_rays(colour_field(grid, settings), *camera.rays(size), settings.volume.extent,
-                               section.coarse_samples, section.importance_samples, generator)  # fmt: skip
+        rendered = render_rays(
+            colour_field(grid, settings),
+            *camera.rays(size),
+            settings.volume.extent,
+            section.coarse_samples,
+            section.importance_samples,
+            generator,
+        )
         loss = guide.error(rendered.image(size), camera, generator)
         loss = loss + section.smoothness * roughness(grid)
         optimiser.zero_grad(set_to_none=True)

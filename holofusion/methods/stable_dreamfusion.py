@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
-from holofusion.data.views import PreparedCategory
-from holofusion.files import UserError
+from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.guides import draw_times
 from holofusion.methods.poses import CameraPool
 from holofusion.methods.sds import POSES, ColourScene, distil_score
+from holofusion.utils.files import UserError
 
 VIEWS = ("front view", "side view", "back view", "overhead view")
 OVERHEAD = 0.866  # sine of the elevation from which a view is called overhead: 60 degrees

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from holofusion.diffusion.process import NoiseSchedule
 from holofusion.diffusion.samplers import sample
 from holofusion.networks.unet import UNet, fold, unfold
-from holofusion.training.precision import autocast
+from holofusion.utils.precision import autocast
 
 
 class SuperResolution(nn.Module):
@@ -74,8 +74,12 @@ class SuperResolution(nn.Module):
         ancestral = generator if sharpening.sampler == "ddpm" else None
         clean = sample(
             lambda x, t: self(x, t, low).clamp(-1, 1),
-            self.schedule, noise.to(low.device), sharpening.steps, ancestral, sharpening.end,
-        )  # fmt: skip
+            self.schedule,
+            noise.to(low.device),
+            sharpening.steps,
+            ancestral,
+            sharpening.end,
+        )
         image[inside] = (clean + 1) / 2
         return image
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
-from holofusion.rendering.gather import weighted_rows
 from holofusion.rendering.grids import voxel_centres
+from holofusion.rendering.sparse_matrix import weighted_rows
 
 HIDDEN = 32  # width of the pooling head
 

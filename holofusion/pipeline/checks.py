@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from holofusion.explain import nearest
-from holofusion.files import UserError
-from holofusion.methods.registry import ENTRIES, REAL_ROWS, needs_warmup
-from holofusion.settings import Params
+from holofusion.config.messages import nearest
+from holofusion.config.params import Params
+from holofusion.pipeline.registry import ENTRIES, REAL_ROWS, needs_warmup
+from holofusion.utils.files import UserError
 
 ROOT_VARIABLE = "CO3DV2_DATASET_ROOT"
 

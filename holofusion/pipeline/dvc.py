@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-from holofusion.files import UserError
+from holofusion.utils.files import UserError
 
 ERROR = re.compile(r"^ERROR: (?:unexpected error - )?(.*)")
 

@@ -1,7 +1,7 @@
 """What every artefact was made from: the hash of its settings, of each input, of the code, and of its own content.
 
 A folder keeps this in provenance.json, a metrics file under the key `provenance`. Whether an artefact is what its settings
-ask for is then a question of content, whatever the file times say: `holofusion/verification.py` answers it.
+ask for is then a question of content, whatever the file times say: `holofusion/pipeline/verify.py` answers it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from holofusion.config import Resolved
-from holofusion.files import read_json, sha256_of, write_json
-from holofusion.methods.registry import ENTRIES
+from holofusion.config.load import Resolved
+from holofusion.pipeline.registry import ENTRIES
+from holofusion.utils.files import read_json, sha256_of, write_json
 
 FILE, KEY = "provenance.json", "provenance"
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 
 # Beside an artefact, or of its last saving, but not part of it.
 NOT_CONTENT = {FILE, "state", "lock.json"}
@@ -29,11 +29,21 @@ TIMES = ("seconds", "sample_seconds", "render_seconds")
 
 # Module behind each step; `methods` and `curve` also run that of a method of its own.
 CODE = {
-    "dataset": "data.synthetic", "prepare": "data.prepare", "warmup": "training.runs", "train": "training.runs",
-    "sample": "methods.sampling", "hypotheses": "methods.sampling", "render": "methods.pictures",
-    "import": "evaluation.folders", "evaluate": "evaluation.score", "consistency": "evaluation.consistency",
-    "curve": "evaluation.curve", "mesh": "export.mesh", "geometry": "evaluation.geometry", "report": "report.page",
-}  # fmt: skip
+    "dataset": "data.synthetic.dataset",
+    "prepare": "data.preparation.prepare",
+    "warmup": "steps.train",
+    "train": "steps.train",
+    "sample": "steps.sample",
+    "hypotheses": "steps.sample",
+    "render": "steps.render",
+    "import": "evaluation.folders",
+    "evaluate": "evaluation.score",
+    "consistency": "evaluation.consistency",
+    "curve": "steps.curve",
+    "mesh": "meshing.surface",
+    "geometry": "evaluation.geometry",
+    "report": "report.page",
+}
 
 
 class Digests:
@@ -129,9 +139,12 @@ def record(resolved: Resolved, artefact: Path, inputs: Iterable[Path], results: 
         own = {key: facts[key] for key in ("step", "name", "config_hash") if key in facts}
         found[_name(part, results)] = {"content": digests.of_input(part, results), **own}
     facts = {
-        "step": resolved.step, "name": resolved.name, "config_hash": resolved.hash, "inputs": dict(sorted(found.items())),
+        "step": resolved.step,
+        "name": resolved.name,
+        "config_hash": resolved.hash,
+        "inputs": dict(sorted(found.items())),
         "code": code_hash(resolved.step, resolved.method),
-    }  # fmt: skip
+    }
     if artefact.is_dir():
         write_json(artefact / FILE, facts | {"content": digests.of(artefact)})
     else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from holofusion.settings import Params
+from holofusion.config.params import Params
 
 LEAST_MB = 4000  # libraries, with those of a GPU
 KEPT = 40  # tensors as large as a network's widest layer that a step holds at once; `mini` on a CPU held 10 to 30

@@ -11,9 +11,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from holofusion.config import Resolved, load_step
-from holofusion.files import UserError
-from holofusion.verification import FINISHED, PLACES, SHARDED, trace_of
+from holofusion.config.load import Resolved, load_step
+from holofusion.pipeline.verify import FINISHED, PLACES, SHARDED, trace_of
+from holofusion.utils.files import UserError
 
 QUIET = 120.0  # seconds without a line after which a log is of a job that has ended; progress comes every 20
 PROGRESS = re.compile(r"(?P<done>\d+)/(?P<total>\d+)\s+[\d.]+/s\s+(?P<left>\S+) left")

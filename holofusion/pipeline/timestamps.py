@@ -6,8 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
-from holofusion.provenance import FILE
-from holofusion.verification import TABLES, Artefact, examine, in_order, needs_of, resting_on
+from holofusion.pipeline.provenance import FILE
+from holofusion.pipeline.verify import TABLES, Artefact, examine, in_order, needs_of, resting_on
 
 DIGESTS = ".digests.json"
 

@@ -7,24 +7,35 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from holofusion.config import Resolved, load_step
-from holofusion.files import UserError
-from holofusion.methods.registry import FLOOR
-from holofusion.provenance import Digests, code_hash, provenance_of
+from holofusion.config.load import Resolved, load_step
+from holofusion.pipeline.provenance import Digests, code_hash, provenance_of
+from holofusion.pipeline.registry import FLOOR
+from holofusion.utils.files import UserError
 
 TABLES = "tables"  # the page and the figures are made with them
 PLACES = {
     # step -> what it makes below results/; `*` stands for shards
-    "dataset": "dataset/{name}", "prepare": "data/{name}", "warmup": "warmup/{name}", "train": "runs/{name}",
-    "sample": "samples/{name}/*", "hypotheses": "hypotheses/{name}/*", "render": "views/{name}/*",
-    "import": "views/{name}/*", "mesh": "meshes/{name}/*", "evaluate": "metrics/{name}.json",
-    "consistency": "metrics/consistency-{name}.json", "geometry": "metrics/geometry-{name}.json",
-    "curve": "metrics/curve-{name}.json", "report": TABLES,
-}  # fmt: skip
+    "dataset": "dataset/{name}",
+    "prepare": "data/{name}",
+    "warmup": "warmup/{name}",
+    "train": "runs/{name}",
+    "sample": "samples/{name}/*",
+    "hypotheses": "hypotheses/{name}/*",
+    "render": "views/{name}/*",
+    "import": "views/{name}/*",
+    "mesh": "meshes/{name}/*",
+    "evaluate": "metrics/{name}.json",
+    "consistency": "metrics/consistency-{name}.json",
+    "geometry": "metrics/geometry-{name}.json",
+    "curve": "metrics/curve-{name}.json",
+    "report": TABLES,
+}
 RUNGS = {
-    "data": ("dataset", "prepare"), "train": ("warmup", "train"), "sample": ("sample", "hypotheses", "render", "import"),
+    "data": ("dataset", "prepare"),
+    "train": ("warmup", "train"),
+    "sample": ("sample", "hypotheses", "render", "import"),
     "evaluate": ("evaluate", "consistency", "geometry", "curve", "mesh"),
-}  # fmt: skip
+}
 FINISHED = {"warmup": "model.safetensors", "train": "model.safetensors", "report": "metrics.json"}
 SHARDED = ("sample", "hypotheses", "render", "mesh")
 

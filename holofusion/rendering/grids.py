@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from holofusion.rendering.gather import weighted_rows
+from holofusion.rendering.sparse_matrix import weighted_rows
 
 
 def voxel_centres(resolution: int, extent: float) -> Tensor:

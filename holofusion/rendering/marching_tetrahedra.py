@@ -78,6 +78,9 @@ def marching_tetrahedra(vertices: Tensor, sdf: Tensor, tetrahedra: Tensor) -> tu
     first, second = torch.div(unique, len(sdf), rounding_mode="floor"), unique % len(sdf)
     share = sdf[first] / (sdf[first] - sdf[second])
     surface = vertices[first] + share[:, None] * (vertices[second] - vertices[first])
-    faces = [number[code == pattern][:, list(triangle)]
-             for pattern, triangles in enumerate(TRIANGLES) for triangle in triangles]  # fmt: skip
+    faces = [
+        number[code == pattern][:, list(triangle)]
+        for pattern, triangles in enumerate(TRIANGLES)
+        for triangle in triangles
+    ]
     return surface, torch.cat(faces)

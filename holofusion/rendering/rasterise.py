@@ -40,9 +40,12 @@ def rasterise(vertices: list[Tensor], faces: list[Tensor], cameras: Cameras, siz
 
     def fragments(reach: float):
         settings = RasterizationSettings(
-            image_size=size, blur_radius=reach**2, clip_barycentric_coords=reach > 0, perspective_correct=True,
+            image_size=size,
+            blur_radius=reach**2,
+            clip_barycentric_coords=reach > 0,
+            perspective_correct=True,
             bin_size=0 if vertices[0].device.type == "cpu" else None,
-        )  # fmt: skip
+        )
         return MeshRasterizer(pytorch3d_cameras, settings)(meshes)
 
     # PyTorch3D finds the faces; gradients are taken below for all pixels at once (its own go pixel by pixel on a CPU).

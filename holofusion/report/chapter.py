@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holofusion.data.views import PreparedCategory
+from holofusion.data.prepared import PreparedCategory
 from holofusion.evaluation.claims import CLAIMS, HOLDS, Sum, Verdict, judge
-from holofusion.methods.registry import FLOOR
+from holofusion.pipeline.registry import FLOOR
 from holofusion.report import curves, figures, grids, tradeoffs
 from holofusion.report.collect import Results, Run
 from holofusion.report.commands import commands, target

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from holofusion.config import load_step
-from holofusion.files import UserError, read_json
-from holofusion.methods.registry import ENTRIES, FLOOR, REAL_ROWS, coarse_of, needs_warmup
+from holofusion.config.load import load_step
+from holofusion.pipeline.registry import ENTRIES, FLOOR, REAL_ROWS, coarse_of, needs_warmup
 from holofusion.report.paper import label_of
+from holofusion.utils.files import UserError, read_json
 
 UNMEASURED = {
     "evaluate": "not scored",

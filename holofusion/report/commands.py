@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holofusion.methods.registry import ENTRIES, coarse_of, needs_warmup
+from holofusion.pipeline.registry import ENTRIES, coarse_of, needs_warmup
 from holofusion.report.collect import Run
 
 

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holofusion.files import read_json
-from holofusion.methods.registry import ENTRIES, coarse_of, needs_warmup
+from holofusion.pipeline.registry import ENTRIES, coarse_of, needs_warmup
 from holofusion.report.collect import Results, Run, benchmarks
 from holofusion.report.paper import label_of
+from holofusion.utils.files import read_json
 
-RULES = ("dataset", "prepare", "warmup", "train", "sample", "hypotheses", "render", "mesh", "evaluate", "consistency",
-         "geometry", "reference", "curve")  # fmt: skip
+RULES = (
+    "dataset",
+    "prepare",
+    "warmup",
+    "train",
+    "sample",
+    "hypotheses",
+    "render",
+    "mesh",
+    "evaluate",
+    "consistency",
+    "geometry",
+    "reference",
+    "curve",
+)
 
 
 @dataclass(frozen=True)

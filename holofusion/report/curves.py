@@ -9,14 +9,26 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from holofusion.files import replacing
-from holofusion.methods.registry import FLOOR
+from holofusion.pipeline.registry import FLOOR
 from holofusion.report.collect import Curve, Results
 from holofusion.report.figures import ACCENT, FAINT, INK, SECOND, STYLE, Plot, save
 from holofusion.report.paper import label_of
+from holofusion.utils.files import replacing
 
-COLUMNS = ("method", "category", "seed", "steps", "seconds", "images", "metric", "value", "low", "high", "n_real",
-           "n_generated")  # fmt: skip
+COLUMNS = (
+    "method",
+    "category",
+    "seed",
+    "steps",
+    "seconds",
+    "images",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "n_real",
+    "n_generated",
+)
 MARKERS = "osD^vPX*"
 GAP = 0.045  # least distance of two labels, share of the axis
 
@@ -71,6 +83,13 @@ def label_ends(axis, curves: list[Curve]) -> None:
         value = curve.points[-1]["value"] * 1000
         height = max(value, height + GAP * top)
         minute = (curve.warmup_seconds + curve.points[-1]["seconds"]) / 60
-        axis.annotate(label_of(curve.method), (minute, value), xytext=(1.01, height), fontsize=8, va="center",
-                      textcoords=axis.get_yaxis_transform(), annotation_clip=False,
-                      arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.5, "shrinkB": 5})  # fmt: skip
+        axis.annotate(
+            label_of(curve.method),
+            (minute, value),
+            xytext=(1.01, height),
+            fontsize=8,
+            va="center",
+            textcoords=axis.get_yaxis_transform(),
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.5, "shrinkB": 5},
+        )

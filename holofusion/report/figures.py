@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from holofusion.evaluation.claims import Find
-from holofusion.files import replacing
-from holofusion.methods.registry import FLOOR, needs_warmup
+from holofusion.pipeline.registry import FLOOR, needs_warmup
 from holofusion.report.collect import Results, read_log, trained_by
 from holofusion.report.paper import label_of, published_table
 from holofusion.report.scores import mean_over_seeds
+from holofusion.utils.files import replacing
 
 # Plot colours, and the CSS variable each becomes on the page, where light and dark give them other values.
 INK, FAINT, ACCENT, SECOND = "#23221f", "#8a877f", "#b4491f", "#2f6f8f"

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from holofusion.cameras import Cameras, cameras_from_json
-from holofusion.data.views import PreparedCategory
-from holofusion.files import UserError, replacing
+from holofusion.data.prepared import PreparedCategory
 from holofusion.report.collect import Run
+from holofusion.utils.files import UserError, replacing
 
 GAP = 4
 CELL = 128  # pixels a picture should about fill; smaller ones are enlarged by a whole factor, each pixel a square

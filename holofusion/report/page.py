@@ -11,8 +11,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from holofusion.files import read_json, replacing
-from holofusion.logs import duration, say
 from holofusion.report import curves, tables
 from holofusion.report.chapter import chapter, verdicts_of
 from holofusion.report.collect import read_results
@@ -21,6 +19,8 @@ from holofusion.report.paper import CATEGORIES, SOURCES, label_of, published_tab
 from holofusion.report.provenance import commits, machine, versions
 from holofusion.report.settings_table import settings_table
 from holofusion.report.viewer import pack
+from holofusion.utils.files import read_json, replacing
+from holofusion.utils.progress import duration, say
 
 MEDIA = {".png": "image/png", ".webp": "image/webp"}
 TEMPLATES = Path(__file__).parent / "templates"

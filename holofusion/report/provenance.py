@@ -9,8 +9,17 @@ from pathlib import Path
 
 from holofusion.report.collect import Run
 
-PACKAGES = ("torch", "torchvision", "easypytorch3d", "torch-fidelity", "numpy", "pillow", "scikit-image", "trimesh",
-            "snakemake")  # fmt: skip
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "easypytorch3d",
+    "torch-fidelity",
+    "numpy",
+    "pillow",
+    "scikit-image",
+    "trimesh",
+    "snakemake",
+)
 
 
 def machine() -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from holofusion.evaluation.bootstrap import within
 from holofusion.evaluation.claims import Find, Measured, Sum, measure
-from holofusion.methods.registry import REAL_ROWS
+from holofusion.pipeline.registry import REAL_ROWS
 from holofusion.report.collect import Results
 
 ALIASES = {

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from holofusion.config import load_step
+from holofusion.config.load import load_step
 from holofusion.report.collect import Run
 from holofusion.report.paper import label_of
 
-STEPS = ("dataset", "prepare", "warmup", "train", "hypotheses", "sample", "render", "mesh", "evaluate", "consistency",
-         "geometry")  # fmt: skip
+STEPS = (
+    "dataset",
+    "prepare",
+    "warmup",
+    "train",
+    "hypotheses",
+    "sample",
+    "render",
+    "mesh",
+    "evaluate",
+    "consistency",
+    "geometry",
+)
 
 
 def settings_table(folder: Path, runs: list[Run]) -> dict[str, dict[str, str]]:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from holofusion.evaluation.claims import Measured, Verdict
-from holofusion.files import replacing, write_json
 from holofusion.report.collect import Results
 from holofusion.report.paper import label_of
 from holofusion.report.scores import GROUPS, Column, score_table
+from holofusion.utils.files import replacing, write_json
 
 COLUMNS = ("method", "category", "seed", "metric", "value", "low", "high", "n_real", "n_generated")
 SUFFIX = {"held_out": "_held_out"}
@@ -126,9 +126,14 @@ def latex(table: dict[str, Any], category: str, seeds: list[int]) -> str:
 
     head = " & ".join(["Method", *(escaped(column.title) for column in table["columns"])])
     lines = [
-        r"\begin{table}", r"\centering", rf"\caption{{{escaped(title_of(table, category, seeds))}}}",
-        rf"\begin{{tabular}}{{l{'r' * len(table['columns'])}}}", r"\toprule", rf"{head} \\", r"\midrule",
-    ]  # fmt: skip
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escaped(title_of(table, category, seeds))}}}",
+        rf"\begin{{tabular}}{{l{'r' * len(table['columns'])}}}",
+        r"\toprule",
+        rf"{head} \\",
+        r"\midrule",
+    ]
     before = False
     for line in table["lines"]:
         if line["real"] and not before:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from holofusion.evaluation.claims import Find, Measured
-from holofusion.methods.registry import FLOOR
+from holofusion.pipeline.registry import FLOOR
 from holofusion.report.cost import Cost
 from holofusion.report.figures import ACCENT, FAINT, INK, SECOND, STYLE, Plot, save
 from holofusion.report.paper import label_of
@@ -78,6 +78,13 @@ def _scatter(axis: Axes, points: list[Point]) -> None:
     step, height = 0.05 * (high - low), low - high
     for method, (x, *_), (y, *_) in sorted(points, key=lambda point: point[2][0]):
         height = max(y, height + step)
-        axis.annotate(label_of(method), (x, y), xytext=(1.02, height), textcoords=axis.get_yaxis_transform(), fontsize=8,
-                      va="center", annotation_clip=False,
-                      arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.5, "shrinkB": 4})  # fmt: skip
+        axis.annotate(
+            label_of(method),
+            (x, y),
+            xytext=(1.02, height),
+            textcoords=axis.get_yaxis_transform(),
+            fontsize=8,
+            va="center",
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.5, "shrinkB": 4},
+        )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import trimesh
 
-from holofusion.files import UserError
+from holofusion.utils.files import UserError
 
 STEPS = 32767  # of an int16, from the origin to the mesh's largest coordinate
 

@@ -11,14 +11,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from holofusion.cameras import Cameras
-from holofusion.files import UserError, read_json, write_json
-from holofusion.methods.registry import ENTRIES, method_class
 from holofusion.methods.superresolution import SuperResolution
 from holofusion.networks.render_mlp import RenderMLP
+from holofusion.pipeline.registry import ENTRIES, method_class
 from holofusion.rendering.grids import DenseField, PlainDecoder, SparseField, SparseGrid, occupancy_of
 from holofusion.rendering.volume import render_rays
-from holofusion.seeds import generator_for
-from holofusion.training.precision import autocast
+from holofusion.utils.files import UserError, read_json, write_json
+from holofusion.utils.precision import autocast
+from holofusion.utils.random import generator_for
 
 RAYS_AT_ONCE = 8192
 

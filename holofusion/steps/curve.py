@@ -12,10 +12,10 @@ from holofusion.evaluation import features as networks
 from holofusion.evaluation.fidelity import compare
 from holofusion.evaluation.references import ImageSet, reference_set
 from holofusion.evaluation.score import open_inputs
-from holofusion.files import read_json, write_json
-from holofusion.logs import say
-from holofusion.methods.sampling import sampler_from_noise, to_bytes
+from holofusion.steps.sample import sampler_from_noise, to_bytes
 from holofusion.training.checkpoint import read_snapshots
+from holofusion.utils.files import read_json, write_json
+from holofusion.utils.progress import say
 
 
 def run_curve(resolved, data_folder: Path, model: Path, out: Path, device: torch.device) -> None:
@@ -44,12 +44,22 @@ def run_curve(resolved, data_folder: Path, model: Path, out: Path, device: torch
         label = f"curve {resolved.method}, {step} steps"
         generated = networks.extract(extractor, pictures(weights), len(units), label).double()
         entry = compare(real, ImageSet(generated, units), "train", resolved)[1]
-        points.append({
-            "steps": step, "seconds": round(seconds, 1), "images": facts["images"] * step // max(1, facts["steps"]),
-            **{key: entry[key] for key in ("metric", "value", "low", "high", "n_real", "n_generated")},
-        })  # fmt: skip
+        points.append(
+            {
+                "steps": step,
+                "seconds": round(seconds, 1),
+                "images": facts["images"] * step // max(1, facts["steps"]),
+                **{key: entry[key] for key in ("metric", "value", "low", "high", "n_real", "n_generated")},
+            }
+        )
         say(f"{label}: {entry['metric']} {entry['value']:.5g}")
-    write_json(out, {
-        "method": resolved.method, "category": resolved.category, "seed": resolved.seed, "config_hash": resolved.hash,
-        "points": points,
-    })  # fmt: skip
+    write_json(
+        out,
+        {
+            "method": resolved.method,
+            "category": resolved.category,
+            "seed": resolved.seed,
+            "config_hash": resolved.hash,
+            "points": points,
+        },
+    )

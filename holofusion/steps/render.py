@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 
 from holofusion.cameras import CONVENTION, Cameras, cameras_to_json
-from holofusion.data.views import PreparedCategory
-from holofusion.files import UserError, replacing, write_json
-from holofusion.logs import Progress
-from holofusion.methods.sampling import scene_name, spread_cameras, to_bytes
-from holofusion.methods.scenes import Views, load_scene
-from holofusion.seeds import generator_for
+from holofusion.data.prepared import PreparedCategory
+from holofusion.scenes.voxel import Views, load_scene
+from holofusion.steps.sample import scene_name, spread_cameras, to_bytes
+from holofusion.utils.files import UserError, replacing, write_json
+from holofusion.utils.progress import Progress
+from holofusion.utils.random import generator_for
 
 DEPTH_STEPS = 65535  # of a 16-bit picture
 
@@ -59,12 +59,21 @@ def run_render(resolved, data_folder: Path, samples: Path, out: Path, device: to
                 entry["consistency"] = write_consistency(scene.render(around.to(device), size), around, temporary, seed)
             scenes.append(entry)
             progress.advance()
-        write_json(temporary / "cameras.json", {
-            "run": f"{resolved.method}-{resolved.category}-s{resolved.seed}",
-            "convention": CONVENTION, "image_size": size, "config_hash": resolved.hash, "scenes": scenes,
-            "cost": {"sample_seconds": sum(entry["sample_seconds"] for entry in scenes), "render_seconds": round(seconds, 2),
-                     "scenes": len(scenes)},
-        })  # fmt: skip
+        write_json(
+            temporary / "cameras.json",
+            {
+                "run": f"{resolved.method}-{resolved.category}-s{resolved.seed}",
+                "convention": CONVENTION,
+                "image_size": size,
+                "config_hash": resolved.hash,
+                "scenes": scenes,
+                "cost": {
+                    "sample_seconds": sum(entry["sample_seconds"] for entry in scenes),
+                    "render_seconds": round(seconds, 2),
+                    "scenes": len(scenes),
+                },
+            },
+        )
 
 
 def write_views(views: Views, cameras: Cameras, root: Path, stem: str) -> list[dict]:

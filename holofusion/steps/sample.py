@@ -15,17 +15,17 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from holofusion.cameras import CONVENTION, Cameras, cameras_from_json, cameras_to_json
-from holofusion.data.views import PreparedCategory
-from holofusion.files import UserError, read_json, replacing, sha256_of, write_json
-from holofusion.locks import finished_parts
-from holofusion.logs import Progress
+from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.distillation import distil
 from holofusion.methods.holodiffusion import HoloDiffusion
-from holofusion.methods.registry import ENTRIES, method_class
-from holofusion.methods.scenes import DenseScene, SuperResolvedScene, load_scene, save_scene, unprefixed
 from holofusion.methods.superresolution import SuperResolution
-from holofusion.seeds import generator_for
+from holofusion.pipeline.registry import ENTRIES, method_class
+from holofusion.scenes.voxel import DenseScene, SuperResolvedScene, load_scene, save_scene, unprefixed
 from holofusion.training.checkpoint import stamp_of
+from holofusion.utils.files import UserError, read_json, replacing, sha256_of, write_json
+from holofusion.utils.locks import finished_parts
+from holofusion.utils.progress import Progress
+from holofusion.utils.random import generator_for
 
 
 def shard_seeds(scenes: int, shards: int, shard: int) -> list[int]:
@@ -111,10 +111,16 @@ def run_sample(
                 scene = make(seed)
                 with replacing(folder) as temporary:
                     temporary.mkdir()
-                    save_scene(scene, temporary, {
-                        "method": resolved.method, "seed": seed, "config_hash": resolved.hash,
-                        "seconds": round(time.monotonic() - began, 2),
-                    })  # fmt: skip
+                    save_scene(
+                        scene,
+                        temporary,
+                        {
+                            "method": resolved.method,
+                            "seed": seed,
+                            "config_hash": resolved.hash,
+                            "seconds": round(time.monotonic() - began, 2),
+                        },
+                    )
             progress.advance()
 
 
@@ -146,10 +152,16 @@ def run_hypotheses(
             with replacing(partial / scene_name(seed)) as folder:
                 folder.mkdir()
                 np.save(folder / "bank.npy", bank)
-                write_json(folder / "cameras.json", {
-                    "convention": CONVENTION, "image_size": data.image_size, "config_hash": resolved.hash,
-                    "seconds": round(time.monotonic() - began, 2), "cameras": cameras_to_json(cameras),
-                })  # fmt: skip
+                write_json(
+                    folder / "cameras.json",
+                    {
+                        "convention": CONVENTION,
+                        "image_size": data.image_size,
+                        "config_hash": resolved.hash,
+                        "seconds": round(time.monotonic() - began, 2),
+                        "cameras": cameras_to_json(cameras),
+                    },
+                )
 
 
 def hypotheses_of(

@@ -10,19 +10,19 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from holofusion.config import Resolved
-from holofusion.data.views import PreparedCategory
-from holofusion.files import UserError, sha256_of
-from holofusion.locks import owned
+from holofusion.config.load import Resolved
+from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.holodiffusion import VoxelAutoencoder
 from holofusion.methods.holofusion import HoloFusion
 from holofusion.methods.refinement import refine
-from holofusion.methods.registry import ENTRIES, method_class
-from holofusion.seeds import generator_for
+from holofusion.pipeline.registry import ENTRIES, method_class
 from holofusion.training.checkpoint import stamp_of
 from holofusion.training.loop import Job, averaged_tensors, fit, save_model
 from holofusion.training.parallel import Group, joined
-from holofusion.training.precision import resolve_precision
+from holofusion.utils.files import UserError, sha256_of
+from holofusion.utils.locks import owned
+from holofusion.utils.precision import resolve_precision
+from holofusion.utils.random import generator_for
 
 # Shares of a training after which its weights are kept, for the curve of kernel distance against training time.
 SNAPSHOTS = (0.0, 0.1, 0.25, 0.5, 0.75)

@@ -99,7 +99,9 @@ def augment(images: Tensor, strength: float, generator: torch.Generator) -> Tens
     reach = round(size / 8 * strength)
     shift = torch.randint(-reach, reach + 1, (count, 2), generator=generator).tolist()
     padded = F.pad(images, [reach] * 4, value=1.0)
-    return torch.stack([
-        image[:, reach + dy : reach + dy + size, reach + dx : reach + dx + size]
-        for image, (dy, dx) in zip(padded, shift, strict=True)
-    ])  # fmt: skip
+    return torch.stack(
+        [
+            image[:, reach + dy : reach + dy + size, reach + dx : reach + dx + size]
+            for image, (dy, dx) in zip(padded, shift, strict=True)
+        ]
+    )

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from holofusion.files import UserError, replacing
+from holofusion.utils.files import UserError, replacing
 
 STATE = "state.safetensors"
 
@@ -43,8 +43,16 @@ def stamp_of(*hashes: str) -> str:
     return hashlib.sha256("/".join(hashes).encode()).hexdigest()
 
 
-def save_state(folder: Path, stamp: str, step: int, steps: int, seconds: float, module: nn.Module,
-               optimiser: torch.optim.Optimizer, average: Average | None = None) -> None:  # fmt: skip
+def save_state(
+    folder: Path,
+    stamp: str,
+    step: int,
+    steps: int,
+    seconds: float,
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    average: Average | None = None,
+) -> None:
     """Write weights, average, optimiser and step into one file of `folder`, replacing the previous one in one rename."""
     tensors = {f"module.{name}": value.detach() for name, value in module.state_dict().items()}
     if average is not None:
@@ -82,8 +90,9 @@ def read_facts(folder: Path) -> dict[str, str] | None:
         return file.metadata()
 
 
-def load_state(folder: Path, stamp: str, module: nn.Module, optimiser: torch.optim.Optimizer,
-               average: Average | None = None) -> tuple[int, float]:  # fmt: skip
+def load_state(
+    folder: Path, stamp: str, module: nn.Module, optimiser: torch.optim.Optimizer, average: Average | None = None
+) -> tuple[int, float]:
     """Restore what `save_state` wrote; return the number of finished steps and seconds, (0, 0.0) when there is no state.
 
     The state of a finished run of another config or other inputs is passed over: it is superseded. Raises UserError when

@@ -20,16 +20,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from holofusion.config import Resolved
-from holofusion.data.views import PreparedCategory
-from holofusion.files import UserError, replacing, write_json
-from holofusion.interrupts import Stopped, stop_requests
-from holofusion.logs import Progress, say
-from holofusion.seeds import generator_for
-from holofusion.training.batches import draw_batch
+from holofusion.config.load import Resolved
+from holofusion.data.batches import draw_batch
+from holofusion.data.prepared import PreparedCategory
 from holofusion.training.checkpoint import Average, load_state, save_snapshot, save_state
 from holofusion.training.parallel import Group, share_of
-from holofusion.training.precision import resolve_precision
+from holofusion.utils.files import UserError, replacing, write_json
+from holofusion.utils.precision import resolve_precision
+from holofusion.utils.progress import Progress, say
+from holofusion.utils.random import generator_for
+from holofusion.utils.signals import Stopped, stop_requests
 
 
 def rate_at(step: int, steps: int, ramp: int = 50) -> float:
@@ -179,14 +179,23 @@ def save_model(out: Path, tensors: dict[str, Tensor], resolved, steps: int, seco
     """Write model.json and, last, model.safetensors."""
     device = next(iter(module.state_dict().values())).device
     parameters = {name: sum(value.numel() for value in child.parameters()) for name, child in module.named_children()}
-    write_json(out / "model.json", {
-        "method": resolved.method, "category": resolved.category, "seed": resolved.seed, "config_hash": resolved.hash,
-        "steps": steps, "images": steps and steps * module.objects_per_batch * module.views_per_object,
-        "seconds": round(seconds, 1), "parameters": {k: v for k, v in parameters.items() if v},
-        "device": machine(device), "precision": resolve_precision(device, resolved.settings.volume.precision),
-        "versions": {name: version(name) for name in ("torch", "safetensors", "numpy")},
-        "git_commit": git_commit(),
-    })  # fmt: skip
+    write_json(
+        out / "model.json",
+        {
+            "method": resolved.method,
+            "category": resolved.category,
+            "seed": resolved.seed,
+            "config_hash": resolved.hash,
+            "steps": steps,
+            "images": steps and steps * module.objects_per_batch * module.views_per_object,
+            "seconds": round(seconds, 1),
+            "parameters": {k: v for k, v in parameters.items() if v},
+            "device": machine(device),
+            "precision": resolve_precision(device, resolved.settings.volume.precision),
+            "versions": {name: version(name) for name in ("torch", "safetensors", "numpy")},
+            "git_commit": git_commit(),
+        },
+    )
     with replacing(out / "model.safetensors") as temporary:
         save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary)
 

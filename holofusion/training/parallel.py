@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, distributed, nn
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
-from holofusion.files import UserError
-from holofusion.logs import say
+from holofusion.utils.files import UserError
+from holofusion.utils.progress import say
 
 PATIENCE = timedelta(days=7)  # of processes for the first one, which may wait long for its lock
 

@@ -19,8 +19,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from holofusion.files import UserError, write_json
-from holofusion.logs import say
+from holofusion.utils.files import UserError, write_json
+from holofusion.utils.progress import say
 
 BEAT = 10.0  # seconds between beats
 SILENCE = 60.0  # seconds without one after which an owner counts as dead
@@ -35,8 +35,15 @@ def owned(path: Path, silence: float = SILENCE, beat: float = BEAT) -> Iterator[
     over meanwhile (because this one had stood still).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    me = {"token": uuid.uuid4().hex, "pid": os.getpid(), "started": _start_of(os.getpid()), "machine": _machine(),
-          "host": platform.node(), "job": os.environ.get("SLURM_JOB_ID"), "beat": 0}  # fmt: skip
+    me = {
+        "token": uuid.uuid4().hex,
+        "pid": os.getpid(),
+        "started": _start_of(os.getpid()),
+        "machine": _machine(),
+        "host": platform.node(),
+        "job": os.environ.get("SLURM_JOB_ID"),
+        "beat": 0,
+    }
     _acquire(path, me, silence)
 
     def check() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import context
-from holofusion.config import load_params, write_resolved
-from holofusion.files import read_json
+from holofusion.config.load import load_params, write_resolved
+from holofusion.utils.files import read_json
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from holofusion.cameras import turntable
-from holofusion.methods.scenes import DenseScene
 from holofusion.networks.render_mlp import RenderMLP
 from holofusion.rendering.grids import voxel_centres
+from holofusion.scenes.voxel import DenseScene
 
 rendering = pytest.importorskip("benchmarks.rendering")
 
@@ -37,8 +37,9 @@ def test_both_renderers_make_the_same_picture_and_the_same_gradients(ours):
     target = torch.rand_like(first)
     for one, other in zip(
         torch.autograd.grad((first - target).square().sum(), ours.parameters),
-        torch.autograd.grad((second - target).square().sum(), theirs.parameters), strict=True,
-    ):  # fmt: skip
+        torch.autograd.grad((second - target).square().sum(), theirs.parameters),
+        strict=True,
+    ):
         assert torch.allclose(one, other, rtol=1e-3, atol=1e-3 * float(other.abs().max()))
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holofusion.cameras import Cameras, cameras_from_json, cameras_to_json, normalise, turntable
-from holofusion.files import UserError
+from holofusion.utils.files import UserError
 
 
 def random_cameras(count: int, seed: int = 0) -> Cameras:

@@ -12,12 +12,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from holofusion.cli import app
-from holofusion.config import load_params, write_resolved
-from holofusion.methods.registry import ENTRIES
-from holofusion.mirror import STATUS, Mirror
+from holofusion.cli.main import app
+from holofusion.config.load import load_params, write_resolved
+from holofusion.pipeline.registry import ENTRIES
 from holofusion.report.collect import Run
 from holofusion.report.commands import commands
+from holofusion.utils.log_file import STATUS, Mirror
 
 Command = Callable[..., CompletedProcess[str]]
 GROUP = typer.main.get_command(app)

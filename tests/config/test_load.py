@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from holofusion.checks import data_root
-from holofusion.config import load_params, resolved_steps
-from holofusion.files import UserError
-from holofusion.methods.registry import ENTRIES, coarse_of, needs_warmup
-from holofusion.schema import README_FILE, SCHEMA_FILE, json_schema, readme
-from holofusion.settings import Params
+from holofusion.config.documentation import README_FILE, SCHEMA_FILE, json_schema, readme
+from holofusion.config.load import load_params, resolved_steps
+from holofusion.config.params import Params
+from holofusion.pipeline.checks import data_root
+from holofusion.pipeline.registry import ENTRIES, coarse_of, needs_warmup
+from holofusion.utils.files import UserError
 
 Edit = Callable[..., None]
 PRESETS = ("mini", "smoke", "photos", "paper")
@@ -65,22 +65,33 @@ def test_exponents_without_a_point_are_numbers(project: Path) -> None:
         ("distillation.kernel_subsets", 3, "unknown key; did you mean 'evaluation.kernel_subsets'?"),
         ("holofusion_sds.distillation.los", "mse", "unknown key; did you mean 'holofusion_sds.distillation.loss'?"),
         ("training.bootstrap", 1.5, "1.5 is not valid; it should be less than or equal to 1"),
-        ("holodiffusion_nobootstrap.training.bootstrap", -1.0, "-1.0 is not valid; it should be greater than or equal to 0"),
-        ("training.bootstrap", 0.01, "0.01 is not valid; of a batch of {training.batch} it is no object (0: no bootstrap)"),
+        (
+            "holodiffusion_nobootstrap.training.bootstrap",
+            -1.0,
+            "-1.0 is not valid; it should be greater than or equal to 0",
+        ),
+        (
+            "training.bootstrap",
+            0.01,
+            "0.01 is not valid; of a batch of {training.batch} it is no object (0: no bootstrap)",
+        ),
         ("sampling.scenes", 0, "0 is not valid; it should be greater than or equal to 1"),
         ("sampling.scenes", "many", "'many' is not valid; it should be a valid integer"),
         ("sampling.scenes", True, "True is not valid; it should be a valid integer"),
         ("sampling.sampler", "euler", "'euler' is not valid; it should be 'ddpm' or 'ddim'"),
         ("sampling", 3, "3 is not a section; it should hold `key: value` lines"),
         ("training.rendered", 99, "99 is not valid; it should be at most training.batch, which is {training.batch}"),
-        ("holodiffusion_nobootstrap.training.rendered", 99, "99 is not valid; it should be at most training.batch, which "
-         "is {training.batch}"),  # fmt: skip
+        (
+            "holodiffusion_nobootstrap.training.rendered",
+            99,
+            "99 is not valid; it should be at most training.batch, which is {training.batch}",
+        ),
         ("methods", ["holofusion_msa"], "unknown method 'holofusion_msa'; did you mean 'holofusion_mse'?"),
         ("seeds", [0, 0], "an entry is given twice"),
         ("dataset.root", "folder", "is only read with dataset.source: co3d; remove it or change the source"),
         ("download.release", "full", "is only read with dataset.source: co3d; set it to null or change the source"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_named_in_one_line(project: Path, edit: Edit, key: str, value: object, expected: str) -> None:
     batch = load_params(project / "params.yaml").training.batch
     edit(project, **{key: value})
@@ -169,5 +180,5 @@ def test_registry_and_settings_agree() -> None:
 
 
 def test_reading_settings_loads_no_torch() -> None:
-    code = "import sys, holofusion.cli; sys.exit('torch' in sys.modules)"
+    code = "import sys, holofusion.cli.main; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from holofusion.data.prepare import prepare
-from holofusion.data.views import PreparedCategory
+from holofusion.data.preparation.prepare import prepare
+from holofusion.data.prepared import PreparedCategory
 
 
 @dataclass

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from holofusion.data.prepare import prepare
-from holofusion.data.views import PreparedCategory
-from holofusion.files import UserError
+from holofusion.data.preparation.prepare import prepare
+from holofusion.data.prepared import PreparedCategory
+from holofusion.utils.files import UserError
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from holofusion.evaluation.bootstrap import drawn_of, entry, interval, redraw, replicates_of
 from holofusion.evaluation.frechet import frechet
 from holofusion.evaluation.kernel import kernel_replicates, unbiased_mmd2
-from holofusion.files import UserError
+from holofusion.utils.files import UserError
 
 
 def test_redraws_depend_on_name_and_number_alone() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from holofusion.evaluation.claims import CLAIMS, FAILS, HOLDS, UNDECIDED, UNTESTED, Claim, above, judge
-from holofusion.methods.registry import ENTRIES
+from holofusion.pipeline.registry import ENTRIES
 
 LOWER = Claim("lower", "the first is lower", (above("kernel", "second", "first"),))
 

@@ -15,7 +15,7 @@ from holofusion.cameras import Cameras, cameras_to_json, turntable
 from holofusion.evaluation.consistency import agreement, depth_scores, held_out_scores, run_consistency
 from holofusion.evaluation.static_field import fit, render
 from holofusion.evaluation.warp import depth_warp
-from holofusion.files import UserError
+from holofusion.utils.files import UserError
 
 SIZE, VIEWS, RADIUS = 40, 16, 0.6
 SETTINGS = SimpleNamespace(steps=80, rays=256, resolution=24, samples=12, learning_rate=0.3)
@@ -140,9 +140,13 @@ def test_same_views_same_bytes(ball: tuple, resolved: SimpleNamespace, tmp_path:
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
     found = json.loads((tmp_path / "one.json").read_text())
     assert [entry["metric"] for entry in found["entries"]] == [
-        "consistency_psnr", "consistency_ssim", "depth_warp", "depth_warp_seen", "depth_spread",
+        "consistency_psnr",
+        "consistency_ssim",
+        "depth_warp",
+        "depth_warp_seen",
+        "depth_spread",
         "translucency",
-    ]  # fmt: skip
+    ]
     spread = depth_scores(ball[0][:8], ball[1][:8], ball[2][:8], ball[3][range(8)])["depth_spread"]
     assert found["entries"][4]["value"] == pytest.approx(spread, abs=1e-3)  # 16-bit depth comes back in world units
 

@@ -11,7 +11,7 @@ from torch_fidelity.metrics import calculate_metrics
 
 from holofusion.evaluation import features
 from holofusion.evaluation.fidelity import frechet_distance, kernel_distance
-from holofusion.files import UserError, sha256_of
+from holofusion.utils.files import UserError, sha256_of
 
 CPU = torch.device("cpu")
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 from holofusion.evaluation import features
 from holofusion.evaluation.fidelity import frechet_distance, kernel_distance
 from holofusion.evaluation.score import run_evaluate, run_reference
-from holofusion.files import UserError
+from holofusion.utils.files import UserError
 
 
 def blurred(image: np.ndarray, radius: float) -> np.ndarray:

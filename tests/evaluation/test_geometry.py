@@ -18,7 +18,7 @@ from holofusion.evaluation.geometry import (
     surface_points,
     true_meshes,
 )
-from holofusion.files import UserError, read_json, write_json
+from holofusion.utils.files import UserError, read_json, write_json
 
 POINTS = 500
 
@@ -136,8 +136,13 @@ def test_scores_of_a_run(folders: Path) -> None:
     assert (folders / "first.json").read_bytes() == (folders / "second.json").read_bytes()
     written, found = read_json(folders / "first.json"), scores(folders / "first.json")
     assert {key: written[key] for key in ("run", "method", "category", "seed", "config_hash", "n_scenes")} == {
-        "run": "sds-hydrant-s0", "method": "sds", "category": "hydrant", "seed": 0, "config_hash": "abc", "n_scenes": 5,
-    }  # fmt: skip
+        "run": "sds-hydrant-s0",
+        "method": "sds",
+        "category": "hydrant",
+        "seed": 0,
+        "config_hash": "abc",
+        "n_scenes": 5,
+    }
     assert (found["empty_meshes"]["value"], found["empty_meshes"]["n_generated"]) == (1, 5)
     assert found["mesh_components"]["value"] == 5 / 4
     assert found["floaters"]["value"] == pytest.approx(0.25**2 / (0.25**2 + 0.5**2) / 4, rel=1e-3)

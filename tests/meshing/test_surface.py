@@ -15,15 +15,15 @@ import trimesh
 from torch import Tensor
 
 from holofusion.cameras import turntable
-from holofusion.export.mesh import extract, glb, pieces, run_mesh
-from holofusion.files import UserError, read_json
+from holofusion.meshing.surface import extract, glb, pieces, run_mesh
 from holofusion.methods.eg3d import EG3DScene
 from holofusion.methods.get3d import MeshScene
 from holofusion.methods.pigan import PiGanScene
-from holofusion.methods.scenes import DenseScene, SparseScene, SuperResolvedScene, save_scene
 from holofusion.methods.sds import ColourScene
 from holofusion.rendering.grids import SparseField, SparseGrid, voxel_centres
-from holofusion.rendering.mesh import rasterise
+from holofusion.rendering.rasterise import rasterise
+from holofusion.scenes.voxel import DenseScene, SparseScene, SuperResolvedScene, save_scene
+from holofusion.utils.files import UserError, read_json
 
 CENTRE, RADIUS = torch.tensor([0.2, -0.15, 0.05]), 0.5
 RESOLUTION, LEVEL = 48, 10.0
@@ -239,9 +239,7 @@ def samples(tmp_path) -> Path:
 
 def resolved_step() -> SimpleNamespace:
     mesh = SimpleNamespace(resolution=RESOLUTION, level=LEVEL)
-    return SimpleNamespace(
-        method="sds", category="hydrant", seed=0, hash="abc", settings=SimpleNamespace(mesh=mesh)
-    )  # fmt: skip
+    return SimpleNamespace(method="sds", category="hydrant", seed=0, hash="abc", settings=SimpleNamespace(mesh=mesh))
 
 
 def test_a_shard_is_written_twice_with_the_same_bytes(samples, tmp_path):

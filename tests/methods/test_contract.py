@@ -11,21 +11,21 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from holofusion.config import load_params, load_step, write_resolved
-from holofusion.data.views import PreparedCategory
+from holofusion.config.load import load_params, load_step, write_resolved
+from holofusion.data.prepared import PreparedCategory
 from holofusion.evaluation.consistency import run_consistency
-from holofusion.evaluation.curve import run_curve
 from holofusion.evaluation.geometry import run_geometry
 from holofusion.evaluation.score import run_evaluate, run_reference
-from holofusion.export.mesh import extract, run_mesh
-from holofusion.files import read_json
-from holofusion.methods import registry
-from holofusion.methods.pictures import run_render
-from holofusion.methods.registry import ENTRIES, Entry
-from holofusion.methods.sampling import run_sample
-from holofusion.methods.scenes import load_scene
+from holofusion.meshing.surface import extract, run_mesh
+from holofusion.pipeline import registry
+from holofusion.pipeline.registry import ENTRIES, Entry
 from holofusion.report.page import run_report
-from holofusion.training import runs
+from holofusion.scenes.voxel import load_scene
+from holofusion.steps import train as runs
+from holofusion.steps.curve import run_curve
+from holofusion.steps.render import run_render
+from holofusion.steps.sample import run_sample
+from holofusion.utils.files import read_json
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")

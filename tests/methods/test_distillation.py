@@ -9,12 +9,12 @@ from torch.nn import functional as F
 from holofusion.cameras import turntable
 from holofusion.methods import distillation
 from holofusion.methods.distillation import distil, lattice_patches, start_from, top_k_error
-from holofusion.methods.fusion import PULL, least_squares
-from holofusion.methods.scenes import DenseScene, SuperResolvedScene
+from holofusion.methods.least_squares_init import PULL, least_squares
 from holofusion.methods.superresolution import SuperResolution
 from holofusion.networks.render_mlp import RenderMLP
-from holofusion.rendering.gather import SparseMatrix
 from holofusion.rendering.grids import voxel_centres
+from holofusion.rendering.sparse_matrix import SparseMatrix
+from holofusion.scenes.voxel import DenseScene, SuperResolvedScene
 
 
 def patches(patch: int, image: torch.Tensor) -> torch.Tensor:
@@ -79,17 +79,35 @@ def test_lattice_has_one_offset_per_step_and_stays_inside():
 
 
 def tiny_settings(**changes):
-    section = dict(mode="full", loss="patch_remix", top_k=1, patch=4, patches=48, resolution=24, steps=60, learning_rate=0.1,
-                        decoder_rate=1e-3, gradient_floor=1e-8, samples=32,
-                        sds_noise_min=0.02, sds_noise_max=0.98, checkpoint_every=25)  # fmt: skip
+    section = dict(
+        mode="full",
+        loss="patch_remix",
+        top_k=1,
+        patch=4,
+        patches=48,
+        resolution=24,
+        steps=60,
+        learning_rate=0.1,
+        decoder_rate=1e-3,
+        gradient_floor=1e-8,
+        samples=32,
+        sds_noise_min=0.02,
+        sds_noise_max=0.98,
+        checkpoint_every=25,
+    )
     return SimpleNamespace(
-        volume=SimpleNamespace(resolution=8, features=4, extent=1.0, decoder_width=16, density_scale=20.0, precision="fp32"),
-        rendering=SimpleNamespace(image_size=16, coarse_samples=24, importance_samples=8, occupied_samples=32, empty_density=0.5),
-        superresolution=SimpleNamespace(objects=1, low_size=12, channels=[8, 16], blocks=1, noise_steps=10,
-                                        schedule_shift=0.0, detail=0.25),
+        volume=SimpleNamespace(
+            resolution=8, features=4, extent=1.0, decoder_width=16, density_scale=20.0, precision="fp32"
+        ),
+        rendering=SimpleNamespace(
+            image_size=16, coarse_samples=24, importance_samples=8, occupied_samples=32, empty_density=0.5
+        ),
+        superresolution=SimpleNamespace(
+            objects=1, low_size=12, channels=[8, 16], blocks=1, noise_steps=10, schedule_shift=0.0, detail=0.25
+        ),
         sharpening=SimpleNamespace(steps=2, sampler="ddpm", end=0.0),
         distillation=SimpleNamespace(**{**section, **changes}),
-    )  # fmt: skip
+    )
 
 
 class BallDecoder(RenderMLP):

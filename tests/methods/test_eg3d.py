@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from holofusion.cameras import turntable
-from holofusion.config import load_params
-from holofusion.data.views import PreparedCategory
+from holofusion.config.load import load_params
+from holofusion.data.batches import draw_batch
+from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.eg3d import EG3D, camera_label
-from holofusion.seeds import generator_for
-from holofusion.training.batches import draw_batch
+from holofusion.utils.random import generator_for
 
 
 @pytest.fixture

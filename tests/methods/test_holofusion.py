@@ -7,24 +7,58 @@ import torch
 from torch.nn import functional as F
 
 from holofusion.cameras import turntable
+from holofusion.data.batches import ViewBatch, pick_pixels, take_pixels
 from holofusion.methods.holodiffusion import HoloDiffusion
 from holofusion.methods.holofusion import HoloFusion, crop_windows
 from holofusion.methods.superresolution import SuperResolution
-from holofusion.training.batches import ViewBatch, pick_pixels, take_pixels
-from holofusion.training.runs import build
+from holofusion.steps.train import build
 
 
 def settings(**training):
     return SimpleNamespace(
-        volume=SimpleNamespace(resolution=8, features=8, extent=1.0, decoder_width=8, density_scale=20.0, precision="fp32"),
-        rendering=SimpleNamespace(image_size=16, coarse_samples=8, importance_samples=4, occupied_samples=12, empty_density=0.5),
+        volume=SimpleNamespace(
+            resolution=8, features=8, extent=1.0, decoder_width=8, density_scale=20.0, precision="fp32"
+        ),
+        rendering=SimpleNamespace(
+            image_size=16, coarse_samples=8, importance_samples=4, occupied_samples=12, empty_density=0.5
+        ),
         denoiser=SimpleNamespace(channels=[8, 16], blocks=1, linear_rank=2, noise_steps=20, schedule_shift=-3.0),
-        superresolution=SimpleNamespace(objects=1, crop=16, draws=2, low_size=8, channels=[8, 16], blocks=1, noise_steps=10,
-                                        detail=0.2, schedule_shift=3.0, learning_rate=1e-3, weight=1.0, render_noise_max=0.3),
-        training=SimpleNamespace(**{**dict(steps=10, batch=4, learning_rate=1e-3, decoder_rate=0.1, bootstrap=0.5,
-                                           grid_weight=1.0, grid_until=1.0, photometric_weight=10.0, mask_weight=0.2,
-                                           rendered=2, rays=16, target_views=2, ema=0.9, checkpoint_every=5), **training}),
-    )  # fmt: skip
+        superresolution=SimpleNamespace(
+            objects=1,
+            crop=16,
+            draws=2,
+            low_size=8,
+            channels=[8, 16],
+            blocks=1,
+            noise_steps=10,
+            detail=0.2,
+            schedule_shift=3.0,
+            learning_rate=1e-3,
+            weight=1.0,
+            render_noise_max=0.3,
+        ),
+        training=SimpleNamespace(
+            **{
+                **dict(
+                    steps=10,
+                    batch=4,
+                    learning_rate=1e-3,
+                    decoder_rate=0.1,
+                    bootstrap=0.5,
+                    grid_weight=1.0,
+                    grid_until=1.0,
+                    photometric_weight=10.0,
+                    mask_weight=0.2,
+                    rendered=2,
+                    rays=16,
+                    target_views=2,
+                    ema=0.9,
+                    checkpoint_every=5,
+                ),
+                **training,
+            }
+        ),
+    )
 
 
 def method_and_batch(**training) -> tuple[HoloFusion, ViewBatch]:

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from holofusion.config import load_params, load_step, write_resolved
-from holofusion.data.prepare import prepare
-from holofusion.data.synthetic import make_dataset
+from holofusion.config.load import load_params, load_step, write_resolved
+from holofusion.data.preparation.prepare import prepare
+from holofusion.data.synthetic.dataset import make_dataset
 
 pytestmark = pytest.mark.slow
 MOST_GB = 20
@@ -52,9 +52,12 @@ def results(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     overlay["dataset"] |= {"source": "synthetic", "root": None}
     overlay["evaluation"]["reference_frames"] = 4
     overlay |= {
-        "categories": [CATEGORY], "download": {"release": None}, "parallel": {"micro_batches": 1},
-        "synthetic": {"objects": 3, "views": 5, "size": 256}, "refinement": {"steps": 0},
-    }  # fmt: skip
+        "categories": [CATEGORY],
+        "download": {"release": None},
+        "parallel": {"micro_batches": 1},
+        "synthetic": {"objects": 3, "views": 5, "size": 256},
+        "refinement": {"steps": 0},
+    }
     for section in ("warmup", "training", "pigan", "eg3d", "get3d", "sds"):
         overlay[section]["steps"] = 1
     overlay["pigan"]["doublings"] = 0  # the one step is of the size that the training ends with
@@ -75,9 +78,22 @@ def train(repository: Path, results: Path) -> Callable[..., Step]:
     def run(verb: str, run_name: str, *arguments: object) -> Step:
         out = results / verb / run_name
         command = [
-            sys.executable, "-m", "holofusion", verb, "--config", results / f"config/{verb}/{run_name}.yaml",
-            "--data", results / f"data/{CATEGORY}", "--out", out, "--threads", "2", "--device", "cpu", *arguments,
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "holofusion",
+            verb,
+            "--config",
+            results / f"config/{verb}/{run_name}.yaml",
+            "--data",
+            results / f"data/{CATEGORY}",
+            "--out",
+            out,
+            "--threads",
+            "2",
+            "--device",
+            "cpu",
+            *arguments,
+        ]
         log = results / f"{verb}-{run_name}.log"
         with log.open("w") as file:
             environment = os.environ | {"PYTHONPATH": str(repository)}

@@ -42,9 +42,10 @@ def data():
         torch.cat(parts) for parts in zip(look(ball((0.9, 0.2, 0.1))), look(ball((0.1, 0.2, 0.9))), strict=True)
     )
     return SimpleNamespace(
-        train=["red", "blue"], frames={"red": list(range(8)), "blue": list(range(8, 16))},
+        train=["red", "blue"],
+        frames={"red": list(range(8)), "blue": list(range(8, 16))},
         batch=lambda rows: (images[rows], masks[rows], CAMERAS[torch.tensor(rows) % 8]),
-    )  # fmt: skip
+    )
 
 
 def settings(steps: int):

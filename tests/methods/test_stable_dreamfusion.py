@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from holofusion.cameras import turntable
-from holofusion.config import load_params, load_step, write_resolved
-from holofusion.files import UserError
-from holofusion.methods.sampling import run_sample
-from holofusion.methods.scenes import load_scene
+from holofusion.config.load import load_params, load_step, write_resolved
 from holofusion.methods.stable_dreamfusion import VIEWS, StableDiffusionGuide, load_pipeline, view_number
-from holofusion.seeds import generator_for
-from holofusion.training import runs
+from holofusion.scenes.voxel import load_scene
+from holofusion.steps import train as runs
+from holofusion.steps.sample import run_sample
+from holofusion.utils.files import UserError
+from holofusion.utils.random import generator_for
 
 CPU = torch.device("cpu")
 WIDTH, TOKENS = 16, 12
@@ -36,22 +36,43 @@ def folder(tmp_path_factory) -> Path:
     tokenizer = CLIPTokenizer(str(out / "vocab.json"), str(out / "merges.txt"), model_max_length=TOKENS)
     torch.manual_seed(0)
     text = CLIPTextConfig(
-        vocab_size=len(words), hidden_size=WIDTH, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
-        max_position_embeddings=TOKENS, bos_token_id=27, eos_token_id=28, pad_token_id=28,
-    )  # fmt: skip
+        vocab_size=len(words),
+        hidden_size=WIDTH,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=TOKENS,
+        bos_token_id=27,
+        eos_token_id=28,
+        pad_token_id=28,
+    )
     unet = UNet2DConditionModel(
-        sample_size=8, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4, cross_attention_dim=WIDTH,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        sample_size=8,
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        norm_num_groups=4,
+        cross_attention_dim=WIDTH,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         attention_head_dim=4,
-    )  # fmt: skip
+    )
     vae = AutoencoderKL(
-        block_out_channels=(8, 8), norm_num_groups=4, latent_channels=4,
-        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
-    )  # fmt: skip
+        block_out_channels=(8, 8),
+        norm_num_groups=4,
+        latent_channels=4,
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+    )
     pipeline = StableDiffusionPipeline(
-        vae, CLIPTextModel(text), tokenizer, unet, DDIMScheduler(steps_offset=1, clip_sample=False),
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-    )  # fmt: skip
+        vae,
+        CLIPTextModel(text),
+        tokenizer,
+        unet,
+        DDIMScheduler(steps_offset=1, clip_sample=False),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
     pipeline.save_pretrained(out)
     return out
 
@@ -115,8 +136,12 @@ def test_a_folder_that_is_no_pipeline_is_named(tmp_path, folder) -> None:
 
 def test_from_folder_to_scene(project, edit, prepared_smoke, folder, tmp_path) -> None:
     name = "stable_dreamfusion-hydrant-s0"
-    edit(project, "config/smoke.yaml", methods=["stable_dreamfusion"],
-         stable_dreamfusion={"folder": str(folder), "image_size": 16, "guidance": 7.0})  # fmt: skip
+    edit(
+        project,
+        "config/smoke.yaml",
+        methods=["stable_dreamfusion"],
+        stable_dreamfusion={"folder": str(folder), "image_size": 16, "guidance": 7.0},
+    )
     write_resolved(load_params(project / "params.yaml", "smoke"), project / "results")
     steps = {step: load_step(project / f"results/config/{step}/{name}.yaml") for step in ("train", "sample")}
     runs.run_train(steps["train"], prepared_smoke, None, tmp_path / "model", CPU)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from holofusion.methods.scenes import Views
+from holofusion.scenes.voxel import Views
 
 
 class Ball:

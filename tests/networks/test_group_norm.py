@@ -22,8 +22,10 @@ def test_result_and_gradients_are_pytorchs(shape: tuple[int, ...], shared: bool,
     found = group_norm(x, 4, weight, bias)
     assert torch.allclose(found, expected)
     for ours, theirs in zip(
-        torch.autograd.grad((found * target).sum(), inputs), torch.autograd.grad((expected * target).sum(), inputs), strict=True
-    ):  # fmt: skip
+        torch.autograd.grad((found * target).sum(), inputs),
+        torch.autograd.grad((expected * target).sum(), inputs),
+        strict=True,
+    ):
         assert torch.allclose(ours.double(), theirs, atol=1e-6), "sums are kept in single precision"
     with torch.no_grad():
         assert torch.allclose(group_norm(x, 4, weight, bias), expected)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from holofusion.config import Resolved, discard_shards, load_params, load_step, write_resolved
-from holofusion.files import UserError
+from holofusion.config.load import Resolved, discard_shards, load_params, load_step, write_resolved
+from holofusion.utils.files import UserError
 
 Edit = Callable[..., None]
 FROM_NOISE = ("holodiffusion", "holodiffusion_nobootstrap", "pigan", "eg3d", "get3d", "sds")
@@ -27,9 +27,17 @@ def resolved_files(project: Path, preset: str = "mini") -> dict[str, str]:
     [
         ("holofusion_mse.distillation.top_k", {"sample/holofusion_mse"}),
         ("distillation.top_k", {"sample/holofusion", "sample/holofusion_mse", "sample/holofusion_sds"}),
-        ("denoiser.noise_steps", {"train/holofusion", "train/holodiffusion_nobootstrap", "sample/holodiffusion",
-                                  "sample/holodiffusion_nobootstrap", "curve/holodiffusion",
-                                  "curve/holodiffusion_nobootstrap"}),
+        (
+            "denoiser.noise_steps",
+            {
+                "train/holofusion",
+                "train/holodiffusion_nobootstrap",
+                "sample/holodiffusion",
+                "sample/holodiffusion_nobootstrap",
+                "curve/holodiffusion",
+                "curve/holodiffusion_nobootstrap",
+            },
+        ),
         ("curve.views", {f"curve/{name}" for name in FROM_NOISE}),
         ("holodiffusion_nobootstrap.training.steps", {"train/holodiffusion_nobootstrap"}),
         ("synthetic.size", {"dataset/hydrant", "dataset/teddybear"}),
@@ -38,7 +46,7 @@ def resolved_files(project: Path, preset: str = "mini") -> dict[str, str]:
         ("report.sample_columns", {"report/report"}),
         ("threads.sample", set()),
     ],
-)  # fmt: skip
+)
 def test_editing_a_key_changes_only_the_steps_that_read_it(
     project: Path, edit: Edit, key: str, changed: set[str]
 ) -> None:
@@ -58,9 +66,20 @@ def test_resolved_settings_hold_what_the_step_reads(project: Path, edit: Edit) -
     )
     files = resolved_files(project)
     assert {name.split("/")[0] for name in files} == {
-        "dataset", "prepare", "warmup", "train", "hypotheses", "sample", "render", "evaluate", "curve", "report",
-        "consistency", "mesh", "geometry",
-    }  # fmt: skip
+        "dataset",
+        "prepare",
+        "warmup",
+        "train",
+        "hypotheses",
+        "sample",
+        "render",
+        "evaluate",
+        "curve",
+        "report",
+        "consistency",
+        "mesh",
+        "geometry",
+    }
     step = read(project, "sample/holofusion_sds-hydrant-s0")
     assert (step.step, step.method, step.category, step.seed) == ("sample", "holofusion_sds", "hydrant", 0)
     assert (step.settings.distillation.loss, step.settings.distillation.top_k) == ("sds", 3)
@@ -79,9 +98,20 @@ def test_hash_is_that_of_the_settings_and_the_run(project: Path, edit: Edit) -> 
     edit(project, **{"render.views": 12, "render.turntable_scenes": 8, "render.turntable_frames": 24})
     resolved_files(project)
     step = read(project, "render/holodiffusion-hydrant-s0")
-    content = {"method": "holodiffusion", "category": "hydrant", "seed": 0, "settings": {
-        "render": {"views": 12, "turntable_scenes": 8, "turntable_frames": 24,
-                   "consistency_scenes": 8, "consistency_views": 32}}}  # fmt: skip
+    content = {
+        "method": "holodiffusion",
+        "category": "hydrant",
+        "seed": 0,
+        "settings": {
+            "render": {
+                "views": 12,
+                "turntable_scenes": 8,
+                "turntable_frames": 24,
+                "consistency_scenes": 8,
+                "consistency_views": 32,
+            }
+        },
+    }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     assert step.hash == hashlib.sha256(text.encode()).hexdigest()
 

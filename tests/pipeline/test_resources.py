@@ -6,12 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from holofusion.config import load_params
-from holofusion.resources import memory_mb, run_minutes
-from holofusion.settings import Params
+from holofusion.config.load import load_params
+from holofusion.config.params import Params
+from holofusion.pipeline.resources import memory_mb, run_minutes
 
-STEPS = ("dataset", "prepare", "warmup", "train", "sample", "hypotheses", "render", "mesh", "evaluate", "consistency",
-         "curve", "geometry", "report")  # fmt: skip
+STEPS = (
+    "dataset",
+    "prepare",
+    "warmup",
+    "train",
+    "sample",
+    "hypotheses",
+    "render",
+    "mesh",
+    "evaluate",
+    "consistency",
+    "curve",
+    "geometry",
+    "report",
+)
 
 
 @pytest.fixture
@@ -31,11 +44,20 @@ def changed(params: Params, **values: object) -> Params:
 def large(params: Params) -> Params:
     """Sizes of the papers' kind."""
     return changed(
-        params, dataset__source="co3d", dataset__image_size=256, volume__resolution=32, volume__features=64,
-        denoiser__channels=[64, 64, 128, 256], training__steps=200_000, training__batch=8,
-        superresolution__channels=[64, 128, 256], superresolution__crop=128, hypotheses__views=100,
-        sampling__scenes=1024, sampling__steps=1000,
-    )  # fmt: skip
+        params,
+        dataset__source="co3d",
+        dataset__image_size=256,
+        volume__resolution=32,
+        volume__features=64,
+        denoiser__channels=[64, 64, 128, 256],
+        training__steps=200_000,
+        training__batch=8,
+        superresolution__channels=[64, 128, 256],
+        superresolution__crop=128,
+        hypotheses__views=100,
+        sampling__scenes=1024,
+        sampling__steps=1000,
+    )
 
 
 def test_mini_is_modest(params: Params) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from holofusion import watch
-from holofusion.config import load_params, write_resolved
-from holofusion.files import UserError
-from holofusion.watch import QueuedJob, Task, table, tasks_of
+from holofusion.config.load import load_params, write_resolved
+from holofusion.pipeline import status as watch
+from holofusion.pipeline.status import QueuedJob, Task, table, tasks_of
+from holofusion.utils.files import UserError
 
 RUN = "pigan-hydrant-s0"
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from holofusion.config import load_params, load_step, write_resolved
-from holofusion.files import UserError, write_json
-from holofusion.provenance import Digests, code_hash, record
-from holofusion.settling import settle
-from holofusion.verification import examine, require_verified
+from holofusion.config.load import load_params, load_step, write_resolved
+from holofusion.pipeline.provenance import Digests, code_hash, record
+from holofusion.pipeline.timestamps import settle
+from holofusion.pipeline.verify import examine, require_verified
+from holofusion.utils.files import UserError, write_json
 
 RUN = "pigan-hydrant-s0"
 
@@ -151,7 +151,7 @@ def test_digests_of_json_do_not_depend_on_how_it_is_written(tmp_path: Path) -> N
 
 
 def test_code_of_a_step_holds_what_it_imports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from holofusion import provenance
+    from holofusion.pipeline import provenance
 
     copy = tmp_path / "holofusion"
     shutil.copytree(provenance.PACKAGE, copy)
@@ -163,8 +163,11 @@ def test_code_of_a_step_holds_what_it_imports(monkeypatch: pytest.MonkeyPatch, t
         return [code_hash(step, "pigan") for step in steps]
 
     before = hashes()
-    for module, reached in (("networks/siren.py", "train sample render mesh"), ("evaluation/kernel.py", "evaluate"),
-                            ("cli.py", "")):  # fmt: skip
+    for module, reached in (
+        ("networks/siren.py", "train sample render mesh"),
+        ("evaluation/kernel.py", "evaluate"),
+        ("cli.py", ""),
+    ):
         text = (copy / module).read_text()
         (copy / module).write_text(text + "\n# changed\n")
         changed = [step for step, old, new in zip(steps, before, hashes(), strict=True) if old != new]

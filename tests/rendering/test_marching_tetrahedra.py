@@ -6,7 +6,7 @@ import pytest
 import torch
 import trimesh
 
-from holofusion.networks.tetrahedra import marching_tetrahedra, tetrahedral_grid
+from holofusion.rendering.marching_tetrahedra import marching_tetrahedra, tetrahedral_grid
 
 
 def mesh_of(vertices, sdf, tetrahedra):

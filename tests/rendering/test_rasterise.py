@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from holofusion.cameras import turntable
-from holofusion.networks.tetrahedra import marching_tetrahedra, tetrahedral_grid
-from holofusion.rendering.mesh import rasterise
+from holofusion.rendering.marching_tetrahedra import marching_tetrahedra, tetrahedral_grid
+from holofusion.rendering.rasterise import rasterise
 
 RADIUS, DISTANCE, FOCAL, SIZE = 0.6, 4.0, 3.0, 48
 

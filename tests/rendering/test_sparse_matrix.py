@@ -2,7 +2,7 @@
 
 import torch
 
-from holofusion.rendering.gather import weighted_rows
+from holofusion.rendering.sparse_matrix import weighted_rows
 
 
 def test_sum_and_gradient_are_those_of_indexing():

@@ -13,8 +13,8 @@ import trimesh
 from PIL import Image
 
 from holofusion.cameras import cameras_to_json, turntable
-from holofusion.config import load_params, load_step, write_resolved
-from holofusion.methods.registry import REAL_ROWS
+from holofusion.config.load import load_params, load_step, write_resolved
+from holofusion.pipeline.registry import REAL_ROWS
 
 SIDE = 32
 METHODS = ["holofusion", "holodiffusion_star", "holodiffusion", "holodiffusion_nobootstrap"]
@@ -107,10 +107,19 @@ def write_surface(results: Path, name: str) -> None:
 def write_curve(results: Path, name: str, values: list[float]) -> None:
     settings = load_step(results / "config" / "curve" / f"{name}.yaml")
     points = [
-        {"steps": 10 * number, "seconds": 20.0 * number, "images": 80 * number, "metric": "kd_test", "value": value,
-         "low": value - 0.01, "high": value + 0.01, "n_real": 90, "n_generated": 32}
+        {
+            "steps": 10 * number,
+            "seconds": 20.0 * number,
+            "images": 80 * number,
+            "metric": "kd_test",
+            "value": value,
+            "low": value - 0.01,
+            "high": value + 0.01,
+            "n_real": 90,
+            "n_generated": 32,
+        }
         for number, value in enumerate(values)
-    ]  # fmt: skip
+    ]
     write_json(results / "metrics" / f"curve-{name}.json", {"config_hash": settings.hash, "points": points})
 
 

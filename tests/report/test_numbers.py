@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import typer.main
 
-from holofusion.cli import app
-from holofusion.methods.registry import ENTRIES
+from holofusion.cli.main import app
+from holofusion.pipeline.registry import ENTRIES
 from holofusion.report.chapter import claim_lines, verdicts_of
 from holofusion.report.collect import read_log, read_results
 from holofusion.report.commands import commands
@@ -38,9 +38,14 @@ def test_published_means_are_those_of_the_cells() -> None:
 
 def test_claims_follow_the_numbers(results: Path, resolved: Any) -> None:
     found = {v.claim.name: v for v in verdicts_of(read(results, resolved), "teddybear", [0])}
-    assert {name: found[name].verdict for name in ("bootstrap", "best_consistent", "loses_consistency", "sds_worse")} == {
-        "bootstrap": "holds", "best_consistent": "holds", "loses_consistency": "holds", "sds_worse": "not tested",
-    }  # fmt: skip
+    assert {
+        name: found[name].verdict for name in ("bootstrap", "best_consistent", "loses_consistency", "sds_worse")
+    } == {
+        "bootstrap": "holds",
+        "best_consistent": "holds",
+        "loses_consistency": "holds",
+        "sds_worse": "not tested",
+    }
     (line,) = claim_lines(found["bootstrap"], "teddybear")
     assert (line.what, line.value) == ("HoloDiffusion, no bootstrap \u2212 HoloDiffusion", "60.0")
     assert line.published == "111.0 (teddybear)"  # 1000 (.217 - .106)
@@ -60,8 +65,9 @@ def test_numbers_as_text() -> None:
 def test_table_marks_the_best_row_and_keeps_real_rows_apart(results: Path, resolved: Any) -> None:
     table = score_table(read(results, resolved), GROUPS[0], "teddybear", [0])
     assert [(line["method"], line["real"]) for line in table["lines"]][3:5] == [
-        ("holodiffusion_nobootstrap", False), ("real_floor", True),
-    ]  # fmt: skip
+        ("holodiffusion_nobootstrap", False),
+        ("real_floor", True),
+    ]
     best = [line["method"] for line in table["lines"] if line["cells"][0][2]]
     assert best == ["holodiffusion_star"]
     cells = {line["method"]: line["cells"][0][1] for line in table["lines"]}
@@ -133,8 +139,13 @@ def test_commands_are_ones_the_program_takes(results: Path, resolved: Any) -> No
             settings = words[words.index("--config") + 1]
             assert (results.parent / settings).is_file(), settings
         assert [line.split()[1] for line in lines][-6:] == [
-            "sample", "render", "mesh", "evaluate", "consistency", "geometry",
-        ]  # fmt: skip
+            "sample",
+            "render",
+            "mesh",
+            "evaluate",
+            "consistency",
+            "geometry",
+        ]
     assert any("hypotheses" in line for line in commands(read(results, resolved).runs[0]))
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from holofusion.files import UserError
 from holofusion.report.page import run_report
+from holofusion.utils.files import UserError
 
 
 class Page(HTMLParser):
@@ -64,8 +64,17 @@ def test_page_holds_everything_and_fetches_nothing(results: Path, resolved: Any)
     assert len(page.images) == 4 and all(len(image["alt"]) > 20 for image in page.images)
     assert "data:image/webp" in text and page.tags.count("svg") == 5 == text.count('class="plot')
     assert text.count('role="img" aria-label="') == 3
-    for words in ("HoloFusion", "HoloDiffusion*", "HoloDiffusion, no bootstrap", "Real images (floor)", "abc123",
-                  "Copies of training objects", "donut", "Minimum matching distance", "No setting differs"):  # fmt: skip
+    for words in (
+        "HoloFusion",
+        "HoloDiffusion*",
+        "HoloDiffusion, no bootstrap",
+        "Real images (floor)",
+        "abc123",
+        "Copies of training objects",
+        "donut",
+        "Minimum matching distance",
+        "No setting differs",
+    ):
         assert words in text
     assert "12.0" in text and "5.3 to 18.7" in text  # HoloFusion's kernel distance and interval, times 1000
     assert "122.5 / 0.102; its cells average 104.9 / 0.091" in text

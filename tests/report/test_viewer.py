@@ -17,8 +17,8 @@ import trimesh
 from PIL import Image
 
 import holofusion.report
-from holofusion.files import UserError
 from holofusion.report.viewer import pack
+from holofusion.utils.files import UserError
 
 TEMPLATES = Path(holofusion.report.__file__).parent / "templates"
 HOSTILE = "</script><script>document.title = 'ran'</script><img src=x onerror=\"document.title = 'ran'\">"

@@ -9,7 +9,7 @@ from PIL import Image
 from holofusion.cameras import CONVENTION, cameras_to_json, turntable
 from holofusion.evaluation import folders
 from holofusion.evaluation.folders import ViewFolder, run_import
-from holofusion.files import UserError, write_json
+from holofusion.utils.files import UserError, write_json
 
 
 @pytest.fixture

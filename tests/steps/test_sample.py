@@ -8,22 +8,26 @@ import torch
 from safetensors.torch import save_file
 
 from holofusion.cameras import turntable
-from holofusion.files import UserError
 from holofusion.methods.holodiffusion import HoloDiffusion
-from holofusion.methods.sampling import run_sample, shard_seeds, spread_cameras, to_bytes
-from holofusion.methods.scenes import load_scene, prefixed
-from holofusion.training.runs import build
+from holofusion.scenes.voxel import load_scene, prefixed
+from holofusion.steps.sample import run_sample, shard_seeds, spread_cameras, to_bytes
+from holofusion.steps.train import build
+from holofusion.utils.files import UserError
 
 
 @pytest.fixture
 def resolved():
     settings = SimpleNamespace(
-        volume=SimpleNamespace(resolution=8, features=8, extent=1.0, decoder_width=8, density_scale=20.0, precision="fp32"),
-        rendering=SimpleNamespace(image_size=16, coarse_samples=8, importance_samples=4, occupied_samples=12, empty_density=0.5),
+        volume=SimpleNamespace(
+            resolution=8, features=8, extent=1.0, decoder_width=8, density_scale=20.0, precision="fp32"
+        ),
+        rendering=SimpleNamespace(
+            image_size=16, coarse_samples=8, importance_samples=4, occupied_samples=12, empty_density=0.5
+        ),
         denoiser=SimpleNamespace(channels=[8, 16], blocks=1, linear_rank=2, noise_steps=10, schedule_shift=-3.0),
         sampling=SimpleNamespace(scenes=8, shards=1, steps=4, sampler="ddpm"),
         superresolution=None,
-    )  # fmt: skip
+    )
     return SimpleNamespace(settings=settings, method="holodiffusion", category="ball", seed=0, hash="0" * 64)
 
 

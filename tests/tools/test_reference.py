@@ -16,7 +16,7 @@ def reference(repository: Path) -> ModuleType:
 
 
 def script(repository: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, repository / "docs" / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, repository / "tools" / f"{name}.py")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

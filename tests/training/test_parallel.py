@@ -15,10 +15,10 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
-from holofusion.config import load_params, write_resolved
-from holofusion.files import UserError
+from holofusion.config.load import load_params, write_resolved
 from holofusion.training.checkpoint import read_facts
 from holofusion.training.parallel import run_in_processes, share_of
+from holofusion.utils.files import UserError
 
 STEPS = 50
 
@@ -37,10 +37,21 @@ def warmup(repository: Path, prepared_smoke: Path, tmp_path_factory: pytest.Temp
 
     def start(out: Path, processes: int) -> subprocess.Popen[str]:
         command = [
-            sys.executable, "-m", "holofusion", "warmup", "--config", project / "results/config/warmup/hydrant-s0.yaml",
-            "--data", prepared_smoke, "--out", out, "--processes", str(processes),
-            "--log", out / "log.txt",
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "holofusion",
+            "warmup",
+            "--config",
+            project / "results/config/warmup/hydrant-s0.yaml",
+            "--data",
+            prepared_smoke,
+            "--out",
+            out,
+            "--processes",
+            str(processes),
+            "--log",
+            out / "log.txt",
+        ]
         environment = os.environ | {"PYTHONPATH": str(repository)}
         return subprocess.Popen(command, cwd=project, env=environment, stderr=subprocess.PIPE, text=True)
 

@@ -14,7 +14,7 @@ import torch
 import yaml
 from safetensors.torch import load, load_file
 
-from holofusion.config import load_params, write_resolved
+from holofusion.config.load import load_params, write_resolved
 from holofusion.training.checkpoint import read_facts
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -22,9 +22,17 @@ STEPS = 40
 
 
 def start(*arguments: object, **options) -> subprocess.Popen:
-    command = [sys.executable, "-c", "from holofusion.cli import main; main()", *map(str, arguments), "--threads", "1"]
-    return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, text=True,
-                            stderr=subprocess.PIPE, **options)  # fmt: skip
+    command = [
+        sys.executable,
+        "-c",
+        "from holofusion.cli.main import main; main()",
+        *map(str, arguments),
+        "--threads",
+        "1",
+    ]
+    return subprocess.Popen(
+        command, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, text=True, stderr=subprocess.PIPE, **options
+    )
 
 
 def run(*arguments: object) -> str:
@@ -47,8 +55,15 @@ def results(tmp_path_factory) -> Path:
     results = project / "results"
     write_resolved(load_params(project / "params.yaml", "smoke"), results)
     run("dataset", "--config", results / "config/dataset/hydrant.yaml", "--out", results / "dataset")
-    run("prepare", "--config", results / "config/prepare/hydrant.yaml", "--dataset", results / "dataset",
-        "--out", results / "data/hydrant")  # fmt: skip
+    run(
+        "prepare",
+        "--config",
+        results / "config/prepare/hydrant.yaml",
+        "--dataset",
+        results / "dataset",
+        "--out",
+        results / "data/hydrant",
+    )
     return results
 
 

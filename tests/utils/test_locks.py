@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from holofusion.files import UserError, write_json
-from holofusion.locks import finished_parts, owned
+from holofusion.utils.files import UserError, write_json
+from holofusion.utils.locks import finished_parts, owned
 
-HOLD = "import sys, time; from pathlib import Path; from holofusion.locks import owned\n" \
-       "with owned(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(60)"  # fmt: skip
+HOLD = (
+    "import sys, time; from pathlib import Path; from holofusion.utils.locks import owned\n"
+    "with owned(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(60)"
+)
 
 
 def hold_elsewhere(repository: Path, path: Path) -> subprocess.Popen[str]:

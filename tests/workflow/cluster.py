@@ -107,9 +107,16 @@ class Cluster:
     def start(self) -> None:
         """Write the configuration and start the daemons. Raises Unavailable when the nodes do not come up."""
         self._configure()
-        self._daemon("munged", "munged", "--foreground", "--force", f"--key-file={self.folder}/munge.key",
-                     f"--socket={self.folder}/munge.socket", f"--pid-file={self.folder}/munged.pid",
-                     f"--seed-file={self.folder}/munge.seed")  # fmt: skip
+        self._daemon(
+            "munged",
+            "munged",
+            "--foreground",
+            "--force",
+            f"--key-file={self.folder}/munge.key",
+            f"--socket={self.folder}/munge.socket",
+            f"--pid-file={self.folder}/munged.pid",
+            f"--seed-file={self.folder}/munge.seed",
+        )
         self.wait("munge's socket", lambda: (self.folder / "munge.socket").exists())
         self._daemon("slurmctld", "slurmctld", "-D", "-c")
         for node in NODES:
@@ -122,8 +129,10 @@ class Cluster:
         nodes, devices = [], []
         for number, (node, cpus) in enumerate(NODES.items(), 1):
             (self.folder / "spool" / node).mkdir(parents=True)
-            nodes.append(f"NodeName={node} NodeHostname={socket.gethostname()} NodeAddr=127.0.0.1 Port={ports[number]} "
-                         f"CPUs={cpus} RealMemory=1000000 Weight={10 - number} Gres=gpu:{GPUS}")  # fmt: skip
+            nodes.append(
+                f"NodeName={node} NodeHostname={socket.gethostname()} NodeAddr=127.0.0.1 Port={ports[number]} "
+                f"CPUs={cpus} RealMemory=1000000 Weight={10 - number} Gres=gpu:{GPUS}"
+            )
             for gpu in range(GPUS):
                 device = self.folder / "devices" / node / f"nvidia{gpu}"
                 device.parent.mkdir(parents=True, exist_ok=True)

@@ -7,17 +7,17 @@ import hashlib
 import sys
 from pathlib import Path
 
-from holofusion.config import load_step
-from holofusion.files import write_json
-from holofusion.provenance import provenance_of, record
-from holofusion.verification import TABLES, require_verified
+from holofusion.config.load import load_step
+from holofusion.pipeline.provenance import provenance_of, record
+from holofusion.pipeline.verify import TABLES, require_verified
+from holofusion.utils.files import write_json
 
 INPUTS = ("data", "warmup", "model", "coarse", "hypotheses", "samples", "views", "other", "meshes", "dataset")
 
 
 def main(verb: str, *arguments: str) -> None:
     if verb in ("resolve", "verify", "contents"):
-        from holofusion.cli import main as command
+        from holofusion.cli.main import main as command
 
         sys.argv = ["holofusion", verb, *arguments]
         return command()
@@ -61,8 +61,16 @@ def write(path: Path, config_hash: str, inputs: list[Path]) -> None:
 
 def content(config_hash: str, inputs: list[Path]) -> str:
     """A text that any change of the settings or of an input changes."""
-    seen = [str(sorted((part.name, (provenance_of(part) or {}).get("content")) for part in [path, *path.glob("*")]
-                       if part.is_dir() or part.suffix == ".json")) for path in inputs]  # fmt: skip
+    seen = [
+        str(
+            sorted(
+                (part.name, (provenance_of(part) or {}).get("content"))
+                for part in [path, *path.glob("*")]
+                if part.is_dir() or part.suffix == ".json"
+            )
+        )
+        for path in inputs
+    ]
     return hashlib.sha256("/".join([config_hash, *seen]).encode()).hexdigest()
 
 

@@ -63,8 +63,11 @@ class Run:
         with (self.folder / "snakemake.log").open("a") as log:
             self.process = subprocess.Popen(
                 [*SNAKEMAKE, "--profile", "slurm", *arguments, "--config", "preset=smoke"],
-                cwd=self.folder, env=self.environment, stdout=log, stderr=log,
-            )  # fmt: skip
+                cwd=self.folder,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
 
     def finish(self, seconds: float = 500) -> None:
         """Wait for Snakemake to succeed."""

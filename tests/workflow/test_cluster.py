@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from holofusion.files import read_json
+from holofusion.utils.files import read_json
 from tests.workflow.cluster import Cluster
 from tests.workflow.slurm_runs import HERE, SNAKEMAKE, TRAINING, Run, make_command, project_in, write_profile
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from holofusion.config import load_params
+from holofusion.config.load import load_params
 
 HERE = Path(__file__).parent
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
@@ -30,8 +30,12 @@ def snakemake(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Sna
         environment |= {"PATH": f"{commands}:{os.environ['PATH']}", "PYTHONPATH": str(repository), **variables}
         return subprocess.run(
             [*command, "--cores", "2", *arguments],
-            cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
 
     return run
 
@@ -74,10 +78,22 @@ def test_jobs_of_a_fresh_run(repository: Path, snakemake: Snakemake, tmp_path: P
     params = load_params(folder / "params.yaml")
     rows, shards = len(params.methods), params.sampling.shards
     assert jobs(snakemake(folder, "-n")) == {
-        "dataset": 2, "prepare": 2, "reference": 4, "geometry_floor": 1, "warmup": 1, "train_run": 6,
-        "sample_shard": rows * shards, "hypotheses": shards, "render": rows * shards, "mesh": rows * shards,
-        "evaluate_run": rows, "consistency": rows, "geometry": rows, "curve": 6, "report": 1,
-    }  # fmt: skip
+        "dataset": 2,
+        "prepare": 2,
+        "reference": 4,
+        "geometry_floor": 1,
+        "warmup": 1,
+        "train_run": 6,
+        "sample_shard": rows * shards,
+        "hypotheses": shards,
+        "render": rows * shards,
+        "mesh": rows * shards,
+        "evaluate_run": rows,
+        "consistency": rows,
+        "geometry": rows,
+        "curve": 6,
+        "report": 1,
+    }
 
 
 def test_a_row_brings_the_steps_it_shares_with_others(
@@ -86,9 +102,22 @@ def test_a_row_brings_the_steps_it_shares_with_others(
     folder = settings_in(repository, tmp_path / "one")
     edit(folder, methods=["holofusion"])
     assert jobs(snakemake(folder, "-n", "--config", "preset=smoke")) == {
-        "dataset": 2, "prepare": 2, "reference": 4, "geometry_floor": 1, "warmup": 1, "train_run": 1, "sample_shard": 2,
-        "hypotheses": 1, "render": 1, "mesh": 1, "evaluate_run": 1, "consistency": 1, "geometry": 1, "curve": 1, "report": 1,
-    }  # fmt: skip
+        "dataset": 2,
+        "prepare": 2,
+        "reference": 4,
+        "geometry_floor": 1,
+        "warmup": 1,
+        "train_run": 1,
+        "sample_shard": 2,
+        "hypotheses": 1,
+        "render": 1,
+        "mesh": 1,
+        "evaluate_run": 1,
+        "consistency": 1,
+        "geometry": 1,
+        "curve": 1,
+        "report": 1,
+    }
 
 
 def test_pictures_made_elsewhere_become_a_row(
@@ -98,9 +127,15 @@ def test_pictures_made_elsewhere_become_a_row(
     (tmp_path / "pictures/hydrant").mkdir(parents=True)
     edit(folder, methods=["external"], **{"external.folder": str(tmp_path / "pictures")})
     assert jobs(snakemake(folder, "-n", "--config", "preset=smoke")) == {
-        "dataset": 2, "prepare": 2, "reference": 4, "geometry_floor": 1, "import_views": 1, "evaluate_run": 1,
-        "consistency": 1, "report": 1,
-    }  # fmt: skip
+        "dataset": 2,
+        "prepare": 2,
+        "reference": 4,
+        "geometry_floor": 1,
+        "import_views": 1,
+        "evaluate_run": 1,
+        "consistency": 1,
+        "report": 1,
+    }
     assert snakemake(folder, "--config", "preset=smoke").returncode == 0
 
 

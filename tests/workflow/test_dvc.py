@@ -15,15 +15,25 @@ from pathlib import Path
 import pytest
 import yaml
 
-from holofusion.config import load_params, resolved_steps
+from holofusion.config.load import load_params, resolved_steps
 
 HERE = Path(__file__).parent
 PRIVATE = {"PYTHONPATH", "CO3DV2_DATASET_ROOT", "SNAKEMAKE_PROFILE", "GIT_DIR"}
 STAGE_OF = {
-    "dataset": "data", "prepare": "data", "warmup": "train", "train": "train", "sample": "sample", "hypotheses": "sample",
-    "render": "sample", "evaluate": "evaluate", "consistency": "evaluate", "mesh": "evaluate", "geometry": "evaluate",
-    "curve": "evaluate", "report": "report",
-}  # fmt: skip
+    "dataset": "data",
+    "prepare": "data",
+    "warmup": "train",
+    "train": "train",
+    "sample": "sample",
+    "hypotheses": "sample",
+    "render": "sample",
+    "evaluate": "evaluate",
+    "consistency": "evaluate",
+    "mesh": "evaluate",
+    "geometry": "evaluate",
+    "curve": "evaluate",
+    "report": "report",
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +45,15 @@ def run(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
     command.chmod(0o755)
     environment = {key: value for key, value in os.environ.items() if key not in PRIVATE}
     environment |= {
-        "PATH": f"{commands}:{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(repository),
-        "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@t", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t",
-        "DVC_GLOBAL_CONFIG_DIR": str(commands / "none"), "DVC_SITE_CACHE_DIR": str(commands / "cache"),
-    }  # fmt: skip
+        "PATH": f"{commands}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(repository),
+        "GIT_AUTHOR_NAME": "t",
+        "GIT_AUTHOR_EMAIL": "t@t",
+        "GIT_COMMITTER_NAME": "t",
+        "GIT_COMMITTER_EMAIL": "t@t",
+        "DVC_GLOBAL_CONFIG_DIR": str(commands / "none"),
+        "DVC_SITE_CACHE_DIR": str(commands / "cache"),
+    }
 
     def call(folder: Path, *arguments: object, fails: bool = False) -> subprocess.CompletedProcess[str]:
         result = subprocess.run(
@@ -161,9 +176,17 @@ def test_a_changed_setting_remakes_what_reads_it_after_a_pull(clone: Path, run, 
     old = (clone / "results/runs/pigan-hydrant-s0/model.safetensors").read_text()
     edit(clone, **{"pigan.learning_rate": 0.123})
     run(clone, "dvc", "repro")
-    assert calls(clone) == {"train pigan-hydrant-s0", "sample pigan-hydrant-s0", "render pigan-hydrant-s0",
-                            "mesh pigan-hydrant-s0", "evaluate pigan-hydrant-s0", "consistency pigan-hydrant-s0",
-                            "geometry pigan-hydrant-s0", "curve pigan-hydrant-s0", "report report"}  # fmt: skip
+    assert calls(clone) == {
+        "train pigan-hydrant-s0",
+        "sample pigan-hydrant-s0",
+        "render pigan-hydrant-s0",
+        "mesh pigan-hydrant-s0",
+        "evaluate pigan-hydrant-s0",
+        "consistency pigan-hydrant-s0",
+        "geometry pigan-hydrant-s0",
+        "curve pigan-hydrant-s0",
+        "report report",
+    }
     assert (clone / "results/runs/pigan-hydrant-s0/model.safetensors").read_text() != old
     run(clone, "holofusion", "verify")
     assert "kernel_distance" in run(clone, "dvc", "metrics", "diff").stdout
@@ -265,9 +288,14 @@ def ssh_server(tmp_path: Path):
         port = free.getsockname()[1]
     Path("/run/sshd").mkdir(exist_ok=True)
     options = {
-        "ListenAddress": "127.0.0.1", "AuthorizedKeysFile": tmp_path / "user.pub", "StrictModes": "no", "UsePAM": "no",
-        "PidFile": "none", "Subsystem": "sftp internal-sftp", "MaxStartups": "100",
-    }  # fmt: skip
+        "ListenAddress": "127.0.0.1",
+        "AuthorizedKeysFile": tmp_path / "user.pub",
+        "StrictModes": "no",
+        "UsePAM": "no",
+        "PidFile": "none",
+        "Subsystem": "sftp internal-sftp",
+        "MaxStartups": "100",
+    }
     command = [server, "-D", "-f", "/dev/null", "-p", str(port), "-h", tmp_path / "host", "-E", tmp_path / "log"]
     process = subprocess.Popen(
         [*command, *(part for key, value in options.items() for part in ("-o", f"{key}={value}"))]

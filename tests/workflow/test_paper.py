@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from holofusion.config import load_params
-from holofusion.methods.registry import ENTRIES, REAL_ROWS, coarse_of
+from holofusion.config.load import load_params
+from holofusion.pipeline.registry import ENTRIES, REAL_ROWS, coarse_of
 
 Plan = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -34,9 +34,13 @@ def plan(repository: Path, folder: Path) -> Plan:
         environment = {key: value for key, value in os.environ.items() if key != "CO3DV2_DATASET_ROOT"}
         command = [sys.executable, "-m", "snakemake", "-n", "--cores", "2", "--configfile=config/paper.yaml"]
         return subprocess.run(
-            [*command, *arguments], cwd=folder, env=environment | {"PYTHONPATH": str(repository)},
-            capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
+            [*command, *arguments],
+            cwd=folder,
+            env=environment | {"PYTHONPATH": str(repository)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
 
     return run
 
@@ -50,12 +54,22 @@ def test_the_whole_run_is_planned_without_data(plan: Plan, folder: Path) -> None
     trainings = categories * len({ENTRIES[method].trained_by for method in params.methods})
     fused = {ENTRIES[m].trained_by for m in params.methods if ENTRIES[m].sampled_from == "hypotheses"}
     expected = {
-        "download": categories, "prepare": categories, "warmup": categories, "train_run": trainings,
-        "sample_shard": rows * shards, "hypotheses": categories * len(fused) * shards,
-        "render": rows * shards, "mesh": rows * shards,
-        "evaluate_run": rows, "consistency": rows, "geometry": rows, "reference": categories * len(REAL_ROWS),
-        "curve": categories * len({coarse_of(method) for method in params.methods}), "report": 1, "all": 1,
-    }  # fmt: skip
+        "download": categories,
+        "prepare": categories,
+        "warmup": categories,
+        "train_run": trainings,
+        "sample_shard": rows * shards,
+        "hypotheses": categories * len(fused) * shards,
+        "render": rows * shards,
+        "mesh": rows * shards,
+        "evaluate_run": rows,
+        "consistency": rows,
+        "geometry": rows,
+        "reference": categories * len(REAL_ROWS),
+        "curve": categories * len({coarse_of(method) for method in params.methods}),
+        "report": 1,
+        "all": 1,
+    }
     lines = planned.stdout.split("Job stats:")[1].split("total")[0].splitlines()[3:]
     assert {rule: int(count) for rule, count in (line.split() for line in lines if line)} == expected
     assert (categories, len(params.methods), trainings) == (4, 10, 24)

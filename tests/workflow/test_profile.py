@@ -13,8 +13,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-NETWORKS = {"warmup", "train_run", "sample_shard", "hypotheses", "render", "mesh", "evaluate_run", "reference", "consistency",
-            "curve"}  # fmt: skip
+NETWORKS = {
+    "warmup",
+    "train_run",
+    "sample_shard",
+    "hypotheses",
+    "render",
+    "mesh",
+    "evaluate_run",
+    "reference",
+    "consistency",
+    "curve",
+}
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from holofusion.cli import main
+from holofusion.cli.main import main
 
 
 def trace() -> None:

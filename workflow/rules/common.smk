@@ -1,16 +1,16 @@
 # What there is to make, from the settings and the list of methods. A run is <method>-<category>-s<seed>.
 from itertools import product
 
-from holofusion.checks import categories_of, other_category, real_rows
-from holofusion.config import discard_shards
-from holofusion.methods.registry import (
+from holofusion.pipeline.checks import categories_of, other_category, real_rows
+from holofusion.config.load import discard_shards
+from holofusion.pipeline.registry import (
     ENTRIES,
     FLOOR,
     REAL_ROWS,
     coarse_of,
     needs_warmup,
 )
-from holofusion.resources import memory_mb, run_minutes
+from holofusion.pipeline.resources import memory_mb, run_minutes
 
 
 wildcard_constraints:

@@ -10,8 +10,8 @@ import zlib
 from pathlib import Path, PurePosixPath
 from threading import Event
 
-from holofusion.data.transfer import DiskError, Stopped
-from holofusion.files import UserError
+from holofusion.data.co3d.http import DiskError, Stopped
+from holofusion.utils.files import UserError
 
 SUBSETS = "category_to_subset_name_list.json"
 LARGEST = 20  # photographs hardly shrink: an archive that grows by more than this is no data set

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from holofusion.cameras import Cameras
-from holofusion.data.hull import nearest_point
+from holofusion.data.preparation.visual_hull import nearest_point
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from holofusion.data.arrivals import unfinished
-from holofusion.data.co3d import FRAME_FILE, Category, Frame, frame_cameras, read_category, read_frame, read_set_list
-from holofusion.data.hull import Unusable
-from holofusion.data.selection import choose_frames, split_objects
-from holofusion.data.turns import Turn, turn_of
-from holofusion.files import UserError
-from holofusion.logs import Progress
+from holofusion.data.co3d.camera_paths import Turn, turn_of
+from holofusion.data.co3d.download_record import unfinished
+from holofusion.data.co3d.reader import (
+    FRAME_FILE,
+    Category,
+    Frame,
+    frame_cameras,
+    read_category,
+    read_frame,
+    read_set_list,
+)
+from holofusion.data.preparation.selection import choose_frames, split_objects
+from holofusion.data.preparation.visual_hull import Unusable
+from holofusion.utils.files import UserError
+from holofusion.utils.progress import Progress
 
 SHOWN = 5  # lines of one kind that are printed in full
 

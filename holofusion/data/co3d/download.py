@@ -15,12 +15,12 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
-from holofusion.data.archives import fault, unpack
-from holofusion.data.arrivals import FOLDER, Arrivals, alone_in, merge_subsets
-from holofusion.data.releases import Archive, Release
-from holofusion.data.transfer import DiskError, Stopped, fetch, fetch_text, partial, remote_size
-from holofusion.files import UserError, sha256_of
-from holofusion.logs import Progress, say, size
+from holofusion.data.co3d.archives import fault, unpack
+from holofusion.data.co3d.download_record import FOLDER, Arrivals, alone_in, merge_subsets
+from holofusion.data.co3d.http import DiskError, Stopped, fetch, fetch_text, partial, remote_size
+from holofusion.data.co3d.releases import Archive, Release
+from holofusion.utils.files import UserError, sha256_of
+from holofusion.utils.progress import Progress, say, size
 
 UNPACKED = 1.1  # bytes on disk per byte of archive: photographs hardly shrink, blocks are filled in part
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from holofusion.data.archives import SUBSETS
-from holofusion.data.releases import Archive
-from holofusion.files import UserError, read_json, write_json
-from holofusion.logs import say
+from holofusion.data.co3d.archives import SUBSETS
+from holofusion.data.co3d.releases import Archive
+from holofusion.utils.files import UserError, read_json, write_json
+from holofusion.utils.progress import say
 
 ANNOTATIONS = "frame_annotations.jgz"  # FRAME_FILE of co3d.py, which loads torch
 FOLDER = "_download"  # in ROOT: archives, parts of archives, notes

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import requests
 
-from holofusion.files import UserError
+from holofusion.utils.files import UserError
 
 TRIES = 4  # in a row without getting any further
 PAUSE = 1.0  # seconds before the second try, doubled before each further one

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from holofusion.cameras import Cameras
-from holofusion.files import UserError, read_json
+from holofusion.utils.files import UserError, read_json
 
 FRAME_FILE = "frame_annotations.jgz"
 FOCAL_MIN, FOCAL_MAX = 0.2, 100.0  # half sides of the image: fields of view of 157 degrees and of one

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holofusion.files import UserError, read_json
+from holofusion.utils.files import UserError, read_json
 
 LINKS = Path(__file__).with_name("co3d_links.json")
 CHECKSUMS = Path(__file__).with_name("co3d_sha256.json")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from holofusion.files import write_json
+from holofusion.utils.files import write_json
 
 SUBSET = "fewview_dev"
 HELD_OUT_SHARE = 8  # one object in eight is kept for val and test

@@ -10,14 +10,14 @@ from typing import Any
 from PIL import Image
 
 from holofusion.cameras import cameras_to_json
-from holofusion.data.colmap import find_model, read_colmap
-from holofusion.data.photographs import Photograph, has_alpha, read_photograph
-from holofusion.data.selection import object_name
-from holofusion.data.transforms import NAME, read_transforms
-from holofusion.data.write_co3d import frame_entry, held_out_count, list_category, write_annotations
-from holofusion.files import UserError, replacing
-from holofusion.logs import Progress, say
-from holofusion.seeds import numpy_generator_for
+from holofusion.data.co3d.writer import frame_entry, held_out_count, list_category, write_annotations
+from holofusion.data.importers.colmap import find_model, read_colmap
+from holofusion.data.importers.nerfstudio import NAME, read_transforms
+from holofusion.data.importers.photographs import Photograph, has_alpha, read_photograph
+from holofusion.data.preparation.selection import object_name
+from holofusion.utils.files import UserError, replacing
+from holofusion.utils.progress import Progress, say
+from holofusion.utils.random import numpy_generator_for
 
 COPIED = (".jpg", ".jpeg", ".png")  # files whose bytes are taken over, unless they have an alpha channel
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from holofusion.cameras import from_opencv
-from holofusion.data.photographs import UNDISTORT, Photograph, check_lens, check_rotation, mask_beside
-from holofusion.files import UserError
+from holofusion.data.importers.photographs import UNDISTORT, Photograph, check_lens, check_rotation, mask_beside
+from holofusion.utils.files import UserError
 
 PLACES = (".", "sparse", "sparse/0")  # below an object's folder
 PINHOLES = {"SIMPLE_PINHOLE": (0, 0, 1, 2), "PINHOLE": (0, 1, 2, 3)}  # places of fx, fy, cx, cy
@@ -102,11 +102,13 @@ def _rotation(path: Path, number: int, name: str, quaternion: np.ndarray, transl
     if not (np.isfinite(length) and length > 1e-6 and np.isfinite(translation).all()):
         raise UserError(f"{path}:{number}: {name}: its pose is singular (a quaternion of length {length:g})")
     w, x, y, z = quaternion / length
-    rotation = np.array([
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ])  # fmt: skip
+    rotation = np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
     check_rotation(path, name, rotation)
     return rotation
 

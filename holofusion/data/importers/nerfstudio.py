@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from holofusion.cameras import from_opengl
-from holofusion.data.photographs import (
+from holofusion.data.importers.photographs import (
     DISTORTION,
     UNDISTORT,
     Photograph,
@@ -22,7 +22,7 @@ from holofusion.data.photographs import (
     mask_beside,
     picture_size,
 )
-from holofusion.files import UserError, read_json
+from holofusion.utils.files import UserError, read_json
 
 NAME = "transforms.json"
 PINHOLES = ("PINHOLE", "SIMPLE_PINHOLE", "OPENCV", "SIMPLE_RADIAL", "RADIAL")  # these without distortion

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from holofusion.cameras import Cameras
-from holofusion.data.co3d import read_picture
-from holofusion.files import UserError
+from holofusion.data.co3d.reader import read_picture
+from holofusion.utils.files import UserError
 
 DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
 UNDISTORT = "lens distortion is not modelled: undistort the images first (`colmap image_undistorter`)"

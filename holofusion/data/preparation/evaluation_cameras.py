@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from holofusion.cameras import Cameras, turntable
-from holofusion.seeds import numpy_generator_for
+from holofusion.utils.random import numpy_generator_for
 
 TURNTABLE_FRAMES = 24
 

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from holofusion.cameras import Cameras
-from holofusion.data.co3d import Frame
-from holofusion.data.hull import Unusable
-from holofusion.data.normalise import CropSettings, Sequence3D, make_sequence
-from holofusion.files import replacing
-from holofusion.logs import Progress
+from holofusion.data.co3d.reader import Frame
+from holofusion.data.preparation.normalise import CropSettings, Sequence3D, make_sequence
+from holofusion.data.preparation.visual_hull import Unusable
+from holofusion.utils.files import replacing
+from holofusion.utils.progress import Progress
 
 
 @dataclass(frozen=True)

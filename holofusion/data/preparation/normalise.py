@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from holofusion.cameras import Cameras, normalise, rotate
-from holofusion.data.co3d import Frame, read_frame
-from holofusion.data.crop import crop_camera, crop_square, foreground, known_area, square_around
-from holofusion.data.hull import AGREEMENT, Unusable, grid, in_hull, nearest_point
-from holofusion.data.outliers import find_outliers
-from holofusion.data.selection import SMALL, tally
-from holofusion.data.upright import turn_upright
+from holofusion.data.co3d.reader import Frame, read_frame
+from holofusion.data.preparation.crop import crop_camera, crop_square, foreground, known_area, square_around
+from holofusion.data.preparation.outliers import find_outliers
+from holofusion.data.preparation.selection import SMALL, tally
+from holofusion.data.preparation.up_axis import turn_upright
+from holofusion.data.preparation.visual_hull import AGREEMENT, Unusable, grid, in_hull, nearest_point
 
 GRID = 32  # voxels along each side of the visual hull
 MISSED = 0.01  # share of object pixels whose ray may pass by the cube: stems, and specks in the masks

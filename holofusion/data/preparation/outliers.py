@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
-from holofusion.data.hull import AGREEMENT, Unusable, grid, in_hull, nearest_point
+from holofusion.data.preparation.visual_hull import AGREEMENT, Unusable, grid, in_hull, nearest_point
 
 MAJORITIES = (AGREEMENT, 0.85, 0.75)  # shares of the masks that hold a voxel of the rough hull: a quarter may be wrong
 SHOWN = 0.6  # share of the photographs that must show it

@@ -12,14 +12,14 @@ from typing import Any
 from safetensors.torch import save
 
 from holofusion.cameras import CONVENTION, Cameras, cameras_to_json
-from holofusion.data.co3d import frame_cameras, read_category, read_set_list
-from holofusion.data.normalise import Sequence3D
-from holofusion.data.parts import Job, Rows, read_part, run_jobs
-from holofusion.data.pool import draw_cameras, typical_turn
-from holofusion.data.selection import choose_frames, left_out, object_name, split_objects
-from holofusion.files import UserError, write_json
-from holofusion.locks import finished_parts
-from holofusion.logs import say
+from holofusion.data.co3d.reader import frame_cameras, read_category, read_set_list
+from holofusion.data.preparation.evaluation_cameras import draw_cameras, typical_turn
+from holofusion.data.preparation.jobs import Job, Rows, read_part, run_jobs
+from holofusion.data.preparation.normalise import Sequence3D
+from holofusion.data.preparation.selection import choose_frames, left_out, object_name, split_objects
+from holofusion.utils.files import UserError, write_json
+from holofusion.utils.locks import finished_parts
+from holofusion.utils.progress import say
 
 
 def prepare(settings: Any, category: str, seed: int, root: Path, out: Path, config_hash: str, workers: int) -> None:

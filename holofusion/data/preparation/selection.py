@@ -7,9 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
-from holofusion.data.co3d import Category, Frame, camera_fault
-from holofusion.files import UserError
-from holofusion.seeds import numpy_generator_for
+from holofusion.data.co3d.reader import Category, Frame, camera_fault
+from holofusion.utils.files import UserError
+from holofusion.utils.random import numpy_generator_for
 
 SMALL = "its mask is smaller than dataset.min_mask_mass"
 

@@ -6,8 +6,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from holofusion.data.shapes import Limb, Part, Solid, box, column, ellipsoid, grown, length, limb, rotation, torus
-from holofusion.data.textures import (
+from holofusion.data.synthetic.sdf import (
+    Limb,
+    Part,
+    Solid,
+    box,
+    column,
+    ellipsoid,
+    grown,
+    length,
+    limb,
+    rotation,
+    torus,
+)
+from holofusion.data.synthetic.textures import (
     EMBLEMS,
     below,
     cloth_weave,

@@ -22,15 +22,15 @@ from PIL import Image
 from skimage.measure import marching_cubes
 from torch import Tensor
 
-from holofusion.data.shape_food import apple, donut
-from holofusion.data.shape_hydrant import hydrant
-from holofusion.data.shape_teddybear import teddybear
-from holofusion.data.shapes import column, length, rotation
-from holofusion.data.synthetic_render import Model, bake, orbit, render, shade
-from holofusion.data.write_co3d import frame_entry, held_out_count, list_category, write_annotations
-from holofusion.files import UserError, replacing
-from holofusion.logs import Progress
-from holofusion.seeds import numpy_generator_for
+from holofusion.data.co3d.writer import frame_entry, held_out_count, list_category, write_annotations
+from holofusion.data.synthetic.food import apple, donut
+from holofusion.data.synthetic.hydrant import hydrant
+from holofusion.data.synthetic.render import Model, bake, orbit, render, shade
+from holofusion.data.synthetic.sdf import column, length, rotation
+from holofusion.data.synthetic.teddybear import teddybear
+from holofusion.utils.files import UserError, replacing
+from holofusion.utils.progress import Progress
+from holofusion.utils.random import numpy_generator_for
 
 BUILDERS = {"apple": apple, "hydrant": hydrant, "teddybear": teddybear, "donut": donut}
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from holofusion.data.shapes import (
+from holofusion.data.synthetic.sdf import (
     Paint,
     Part,
     Solid,
@@ -21,7 +21,7 @@ from holofusion.data.shapes import (
     torus,
     union,
 )
-from holofusion.data.textures import below, emblem, jittered, mix, noise, rgb, scatter, speckled
+from holofusion.data.synthetic.textures import below, emblem, jittered, mix, noise, rgb, scatter, speckled
 
 # ground colour, blush colour, how much of the skin the blush covers
 APPLES = (

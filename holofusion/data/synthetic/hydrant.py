@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from holofusion.data.shapes import Paint, Part, Solid, column, cylinder, ellipsoid, length, limb, union
-from holofusion.data.textures import below, emblem, jittered, mix, noise, readable, rgb
+from holofusion.data.synthetic.sdf import Paint, Part, Solid, column, cylinder, ellipsoid, length, limb, union
+from holofusion.data.synthetic.textures import below, emblem, jittered, mix, noise, readable, rgb
 
 Wear = Callable[[Tensor, Tensor, Tensor], Tensor]  # colour, points, normals (each (3, n)) -> colour
 PAINTS = tuple("c4202a d8352a e8b31f f0c83a 1f5fa8 2f8a4a e9e6de a9adb2 e0661f 7a1f24 3a3f47 58a7c8".split())

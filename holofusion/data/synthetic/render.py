@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from holofusion.data.shapes import Grid, Part, column, distance_grid, length, nearest
-from holofusion.data.textures import noise
+from holofusion.data.synthetic.sdf import Grid, Part, column, distance_grid, length, nearest
+from holofusion.data.synthetic.textures import noise
 
 CELLS = 96  # grid cells along the longest side of an object
 TILE = 8  # rays of a tile share the empty space in front of them

@@ -10,9 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from holofusion.data.shape_clothes import cap, clothes
-from holofusion.data.shapes import Limb, Paint, Part, Solid, carved, column, ellipsoid, length, limb, rotation, union
-from holofusion.data.textures import below, dashes, jittered, mix, noise, rgb, speckled
+from holofusion.data.synthetic.clothes import cap, clothes
+from holofusion.data.synthetic.sdf import (
+    Limb,
+    Paint,
+    Part,
+    Solid,
+    carved,
+    column,
+    ellipsoid,
+    length,
+    limb,
+    rotation,
+    union,
+)
+from holofusion.data.synthetic.textures import below, dashes, jittered, mix, noise, rgb, speckled
 
 FURS = (
     ["8a5a32", "6b4226", "a8743f", "c49a63", "4a3021", "d9b982", "b5885a", "7d4f37"]  # browns, tan, honey

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from torch import Tensor
 
-from holofusion.data.shapes import column, rotation
-from holofusion.seeds import numpy_generator_for
+from holofusion.data.synthetic.sdf import column, rotation
+from holofusion.utils.random import numpy_generator_for
 
 EMBLEMS = ("heart", "star", "circle", *"ABEHKLMPRSTX23458")
 _LATTICE = 32

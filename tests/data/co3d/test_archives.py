@@ -7,12 +7,12 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-
-from holofusion.data import archives
-from holofusion.data.archives import fault, unpack
-from holofusion.data.transfer import DiskError
-from holofusion.files import UserError
 from tests.data.release_server import link_member, zip_of
+
+from holofusion.data.co3d.archives import fault, unpack
+from holofusion.data.co3d.http import DiskError
+from holofusion.data.co3d.reader import archives
+from holofusion.utils.files import UserError
 
 
 def archive_in(root: Path, members: dict) -> Path:

@@ -13,10 +13,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from holofusion.cameras import normalise, turntable
-from holofusion.cli import app
-from holofusion.data.check import check, check_category
-from holofusion.data.turns import turn_of
-from holofusion.files import UserError
+from holofusion.cli.main import app
+from holofusion.data.co3d.camera_paths import turn_of
+from holofusion.data.co3d.check import check, check_category
+from holofusion.utils.files import UserError
 
 
 @pytest.fixture

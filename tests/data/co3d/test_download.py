@@ -16,16 +16,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from holofusion.config import load_params, write_resolved
-from holofusion.data import download as download_module
-from holofusion.data import transfer
-from holofusion.data.check import check_category
-from holofusion.data.co3d import read_category
-from holofusion.data.download import download
-from holofusion.data.releases import read_release
-from holofusion.files import UserError
 from tests.data.release_server import Server, link_member, serving, write_lists, zip_of
+
+from holofusion.config.load import load_params, write_resolved
+from holofusion.data.co3d import download as download_module
+from holofusion.data.co3d import http as transfer
+from holofusion.data.co3d.check import check_category
+from holofusion.data.co3d.download import download
+from holofusion.data.co3d.reader import read_category
+from holofusion.data.co3d.releases import read_release
+from holofusion.utils.files import UserError
 
 SUBSETS = "category_to_subset_name_list.json"
 Run = Callable[..., None]
@@ -270,11 +270,13 @@ def test_killed_and_run_again(server: Server, root: Path, run: Run, tmp_path: Pa
         lists["checksums"],
     ]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from holofusion.cli import main; main()", *map(str, command)],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", "from holofusion.cli.main import main; main()", *map(str, command)],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
+        stderr=subprocess.PIPE,
+        text=True,
         # behind `nohup` or `&` it would be started deaf to SIGINT
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
+    )
     part, deadline = root / "_download" / "apple_001.zip.part", time.monotonic() + 60
     while not (part.exists() and part.stat().st_size and (root / "apple" / "part0").exists()):
         assert process.poll() is None and time.monotonic() < deadline

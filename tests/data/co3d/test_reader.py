@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from holofusion.data.co3d import frame_cameras, read_category, read_frame, read_set_list
-from holofusion.files import UserError
+from holofusion.data.co3d.reader import frame_cameras, read_category, read_frame, read_set_list
+from holofusion.utils.files import UserError
 
 
 def pytorch3d_reader(root: Path, category: str) -> object:

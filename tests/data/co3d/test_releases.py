@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from holofusion.data.releases import CHECKSUMS, LINKS, METADATA, read_release
-from holofusion.files import UserError
+from holofusion.data.co3d.releases import CHECKSUMS, LINKS, METADATA, read_release
+from holofusion.utils.files import UserError
 
 
 def test_the_lists_are_complete_and_agree() -> None:

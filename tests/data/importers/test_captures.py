@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from holofusion.data.own_images import import_images
-from holofusion.data.prepare import prepare
-from holofusion.data.synthetic import make_dataset
-from holofusion.data.views import PreparedCategory
-from holofusion.files import UserError
+from holofusion.data.importers.captures import import_images
+from holofusion.data.preparation.prepare import prepare
+from holofusion.data.prepared import PreparedCategory
+from holofusion.data.synthetic.dataset import make_dataset
+from holofusion.utils.files import UserError
 
 SIZE = 48
 FLIP = np.diag([-1.0, 1.0, -1.0, 1.0])  # PyTorch3D's camera axes in OpenGL's
@@ -64,10 +64,15 @@ def as_nerfstudio(root: Path, frames: list[dict[str, Any]], folder: Path) -> Non
     entries = []
     for name, frame in zip(copy_pictures(root, frames, folder), frames, strict=True):
         focal = frame["viewpoint"]["focal_length"][0] * SIZE / 2
-        entries.append({
-            "file_path": f"images/{name}", "mask_path": f"masks/{Path(name).stem}.png",
-            "fl_x": focal, "fl_y": focal, "transform_matrix": (pose(frame) @ FLIP).tolist(),
-        })  # fmt: skip
+        entries.append(
+            {
+                "file_path": f"images/{name}",
+                "mask_path": f"masks/{Path(name).stem}.png",
+                "fl_x": focal,
+                "fl_y": focal,
+                "transform_matrix": (pose(frame) @ FLIP).tolist(),
+            }
+        )
     values = {"camera_model": "OPENCV", "w": SIZE, "h": SIZE, "cx": SIZE / 2, "cy": SIZE / 2, "k1": 0.0, "p2": 0}
     (folder / "transforms.json").write_text(json.dumps(values | {"frames": entries}))
 
@@ -77,10 +82,13 @@ def as_instant_ngp(root: Path, frames: list[dict[str, Any]], folder: Path) -> No
     entries = []
     for name, frame in zip(copy_pictures(root, frames, folder, alpha=True), frames, strict=True):
         angle = 2 * math.atan(1 / frame["viewpoint"]["focal_length"][0])
-        entries.append({
-            "file_path": f"./images/{Path(name).stem}", "camera_angle_x": angle,
-            "transform_matrix": (pose(frame) @ FLIP).tolist(),
-        })  # fmt: skip
+        entries.append(
+            {
+                "file_path": f"./images/{Path(name).stem}",
+                "camera_angle_x": angle,
+                "transform_matrix": (pose(frame) @ FLIP).tolist(),
+            }
+        )
     (folder / "transforms.json").write_text(json.dumps({"frames": entries, "aabb_scale": 4}))
 
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from holofusion.cameras import Cameras, from_opencv
-from holofusion.data.co3d import Frame, frame_cameras, read_category, read_frame
-from holofusion.data.crop import crop_camera, crop_square, foreground, square_around
-from holofusion.data.hull import nearest_point
-from holofusion.data.normalise import make_sequence
+from holofusion.data.co3d.reader import Frame, frame_cameras, read_category, read_frame
+from holofusion.data.preparation.crop import crop_camera, crop_square, foreground, square_around
+from holofusion.data.preparation.normalise import make_sequence
+from holofusion.data.preparation.visual_hull import nearest_point
 
 SIDES = st.integers(8, 3000)
 

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from holofusion.data import parts
-from holofusion.files import UserError
+from holofusion.data.preparation import jobs as parts
+from holofusion.utils.files import UserError
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -48,7 +48,7 @@ def test_a_killed_preparation_goes_on_where_it_stopped(
         return read(path)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("holofusion.data.prepare.read_part", killed)
+        patch.setattr("holofusion.data.preparation.prepare.read_part", killed)
         balls.run(tmp_path / "raw", tmp_path / "out", balls.settings())
     assert not (tmp_path / "out").exists() and made == ["a", "b__1"]
     balls.run(tmp_path / "raw", tmp_path / "out", balls.settings())
@@ -86,7 +86,7 @@ from pathlib import Path
 spec = importlib.util.spec_from_file_location("balls", sys.argv[1])
 balls = sys.modules["balls"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(balls)
-from holofusion.data.prepare import prepare
+from holofusion.data.preparation.prepare import prepare
 prepare(balls.make_settings(image_size=128), "ball", 0, Path(sys.argv[2]), Path(sys.argv[3]), "hash", 1)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
@@ -105,7 +105,7 @@ def test_memory_does_not_grow_with_the_number_of_sequences(
             sys.executable,
             "-c",
             PEAK,
-            str(Path(__file__).with_name("conftest.py")),
+            str(Path(__file__).parents[1] / "conftest.py"),
             str(root),
             str(root / "out"),
         ]

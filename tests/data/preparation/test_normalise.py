@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from holofusion.data.co3d import frame_cameras, read_category
-from holofusion.data.normalise import make_sequence
+from holofusion.data.co3d.reader import frame_cameras, read_category
+from holofusion.data.preparation.normalise import make_sequence
 
 
 @pytest.mark.parametrize("legacy", [False, True])

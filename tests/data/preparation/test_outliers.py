@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from holofusion.data.views import PreparedCategory
+from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.poses import CameraPool
 
 VIEWS, SIDE = 40, 160

@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 
 from holofusion.cameras import turntable
-from holofusion.data.pool import draw_cameras, typical_turn
-from holofusion.data.prepare import prepare
-from holofusion.data.selection import split_objects
-from holofusion.data.views import PreparedCategory
-from holofusion.files import UserError
+from holofusion.data.preparation.evaluation_cameras import draw_cameras, typical_turn
+from holofusion.data.preparation.prepare import prepare
+from holofusion.data.preparation.selection import split_objects
+from holofusion.data.prepared import PreparedCategory
+from holofusion.utils.files import UserError
 
 
 def test_result_does_not_depend_on_workers(tmp_path: Path, balls: SimpleNamespace) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from holofusion.cameras import Cameras, rotate, turntable
-from holofusion.data.upright import turn_upright, upward
+from holofusion.data.preparation.up_axis import turn_upright, upward
 
 AXES = [(0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0), (0.6, -0.8, 0.0), (-0.48, 0.6, 0.64)]
 

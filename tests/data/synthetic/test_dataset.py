@@ -14,12 +14,12 @@ import trimesh
 from PIL import Image
 
 from holofusion.cameras import Cameras
-from holofusion.data.shapes import cylinder, distance_grid, ellipsoid, limb, nearest, torus
-from holofusion.data.synthetic import BUILDERS, make_dataset
-from holofusion.data.synthetic_render import bake, orbit, render
-from holofusion.data.textures import EMBLEMS, emblem
-from holofusion.files import UserError
-from holofusion.seeds import numpy_generator_for
+from holofusion.data.synthetic.dataset import BUILDERS, make_dataset
+from holofusion.data.synthetic.render import bake, orbit, render
+from holofusion.data.synthetic.sdf import cylinder, distance_grid, ellipsoid, limb, nearest, torus
+from holofusion.data.synthetic.textures import EMBLEMS, emblem
+from holofusion.utils.files import UserError
+from holofusion.utils.random import numpy_generator_for
 
 SIZE, VIEWS = 96, 3
 
@@ -225,7 +225,7 @@ def test_grid_agrees_with_the_exact_union(category: str) -> None:
 
 def test_picture_of_a_sphere_is_a_disc() -> None:
     """One ellipsoid of known size against the closed form of its outline."""
-    from holofusion.data.shapes import Part
+    from holofusion.data.synthetic.sdf import Part
 
     red = torch.tensor([[0.8], [0.1], [0.1]])
     model = bake([Part(ellipsoid((0, 0, 0), (0.5, 0.5, 0.5)), lambda p, n: red.expand_as(p))])
