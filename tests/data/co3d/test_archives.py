@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from tests.data.release_server import link_member, zip_of
+from tests.data.co3d.release_server import link_member, zip_of
 
 from holofusion.data.co3d.archives import fault, unpack
 from holofusion.data.co3d.http import DiskError

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.data.release_server import Server, link_member, serving, write_lists, zip_of
+from tests.data.co3d.release_server import Server, link_member, serving, write_lists, zip_of
 
 from holofusion.config.load import load_params, write_resolved
 from holofusion.data.co3d import download as download_module
