@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from holofusion.config.messages import explain, nearest
 from holofusion.config.params import Params, Settings
 from holofusion.pipeline.checks import categories_of, conflicts, real_rows, with_overrides
-from holofusion.pipeline.registry import ENTRIES, FLOOR, coarse_of, needs_warmup
+from holofusion.pipeline.registry import FLOOR, ROWS, Source, coarse_of, needs_warmup
 from holofusion.utils.files import UserError, read_json, replacing, write_json
 
 DATA_SEED = 0  # embedded objects, split and frozen cameras are the same for every training seed
@@ -158,11 +158,11 @@ def _resolve(
 
 def steps_of(method: str) -> list[tuple[str, str]]:
     """(step, method that owns it) of every step after the data and the warm-up that a row needs, in order."""
-    entry = ENTRIES[method]
-    if entry.sampled_from == "images":
+    entry = ROWS[method]
+    if entry.source == Source.IMAGES:
         return [(step, method) for step in ("import", "evaluate", "consistency")]
     steps = [("train", entry.trained_by), ("sample", coarse_of(method))]
-    steps += [("hypotheses", entry.trained_by)] if entry.sampled_from == "hypotheses" else []
+    steps += [("hypotheses", entry.trained_by)] if entry.source == Source.HYPOTHESES else []
     steps += [("curve", coarse_of(method))]
     own = ("sample", "render", "evaluate", "consistency", "mesh", "geometry")
     return steps + [(step, method) for step in own]
@@ -170,12 +170,12 @@ def steps_of(method: str) -> list[tuple[str, str]]:
 
 def _sections(step: str, method: str | None) -> tuple[str, ...]:
     """The sections of params.yaml that a step of a method reads."""
-    entry = ENTRIES.get(method)
+    entry = ROWS.get(method)
     if step == "curve":
         return (*_sections("sample", method), "evaluation", "intervals", "curve")
-    if entry and entry.implementation and step in ("train", "sample"):
-        return (*entry.sections, "sampling" if step == "sample" else "parallel")
-    return SLICES[f"sample from {entry.sampled_from}" if step == "sample" else step]
+    if entry and entry.model and not entry.needs and step in ("train", "sample"):
+        return (*entry.reads, "sampling" if step == "sample" else "parallel")
+    return SLICES[f"sample from {entry.source}" if step == "sample" else step]
 
 
 def resolved_steps(params: Params) -> Iterator[dict[str, Any]]:

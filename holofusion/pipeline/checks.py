@@ -9,7 +9,7 @@ from typing import Any
 
 from holofusion.config.messages import nearest
 from holofusion.config.params import Params
-from holofusion.pipeline.registry import ENTRIES, REAL_ROWS, needs_warmup
+from holofusion.pipeline.registry import REAL_ROWS, ROWS, Source
 from holofusion.utils.files import UserError
 
 ROOT_VARIABLE = "CO3DV2_DATASET_ROOT"
@@ -41,11 +41,12 @@ SMALLEST_SIDE = 3
 def with_overrides(params: Params, method: str | None) -> dict[str, Any]:
     """All settings as plain values, with those that fast distillation and the method's own section change."""
     content = params.model_dump(mode="json")
-    if method is None or not needs_warmup(method):
+    if method is None:
         return content
-    own = content.get(method) or {}
+    row, section = ROWS[method], content.get(method) or {}
+    own = {name: section.get(name) for name in row.changes}
     mode = (own.get("distillation") or {}).get("mode") or params.distillation.mode
-    fast = mode == "fast" and ENTRIES[method].sampled_from == "hypotheses"
+    fast = mode == "fast" and row.source == Source.HYPOTHESES
     for changes in (content["fast"] if fast else {}, own):
         for section, values in changes.items():
             content[section] |= {key: value for key, value in (values or {}).items() if value is not None}
@@ -59,15 +60,15 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
         if len(set(values)) < len(values):
             yield key, "an entry is given twice"
     for method in params.methods:
-        if method not in ENTRIES:
-            yield "methods", f"unknown method {method!r}; {nearest(method, ENTRIES)}"
+        if method not in ROWS:
+            yield "methods", f"unknown method {method!r}; {nearest(method, ROWS)}"
     if params.dataset.root is not None and params.dataset.source != "co3d":
         yield "dataset.root", "is only read with dataset.source: co3d; remove it or change the source"
     if params.download.release is not None and params.dataset.source != "co3d":
         yield "download.release", "is only read with dataset.source: co3d; set it to null or change the source"
     for method in params.methods:
-        if method in ENTRIES and ENTRIES[method].sampled_from in ("coarse", "hypotheses"):
-            if with_overrides(params, ENTRIES[method].trained_by)["superresolution"]["objects"] == 0:
+        if method in ROWS and ROWS[method].source in (Source.COARSE, Source.HYPOTHESES):
+            if with_overrides(params, ROWS[method].trained_by)["superresolution"]["objects"] == 0:
                 yield (
                     "superresolution.objects",
                     f"0 is not valid; the row {method} needs super-resolution, so at least 1",
@@ -108,7 +109,7 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
         if row in params.methods and getattr(params, row).folder is None:
             yield f"{row}.folder", f"null is not valid with the row `{row}`; name the folder {holds}"
     seen: set[str] = set()
-    for method in (None, *ENTRIES):
+    for method in (None, *ROWS):
         content = with_overrides(params, method)
         for key, message in (*_over_limit(content), *_indivisible(content), *_uncounted(content)):
             if key not in seen:

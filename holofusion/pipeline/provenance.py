@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from holofusion.config.load import Resolved
-from holofusion.pipeline.registry import ENTRIES
+from holofusion.pipeline.registry import ROWS
 from holofusion.utils.files import read_json, sha256_of, write_json
 
 FILE, KEY = "provenance.json", "provenance"
@@ -171,10 +171,10 @@ def _name(path: Path, results: Path) -> str:
 @cache
 def code_hash(step: str, method: str | None) -> str:
     """Hash of the modules of this package that a step of a method runs: its own, and all that these import."""
-    entry = ENTRIES.get(method)
+    entry = ROWS.get(method)
     waiting = {CODE[step]}
-    if entry and entry.implementation and step in ("train", "sample", "render", "mesh", "curve"):
-        waiting.add(entry.implementation.partition(":")[0].removeprefix("holofusion."))
+    if entry and entry.model and step in ("train", "sample", "render", "mesh", "curve"):
+        waiting.add(entry.model.partition(":")[0].removeprefix("holofusion."))
     seen: dict[str, bytes] = {}
     while waiting:
         module = waiting.pop()

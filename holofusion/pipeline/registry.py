@@ -1,4 +1,4 @@
-"""The one list of methods: every row of the results table, where its weights come from and how its scenes are made.
+"""The one list of rows of the results table: where each one's weights come from and how its scenes are made.
 
 Imports nothing heavy: the workflow reads it to know which jobs there are.
 """
@@ -6,53 +6,74 @@ Imports nothing heavy: the workflow reads it to know which jobs there are.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib import import_module
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One method.
+class Source(StrEnum):
+    """What the scenes of a row are made from."""
 
-    trained_by: the method whose training gives the weights; rows that differ only in a later step share one.
-    sampled_from: what its scenes are made from: "noise" (with the weights alone), "coarse" (the scenes of the "noise"
-    row of the same training, seed by seed), "hypotheses" (these, and their super-resolved views) or "images" (none: its
-    views were made elsewhere).
-    sections: without an implementation, the sections of params.yaml that the section named like the method may change;
-    with one, the sections that its training and sampling read.
-    implementation: "module:Class" of a method that trains by itself, without the warm-up. The class is a torch module
-    built from these sections, with `training_step`, `parameter_groups`, `sample(seed)`, `scene_class`, and the numbers
-    `steps`, `ema`, `checkpoint_every`, `objects_per_batch` and `views_per_object`; with `steps` 0, nothing is trained
-    and `prepare(data)`, `sample` and `scene_class` suffice.
+    NOISE = "noise"  # the weights alone
+    COARSE = "coarse"  # the scenes of the row from noise of the same training, seed by seed
+    HYPOTHESES = "hypotheses"  # these, and their super-resolved views
+    IMAGES = "images"  # there are none: its views were made elsewhere
+
+
+class Need(StrEnum):
+    """What a training needs beside prepared data."""
+
+    WARMUP = "warmup"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table.
+
+    trained_by: the row whose training gives the weights; rows that differ only in a later step share one.
+    model: "module:Class" of a `holofusion.methods.base.Method`; None where nothing is trained or sampled here.
+    needs: what its training takes beside data.
+    reads: the sections of params.yaml that its training reads, and that sampling from noise reads again.
+    changes: the sections that the section of params.yaml named like the row may change.
     """
 
     name: str
     trained_by: str
-    sampled_from: str
-    sections: tuple[str, ...] = ()
-    implementation: str | None = None
+    source: Source
+    model: str | None
+    needs: tuple[Need, ...] = ()
+    reads: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
 
-ENTRIES: dict[str, Entry] = {
-    entry.name: entry
-    for entry in (
-        Entry("holofusion", "holofusion", "hypotheses", ("distillation",)),
-        Entry("holofusion_mse", "holofusion", "hypotheses", ("distillation",)),
-        Entry("holofusion_sds", "holofusion", "hypotheses", ("distillation",)),
-        Entry("holodiffusion_star", "holofusion", "coarse"),
-        Entry("holodiffusion", "holofusion", "noise"),
-        Entry("holodiffusion_nobootstrap", "holodiffusion_nobootstrap", "noise", ("training", "superresolution")),
-        Entry("pigan", "pigan", "noise", ("volume", "adversarial", "pigan"), "holofusion.methods.pigan:PiGan"),
-        Entry("eg3d", "eg3d", "noise", ("volume", "adversarial", "eg3d"), "holofusion.methods.eg3d:EG3D"),
-        Entry("get3d", "get3d", "noise", ("volume", "adversarial", "get3d"), "holofusion.methods.get3d:GET3D"),
-        Entry("sds", "sds", "noise", ("volume", "sds"), "holofusion.methods.sds:ScoreDistillation"),
-        Entry(
-            "stable_dreamfusion",
-            "stable_dreamfusion",
-            "noise",
-            ("volume", "sds", "stable_dreamfusion"),
-            "holofusion.methods.stable_dreamfusion:StableDreamFusion",
+HOLOFUSION = "holofusion.methods.holofusion:HoloFusion"
+JOINT = ("volume", "rendering", "denoiser", "training", "superresolution")
+
+
+def _holofusion(name: str, trained_by: str, source: Source, *changes: str) -> Row:
+    return Row(name, trained_by, source, HOLOFUSION, (Need.WARMUP,), JOINT, changes)
+
+
+def _baseline(name: str, model: str, *reads: str) -> Row:
+    return Row(name, name, Source.NOISE, f"holofusion.methods.{model}", (), reads)
+
+
+ROWS: dict[str, Row] = {
+    row.name: row
+    for row in (
+        _holofusion("holofusion", "holofusion", Source.HYPOTHESES, "distillation"),
+        _holofusion("holofusion_mse", "holofusion", Source.HYPOTHESES, "distillation"),
+        _holofusion("holofusion_sds", "holofusion", Source.HYPOTHESES, "distillation"),
+        _holofusion("holodiffusion_star", "holofusion", Source.COARSE),
+        _holofusion("holodiffusion", "holofusion", Source.NOISE),
+        _holofusion(
+            "holodiffusion_nobootstrap", "holodiffusion_nobootstrap", Source.NOISE, "training", "superresolution"
         ),
-        Entry("external", "external", "images", ("external",)),
+        _baseline("pigan", "pigan:PiGan", "volume", "adversarial", "pigan"),
+        _baseline("eg3d", "eg3d:EG3D", "volume", "adversarial", "eg3d"),
+        _baseline("get3d", "get3d:GET3D", "volume", "adversarial", "get3d"),
+        _baseline("sds", "sds:ScoreDistillation", "volume", "sds"),
+        _baseline("stable_dreamfusion", "stable_dreamfusion:StableDreamFusion", "volume", "sds", "stable_dreamfusion"),
+        Row("external", "external", Source.IMAGES, None, reads=("external",)),
     )
 }
 
@@ -63,18 +84,25 @@ REAL_ROWS = (FLOOR, "real_blurred", "real_other", "real_copy")
 
 
 def coarse_of(name: str) -> str:
-    """The method whose scenes come straight from the weights that method `name` uses; itself where there are none."""
-    trained_by = ENTRIES[name].trained_by
-    return next((e.name for e in ENTRIES.values() if e.trained_by == trained_by and e.sampled_from == "noise"), name)
-
-
-def method_class(name: str) -> type:
-    """The class of a method that trains by itself."""
-    module, _, attribute = ENTRIES[name].implementation.partition(":")
-    return getattr(import_module(module), attribute)
+    """The row that samples from noise with the same weights as row `name`; `name` itself if there is none."""
+    trained_by = ROWS[name].trained_by
+    return next((r.name for r in ROWS.values() if r.trained_by == trained_by and r.source == Source.NOISE), name)
 
 
 def needs_warmup(name: str) -> bool:
-    """Whether a method trains on the warm-up's grids, as those of HoloFusion's family do."""
-    entry = ENTRIES[name]
-    return entry.implementation is None and entry.sampled_from != "images"
+    """Whether the training behind a row needs a warm-up."""
+    return Need.WARMUP in ROWS[name].needs
+
+
+def class_named(path: str) -> type:
+    """The class that "module:Class" names."""
+    module, _, attribute = path.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def method_class(name: str) -> type:
+    """The class behind a row. Raises ValueError for a row of images."""
+    model = ROWS[name].model
+    if model is None:
+        raise ValueError(f"{name}: has no model")
+    return class_named(model)

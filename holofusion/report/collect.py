@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from holofusion.config.load import load_step
-from holofusion.pipeline.registry import ENTRIES, FLOOR, REAL_ROWS, coarse_of, needs_warmup
+from holofusion.pipeline.registry import FLOOR, REAL_ROWS, ROWS, Source, coarse_of, needs_warmup
 from holofusion.report.paper import label_of
 from holofusion.utils.files import UserError, read_json
 
@@ -116,13 +116,13 @@ class Results:
 
 def trained_by(method: str) -> str:
     """The method whose training `method` shows; often itself."""
-    return ENTRIES[method].trained_by
+    return ROWS[method].trained_by
 
 
 def read_results(folder: Path, methods: list[str], categories: list[str], seeds: list[int]) -> Results:
     """Collect everything below `folder`. Raises UserError if a metrics file was made with other settings than now in force."""
     results = Results(folder, [], {}, [])
-    trained = [method for method in methods if ENTRIES[method].sampled_from != "images"]
+    trained = [method for method in methods if ROWS[method].source != Source.IMAGES]
     for category in categories:
         results.real[category] = _real(folder, category, results.missing)
         for seed in seeds:
@@ -155,11 +155,11 @@ def _run(folder: Path, method: str, category: str, seed: int, missing: list[str]
     scenes, costs = _views(folder / "views" / name)
     if not scenes:
         missing.append(f"{name}: no rendered views")
-    elif ENTRIES[method].sampled_from != "images" and not any(scene.turntable for scene in scenes.values()):
+    elif ROWS[method].source != Source.IMAGES and not any(scene.turntable for scene in scenes.values()):
         missing.append(f"{name}: no turntable")
     training = f"{trained_by(method)}-{category}-s{seed}"
     model = _optional_json(folder / "runs" / training / "model.json")
-    if model is None and ENTRIES[method].sampled_from != "images":
+    if model is None and ROWS[method].source != Source.IMAGES:
         missing.append(f"{name}: no trained model")
     return Run(
         method=method,
@@ -168,7 +168,7 @@ def _run(folder: Path, method: str, category: str, seed: int, missing: list[str]
         results=folder,
         metrics=_scored(folder, "evaluate", name, missing),
         consistency=_scored(folder, "consistency", name, missing),
-        geometry=_scored(folder, "geometry", name, missing) if ENTRIES[method].sampled_from != "images" else None,
+        geometry=_scored(folder, "geometry", name, missing) if ROWS[method].source != Source.IMAGES else None,
         scenes=scenes,
         costs=costs,
         model=model,

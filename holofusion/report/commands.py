@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holofusion.pipeline.registry import ENTRIES, coarse_of, needs_warmup
+from holofusion.pipeline.registry import ROWS, Source, coarse_of, needs_warmup
 from holofusion.report.collect import Run
 
 
@@ -14,7 +14,7 @@ def commands(run: Run) -> list[str]:
     category, name, training = run.category, run.name, run.training_run
     data, warmup = f"results/data/{category}", f"results/warmup/{run.warmup_run}"
     model = f"results/runs/{training}"
-    source = ENTRIES[run.method].sampled_from
+    source = ROWS[run.method].source
     coarse_run = f"{coarse_of(run.method)}-{category}-s{run.seed}"
     last = len(run.costs) - 1
     note = f"   # and so on to --shard {last}" if last > 0 else ""
@@ -34,7 +34,7 @@ def commands(run: Run) -> list[str]:
         f"{settings('evaluate', name)} {seen} --out {metrics}/{name}.json",
         f"{settings('consistency', name)} {seen} --out {metrics}/consistency-{name}.json",
     ]
-    if source == "images":
+    if source == Source.IMAGES:
         return [*lines, f"{settings('import', name)} --data {data} --out results/views/{name}/0", *scores]
     grids = ""
     if needs_warmup(run.method):
@@ -42,11 +42,11 @@ def commands(run: Run) -> list[str]:
         grids = f" --warmup {warmup}"
     lines.append(f"{settings('train', training)} --data {data}{grids} --out {model}")
     inputs = f"--data {data} --model {model}"
-    if source in ("coarse", "hypotheses"):
+    if source in (Source.COARSE, Source.HYPOTHESES):
         coarse = f"results/samples/{coarse_run}/0"
         lines.append(f"{settings('sample', coarse_run)} {inputs} --shard 0 --out {coarse}{note}")
         inputs += f" --coarse {coarse}"
-    if source == "hypotheses":
+    if source == Source.HYPOTHESES:
         bank = f"results/hypotheses/{training}/0"
         lines.append(f"{settings('hypotheses', training)} {inputs} --shard 0 --out {bank}{note}")
         inputs += f" --hypotheses {bank}"
@@ -64,6 +64,6 @@ def commands(run: Run) -> list[str]:
 
 def target(run: Run, preset: str) -> str:
     """The one line that has the workflow make this row and whatever it needs."""
-    kinds = ("", "consistency-") if ENTRIES[run.method].sampled_from == "images" else ("", "consistency-", "geometry-")
+    kinds = ("", "consistency-") if ROWS[run.method].source == Source.IMAGES else ("", "consistency-", "geometry-")
     files = " ".join(f"{run.results}/metrics/{kind}{run.name}.json" for kind in kinds)
     return f"snakemake --cores all {files} --config preset={preset} results={run.results}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holofusion.pipeline.registry import ENTRIES, coarse_of, needs_warmup
+from holofusion.pipeline.registry import ROWS, Source, coarse_of, needs_warmup
 from holofusion.report.collect import Results, Run, benchmarks
 from holofusion.report.paper import label_of
 from holofusion.utils.files import read_json
@@ -65,8 +65,8 @@ def _hypotheses(run: Run) -> float | None:
 
 def cost_of(run: Run, runs: list[Run]) -> Cost:
     """The cost of `run`; `runs` are those of the same category and seed, which it may share steps with."""
-    entry = ENTRIES[run.method]
-    source = entry.sampled_from
+    entry = ROWS[run.method]
+    source = entry.source
     by_method = {other.method: other for other in runs}
     model, warmup = run.model or {}, run.warmup or {}
     shared = entry.trained_by if entry.trained_by != run.method else None
@@ -80,8 +80,8 @@ def cost_of(run: Run, runs: list[Run]) -> Cost:
         images=model.get("images"),
         warmup_seconds=warmup.get("seconds") if needs_warmup(run.method) else 0.0,
         train_seconds=model.get("seconds"),
-        coarse_seconds=_per_scene(coarse, "sample_seconds") if source in ("coarse", "hypotheses") else 0.0,
-        hypotheses_seconds=_hypotheses(run) if source == "hypotheses" else 0.0,
+        coarse_seconds=_per_scene(coarse, "sample_seconds") if source in (Source.COARSE, Source.HYPOTHESES) else 0.0,
+        hypotheses_seconds=_hypotheses(run) if source == Source.HYPOTHESES else 0.0,
         own_seconds=_per_scene(run, "sample_seconds"),
         render_seconds=_per_scene(run, "render_seconds"),
         peak_megabytes=max(peaks, default=None),

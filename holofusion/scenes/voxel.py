@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from holofusion.cameras import Cameras
 from holofusion.methods.superresolution import SuperResolution
 from holofusion.networks.render_mlp import RenderMLP
-from holofusion.pipeline.registry import ENTRIES, method_class
+from holofusion.pipeline.registry import ROWS, method_class, needs_warmup
 from holofusion.rendering.grids import DenseField, PlainDecoder, SparseField, SparseGrid, occupancy_of
 from holofusion.rendering.volume import render_rays
 from holofusion.utils.files import UserError, read_json, write_json
@@ -205,7 +205,7 @@ def save_scene(scene: Scene, folder: Path, facts: dict) -> None:
         "superresolution",
         "sharpening",
         "distillation",
-        *ENTRIES[facts["method"]].sections,
+        *(ROWS[facts["method"]].reads if not needs_warmup(facts["method"]) else ()),
     )
     plain = {name: vars(getattr(scene.settings, name)) for name in sections if getattr(scene.settings, name, None)}
     kind = getattr(scene, "kind", facts["method"])
@@ -223,7 +223,7 @@ def load_scene(folder: Path, device: torch.device) -> tuple[Scene, dict]:
         return SuperResolvedScene.from_tensors(tensors, settings, facts["seed"]), facts
     if facts["kind"] == SparseScene.kind:
         return SparseScene.from_tensors(tensors, settings), facts
-    entry = ENTRIES.get(facts["kind"])
-    if entry is None or entry.implementation is None:
+    entry = ROWS.get(facts["kind"])
+    if entry is None or entry.model is None:
         raise UserError(f"{folder}/scene.json: unknown kind {facts['kind']!r}")
     return method_class(facts["kind"]).scene_class.from_tensors(tensors, settings), facts

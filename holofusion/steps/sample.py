@@ -19,7 +19,7 @@ from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.distillation import distil
 from holofusion.methods.holodiffusion import HoloDiffusion
 from holofusion.methods.superresolution import SuperResolution
-from holofusion.pipeline.registry import ENTRIES, method_class
+from holofusion.pipeline.registry import ROWS, Source, method_class, needs_warmup
 from holofusion.scenes.voxel import DenseScene, SuperResolvedScene, load_scene, save_scene, unprefixed
 from holofusion.training.checkpoint import stamp_of
 from holofusion.utils.files import UserError, read_json, replacing, sha256_of, write_json
@@ -41,7 +41,7 @@ def scene_name(seed: int) -> str:
 
 def sampler_from_noise(name: str, weights: dict[str, Tensor], settings, device: torch.device):
     """A function seed -> scene of a row that is sampled with the weights alone."""
-    if ENTRIES[name].implementation:
+    if not needs_warmup(name):
         method = method_class(name)(settings)
         method.load_state_dict(weights)
         return method.to(device).eval().sample
@@ -91,14 +91,14 @@ def run_sample(
     resolved, model: Path, coarse: Path | None, hypotheses: Path | None, shard: int, out: Path, device: torch.device
 ) -> None:
     """Write one shard of scenes, out/<seed>/scene.{safetensors,json}. Folders: the trained run, and this shard's inputs."""
-    settings, source = resolved.settings, ENTRIES[resolved.method].sampled_from
+    settings, source = resolved.settings, ROWS[resolved.method].source
     inputs = [model / "model.safetensors"]
     inputs += [path for folder in (coarse, hypotheses) if folder for path in sorted(folder.glob("*/*"))]
     with finished_parts(out, stamp_of(resolved.hash, sha256_of(*inputs))) as (partial, stamp):
-        if source == "hypotheses":
+        if source == Source.HYPOTHESES:
             coarse, hypotheses = _needed(coarse, "coarse"), _needed(hypotheses, "hypotheses")
             make = sample_distilled(model, coarse, hypotheses, settings, device, partial, stamp)
-        elif source == "coarse":
+        elif source == Source.COARSE:
             make = sample_super_resolved(model, _needed(coarse, "coarse"), settings, device)
         else:
             make = sampler_from_noise(resolved.method, load_file(model / "model.safetensors"), settings, device)

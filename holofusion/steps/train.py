@@ -15,7 +15,7 @@ from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.holodiffusion import VoxelAutoencoder
 from holofusion.methods.holofusion import HoloFusion
 from holofusion.methods.refinement import refine
-from holofusion.pipeline.registry import ENTRIES, method_class
+from holofusion.pipeline.registry import method_class, needs_warmup
 from holofusion.training.checkpoint import stamp_of
 from holofusion.training.loop import Job, averaged_tensors, fit, save_model
 from holofusion.training.parallel import Group, joined
@@ -76,7 +76,7 @@ def run_train(
     """
     settings, data = resolved.settings, PreparedCategory.load(data_folder)
     hashes = [resolved.hash, resolve_precision(device, settings.volume.precision), data_hash(data)]
-    if not ENTRIES[resolved.method].implementation:
+    if needs_warmup(resolved.method):
         if warmup_folder is None:
             raise UserError(f"--warmup: {resolved.method} trains on a warm-up; name its folder")
         hashes.append(sha256_of(warmup_folder / "model.safetensors"))
@@ -97,7 +97,7 @@ def _method(
 ) -> torch.nn.Module:
     """The method of `resolved`, ready to be trained: with cameras of the data, or with the warm-up's grids and decoder."""
     settings = resolved.settings
-    if ENTRIES[resolved.method].implementation:
+    if not needs_warmup(resolved.method):
         method = build(method_class(resolved.method), settings, device, resolved.seed, resolved.method)
         if hasattr(method, "prepare"):
             method.prepare(data)

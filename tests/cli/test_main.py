@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from holofusion.cli.main import app
 from holofusion.config.load import load_params, write_resolved
-from holofusion.pipeline.registry import ENTRIES
+from holofusion.pipeline.registry import ROWS
 from holofusion.report.collect import Run
 from holofusion.report.commands import commands
 from holofusion.utils.log_file import STATUS, Mirror
@@ -44,7 +44,7 @@ def test_help_shows_an_example_that_is_valid(verb: str) -> None:
     COMMANDS[verb].make_context(verb, arguments[len(named) :])
 
 
-@pytest.mark.parametrize("method", ENTRIES)
+@pytest.mark.parametrize("method", ROWS)
 def test_commands_shown_in_the_report_are_valid(method: str) -> None:
     run = Run(method, "hydrant", 0, Path("results"), None, None, None, {}, [{}, {}], None, None)
     for line in commands(run):

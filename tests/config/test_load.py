@@ -15,7 +15,7 @@ from holofusion.config.documentation import README_FILE, SCHEMA_FILE, json_schem
 from holofusion.config.load import load_params, resolved_steps
 from holofusion.config.params import Params
 from holofusion.pipeline.checks import data_root
-from holofusion.pipeline.registry import ENTRIES, coarse_of, needs_warmup
+from holofusion.pipeline.registry import ROWS, coarse_of
 from holofusion.utils.files import UserError
 
 Edit = Callable[..., None]
@@ -32,7 +32,7 @@ def refusal(project: Path, preset: str | None = None) -> list[str]:
 def test_presets_load(repository: Path, preset: str) -> None:
     params = load_params(repository / "params.yaml", preset)
     assert params.preset == preset
-    assert set(params.methods) <= set(ENTRIES)
+    assert set(params.methods) <= set(ROWS)
 
 
 def leaves(content: dict, prefix: str = "") -> dict[str, object]:
@@ -169,14 +169,13 @@ def test_generated_files_are_up_to_date(repository: Path) -> None:
 
 
 def test_registry_and_settings_agree() -> None:
-    for name, entry in ENTRIES.items():
-        assert entry.name == name and entry.trained_by in ENTRIES
-        assert ENTRIES[coarse_of(name)].trained_by == entry.trained_by
-        if not needs_warmup(name):
-            assert name in entry.sections and set(entry.sections) <= set(Params.model_fields)
-            continue
-        section = Params.model_fields.get(name)
-        assert (set(section.annotation.model_fields) if section else set()) == set(entry.sections)
+    for name, entry in ROWS.items():
+        assert entry.name == name and entry.trained_by in ROWS
+        assert ROWS[coarse_of(name)].trained_by == entry.trained_by
+        assert set(entry.reads) <= set(Params.model_fields)
+        if name not in entry.reads:
+            section = Params.model_fields.get(name)
+            assert (set(section.annotation.model_fields) if section else set()) == set(entry.changes)
 
 
 def test_reading_settings_loads_no_torch() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from holofusion.evaluation.claims import CLAIMS, FAILS, HOLDS, UNDECIDED, UNTESTED, Claim, above, judge
-from holofusion.pipeline.registry import ENTRIES
+from holofusion.pipeline.registry import ROWS
 
 LOWER = Claim("lower", "the first is lower", (above("kernel", "second", "first"),))
 
@@ -94,5 +94,5 @@ def test_best_of_those_that_were_run() -> None:
 
 
 def test_claims_speak_of_methods_there_are() -> None:
-    assert {method for claim in CLAIMS for part in claim.sums for method in part.weights} <= set(ENTRIES)
+    assert {method for claim in CLAIMS for part in claim.sums for method in part.weights} <= set(ROWS)
     assert len({claim.name for claim in CLAIMS}) == len(CLAIMS)

@@ -18,7 +18,7 @@ from holofusion.evaluation.geometry import run_geometry
 from holofusion.evaluation.score import run_evaluate, run_reference
 from holofusion.meshing.surface import extract, run_mesh
 from holofusion.pipeline import registry
-from holofusion.pipeline.registry import ENTRIES, Entry
+from holofusion.pipeline.registry import ROWS, Row, Source
 from holofusion.report.page import run_report
 from holofusion.scenes.voxel import load_scene
 from holofusion.steps import train as runs
@@ -30,7 +30,7 @@ from holofusion.utils.files import read_json
 REPOSITORY = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
 # (what loads Stable Diffusion has a test of its own)
-ALONE = [name for name, entry in ENTRIES.items() if entry.implementation and name != "stable_dreamfusion"]
+ALONE = [name for name, entry in ROWS.items() if entry.model and not entry.needs and name != "stable_dreamfusion"]
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_get3d_meshes_are_closed(results, tmp_path):
 
 
 def test_a_toy_method_reaches_the_table_with_one_class_and_one_line(results, tmp_path, monkeypatch):
-    monkeypatch.setitem(registry.ENTRIES, "toy", Entry("toy", "toy", "noise", ("volume",), "tests.methods.toy:Toy"))
+    monkeypatch.setitem(registry.ROWS, "toy", Row("toy", "toy", Source.NOISE, "tests.methods.toy:Toy", (), ("volume",)))
     monkeypatch.syspath_prepend(str(REPOSITORY))
     project, out = tmp_path / "project", tmp_path / "project/results"
     (project / "config").mkdir(parents=True)

@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 from holofusion.cli.main import app
-from holofusion.pipeline.registry import ENTRIES
+from holofusion.pipeline.registry import ROWS
 from holofusion.report.chapter import claim_lines, verdicts_of
 from holofusion.report.collect import read_log, read_results
 from holofusion.report.commands import commands
@@ -114,7 +114,7 @@ def test_terms_count_the_warm_up_and_say_who_had_more(results: Path, resolved: A
     assert (first.label, first.seconds, first.share) == ("HoloFusion", 80.0, 1.0)
     assert (second.seconds, second.share, second.equal) == (70.0, 0.875, True)
     assert replace(second, share=0.8).equal is False
-    assert set(settings_tried()) <= {entry.trained_by for entry in ENTRIES.values()}
+    assert set(settings_tried()) <= {entry.trained_by for entry in ROWS.values()}
 
 
 def test_curves_begin_when_the_warm_up_is_over(results: Path, resolved: Any) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from holofusion.config.load import load_params
-from holofusion.pipeline.registry import ENTRIES, REAL_ROWS, coarse_of
+from holofusion.pipeline.registry import REAL_ROWS, ROWS, Source, coarse_of
 
 Plan = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -51,8 +51,8 @@ def test_the_whole_run_is_planned_without_data(plan: Plan, folder: Path) -> None
     params = load_params(folder / "params.yaml", "paper")
     categories, shards = len(params.categories), params.sampling.shards
     rows = categories * len(params.methods)
-    trainings = categories * len({ENTRIES[method].trained_by for method in params.methods})
-    fused = {ENTRIES[m].trained_by for m in params.methods if ENTRIES[m].sampled_from == "hypotheses"}
+    trainings = categories * len({ROWS[method].trained_by for method in params.methods})
+    fused = {ROWS[m].trained_by for m in params.methods if ROWS[m].source == Source.HYPOTHESES}
     expected = {
         "download": categories,
         "prepare": categories,

@@ -4,9 +4,10 @@ from itertools import product
 from holofusion.pipeline.checks import categories_of, other_category, real_rows
 from holofusion.config.load import discard_shards
 from holofusion.pipeline.registry import (
-    ENTRIES,
     FLOOR,
     REAL_ROWS,
+    ROWS,
+    Source,
     coarse_of,
     needs_warmup,
 )
@@ -23,8 +24,8 @@ wildcard_constraints:
 
 SHARDS = range(PARAMS.sampling.shards)
 ROWS = {"method": PARAMS.methods, "category": PARAMS.categories, "seed": PARAMS.seeds}
-MADE = [method for method in PARAMS.methods if ENTRIES[method].sampled_from != "images"]
-TRAINED = {"method": sorted({ENTRIES[method].trained_by for method in MADE})}
+MADE = [method for method in PARAMS.methods if ROWS[method].source != Source.IMAGES]
+TRAINED = {"method": sorted({ROWS[method].trained_by for method in MADE})}
 
 FROM_NOISE = {"method": sorted({coarse_of(method) for method in MADE})}
 
@@ -57,7 +58,7 @@ def run_time(step):
 
 def trained_run(wildcards):
     """Folder of the weights that a run uses."""
-    method = ENTRIES[wildcards.method].trained_by
+    method = ROWS[wildcards.method].trained_by
     return f"<results>/runs/{method}-{wildcards.category}-s{wildcards.seed}"
 
 
@@ -105,11 +106,11 @@ def coarse_scenes(wildcards):
 
 def sources(wildcards):
     """What a shard of scenes is made from, beside the weights: inputs of the rule `sample`, named like its options."""
-    source, found = ENTRIES[wildcards.method].sampled_from, {}
-    if source in ("coarse", "hypotheses"):
+    source, found = ROWS[wildcards.method].source, {}
+    if source in (Source.COARSE, Source.HYPOTHESES):
         found["coarse"] = coarse_scenes(wildcards)
-    if source == "hypotheses":
-        method = ENTRIES[wildcards.method].trained_by
+    if source == Source.HYPOTHESES:
+        method = ROWS[wildcards.method].trained_by
         found["hypotheses"] = (
             f"<results>/hypotheses/{method}-{wildcards.category}-s{wildcards.seed}/{wildcards.shard}"
         )
