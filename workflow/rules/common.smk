@@ -23,7 +23,7 @@ wildcard_constraints:
 
 
 SHARDS = range(PARAMS.sampling.shards)
-ROWS = {"method": PARAMS.methods, "category": PARAMS.categories, "seed": PARAMS.seeds}
+RUNS = {"method": PARAMS.methods, "category": PARAMS.categories, "seed": PARAMS.seeds}
 MADE = [method for method in PARAMS.methods if ROWS[method].source != Source.IMAGES]
 TRAINED = {"method": sorted({ROWS[method].trained_by for method in MADE})}
 
@@ -38,7 +38,7 @@ onstart:
 def refuse_lost_arrays():
     """Stop where a job array could be held back: with plugin 2.8, `--jobs` below the jobs that are ready lets it wait for ever."""
     arrays = getattr(workflow.executor_settings, "array_jobs", None)
-    most = len(ROWS["category"]) * len(ROWS["seed"]) * len(MADE) * len(SHARDS)
+    most = len(RUNS["category"]) * len(RUNS["seed"]) * len(MADE) * len(SHARDS)
     if arrays and workflow.nodes < most:
         sys.exit(
             f"error: --jobs {workflow.nodes}: fewer than the {most} shards that may be ready at once, of which job arrays are"

@@ -152,11 +152,11 @@ rule geometry_floor:
 
 rule evaluate:
     input:
-        expand("<results>/metrics/{method}-{category}-s{seed}.json", **ROWS),
-        expand("<results>/metrics/consistency-{method}-{category}-s{seed}.json", **ROWS),
+        expand("<results>/metrics/{method}-{category}-s{seed}.json", **RUNS),
+        expand("<results>/metrics/consistency-{method}-{category}-s{seed}.json", **RUNS),
         expand(
             "<results>/metrics/geometry-{method}-{category}-s{seed}.json",
-            **(ROWS | {"method": MADE}),
+            **(RUNS | {"method": MADE}),
         ),
         expand(
             f"<results>/metrics/geometry-{FLOOR}-{{category}}.json",
@@ -169,5 +169,5 @@ rule evaluate:
         ],
         expand(
             "<results>/metrics/curve-{method}-{category}-s{seed}.json",
-            **(ROWS | FROM_NOISE),
+            **(RUNS | FROM_NOISE),
         ),

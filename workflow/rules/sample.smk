@@ -116,4 +116,4 @@ rule import_views:
 
 rule sample:
     input:
-        [views_of(*run) for run in product(*ROWS.values())],
+        [views_of(*run) for run in product(*RUNS.values())],

@@ -66,5 +66,5 @@ rule train:
     input:
         expand(
             "<results>/runs/{method}-{category}-s{seed}/model.safetensors",
-            **(ROWS | TRAINED),
+            **(RUNS | TRAINED),
         ),
