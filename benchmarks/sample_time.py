@@ -73,7 +73,7 @@ def settings_of(params: Params, mode: str) -> Settings:
                 "denoiser",
                 "superresolution",
                 "sampling",
-                "sharpening",
+                "superresolution_sampling",
                 "hypotheses",
                 "distillation",
             )

@@ -137,9 +137,9 @@ def denoising() -> Work:
 
 def sharpening(count: int) -> Work:
     """One denoising step of `count` images of one camera, their render included."""
-    scene = SuperResolvedScene(coarse_scene(), SuperResolution(PAPER), 0, settings_of(sharpening={"steps": 1}))
+    scene = SuperResolvedScene(coarse_scene(), SuperResolution(PAPER), 0, settings_of(superresolution_sampling={"steps": 1}))
     low = scene.render_low(cameras(1)).expand(count, -1, -1, -1)
-    return lambda: scene.network.sharpen(low, SIZE, scene.settings.sharpening, torch.Generator().manual_seed(0))
+    return lambda: scene.network.sharpen(low, SIZE, scene.settings.superresolution_sampling, torch.Generator().manual_seed(0))
 
 
 def distillation(method: str) -> Work:
@@ -185,7 +185,7 @@ def sampled(name: str):
     return method_class(name)(PAPER).eval().sample(0)
 
 
-distilled, passes = PAPER.distillation, PAPER.sharpening.steps
+distilled, passes = PAPER.distillation, PAPER.superresolution_sampling.steps
 UNITS = {
     "warmup": Unit("warmup", "micro-batch", MICRO * PAPER.warmup.steps, lambda: training(VoxelAutoencoder(PAPER))),
     "refinement": Unit("warmup", "refinement step of an object", OBJECTS * PAPER.refinement.steps, refinement),

@@ -13,7 +13,14 @@ from pydantic import Field
 from holofusion.config.baselines import EG3D, GET3D, Adversarial, External, PiGan, ScoreDistillation, StableDreamFusion
 from holofusion.config.data import Dataset, Download, Synthetic
 from holofusion.config.evaluation import Consistency, Curve, Evaluation, Geometry, Intervals, Mesh, Render, Report
-from holofusion.config.sampling import Distillation, DistillationOverrides, Fast, Hypotheses, Sampling, Sharpening
+from holofusion.config.sampling import (
+    Distillation,
+    DistillationOverrides,
+    Fast,
+    Hypotheses,
+    Sampling,
+    SuperResolutionSampling,
+)
 from holofusion.config.section import Count, Name, Positive, Section, Share, Weight, Width, partial
 
 
@@ -183,7 +190,7 @@ class Params(Section):
     training: Training
     superresolution: SuperResolution
     sampling: Sampling
-    sharpening: Sharpening
+    superresolution_sampling: SuperResolutionSampling
     hypotheses: Hypotheses
     distillation: Distillation
     fast: Fast

@@ -18,7 +18,7 @@ class Sampling(Section):
     sampler: Literal["ddpm", "ddim"] = Field(description="ddpm: noise at every step; ddim: none")
 
 
-class Sharpening(Section):
+class SuperResolutionSampling(Section):
     """Sampling from the super-resolution denoiser."""
 
     steps: Count = Field(description="denoising steps per sharpened view")
@@ -62,7 +62,9 @@ class Distillation(Section):
 class Fast(Section):
     """What `distillation.mode: fast` changes in the rows that are distilled."""
 
-    sharpening: partial(Sharpening, "FastSharpening") = Field(None, description="keys of sharpening")
+    superresolution_sampling: partial(SuperResolutionSampling, "FastSuperResolutionSampling") = Field(
+        None, description="keys of superresolution_sampling"
+    )
     hypotheses: partial(Hypotheses, "FastHypotheses") = Field(None, description="keys of hypotheses")
     distillation: partial(Distillation, "FastDistillation") = Field(None, description="keys of distillation")
 

@@ -174,11 +174,13 @@ def _uncounted(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if objects and objects > left:
         message = f"{objects} is not valid; training.batch has {left} objects left beside the bootstrap"
         yield "superresolution.objects", message
-    sharpening, noise_steps = content["sharpening"], content["superresolution"]["noise_steps"]
-    levels = 1 + round((1 - sharpening["end"]) * (noise_steps - 1))
-    if sharpening["steps"] > levels:
-        message = f"{sharpening['steps']} is not valid; there are {levels} noise levels down to sharpening.end"
-        yield "sharpening.steps", message
+    sampling, noise_steps = content["superresolution_sampling"], content["superresolution"]["noise_steps"]
+    levels = 1 + round((1 - sampling["end"]) * (noise_steps - 1))
+    if sampling["steps"] > levels:
+        message = (
+            f"{sampling['steps']} is not valid; there are {levels} noise levels down to superresolution_sampling.end"
+        )
+        yield "superresolution_sampling.steps", message
 
 
 def other_category(params: Params, category: str) -> str | None:

@@ -63,10 +63,10 @@ def _work(step: str, params: Params) -> Iterator[Work]:
         yield Work(scenes * distillation.steps, pixels * points, params.volume.decoder_width)
         yield Work(scenes * sds.scene_steps, sds.views * sds.image_size**2, sds.channels[0], 9)
     elif step == "hypotheses":
-        draws = params.hypotheses.views * params.hypotheses.count * params.sharpening.steps
+        draws = params.hypotheses.views * params.hypotheses.count * params.superresolution_sampling.steps
         yield Work(scenes * draws, image, sharpener, 9)
     elif step == "render":
-        draws = params.sharpening.steps * (params.render.views + params.render.consistency_views)
+        draws = params.superresolution_sampling.steps * (params.render.views + params.render.consistency_views)
         yield Work(scenes * draws, image, sharpener, 9)
     elif step == "curve":
         yield Work(6 * params.curve.scenes * params.sampling.steps, voxels, denoiser, 27)
@@ -74,13 +74,13 @@ def _work(step: str, params: Params) -> Iterator[Work]:
 
 def _trainings(params: Params) -> Iterator[Work]:
     """One training step of every network, `external` and `stable_dreamfusion` aside, which train nothing."""
-    training, sharpening, batch = params.training, params.superresolution, params.adversarial.batch
+    training, superresolution, batch = params.training, params.superresolution, params.adversarial.batch
     pigan, eg3d, get3d, sds = params.pigan, params.eg3d, params.get3d, params.sds
-    crops = sharpening.objects * training.target_views * sharpening.draws
+    crops = superresolution.objects * training.target_views * superresolution.draws
     grids = training.batch * (1 + training.bootstrap)
     rays = batch * pigan.image_size**2 * (pigan.coarse_samples + pigan.importance_samples)
     yield Work(training.steps, grids * params.volume.resolution**3, params.denoiser.channels[0], 27)
-    yield Work(training.steps, crops * sharpening.crop**2, sharpening.channels[0], 9)
+    yield Work(training.steps, crops * superresolution.crop**2, superresolution.channels[0], 9)
     yield Work(pigan.steps, rays, pigan.width)
     yield Work(eg3d.steps, batch * (4 * eg3d.raw_size) ** 2, eg3d.width, 9)
     yield Work(get3d.steps, get3d.batch * get3d.image_size**2, params.adversarial.width, 9)

@@ -108,7 +108,7 @@ class SuperResolvedScene:
     def hypotheses(self, camera: Cameras, size: int, count: int, generator: torch.Generator) -> Tensor:
         """`count` independent sharpened images (count, 3, size, size) of one camera."""
         low = self.render_low(camera).expand(count, -1, -1, -1)
-        return self.network.sharpen(low, size, self.settings.sharpening, generator)
+        return self.network.sharpen(low, size, self.settings.superresolution_sampling, generator)
 
     def density(self, points: Tensor) -> Tensor:
         return self.coarse.density(points)
@@ -203,7 +203,7 @@ def save_scene(scene: Scene, folder: Path, facts: dict) -> None:
         "volume",
         "rendering",
         "superresolution",
-        "sharpening",
+        "superresolution_sampling",
         "distillation",
         *(ROWS[facts["method"]].reads if not needs_warmup(facts["method"]) else ()),
     )

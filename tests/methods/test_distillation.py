@@ -105,7 +105,7 @@ def tiny_settings(**changes):
         superresolution=SimpleNamespace(
             objects=1, low_size=12, channels=[8, 16], blocks=1, noise_steps=10, schedule_shift=0.0, detail=0.25
         ),
-        sharpening=SimpleNamespace(steps=2, sampler="ddpm", end=0.0),
+        superresolution_sampling=SimpleNamespace(steps=2, sampler="ddpm", end=0.0),
         distillation=SimpleNamespace(**{**section, **changes}),
     )
 
