@@ -4,7 +4,8 @@
 # make reference [RESULTS=results]                           docs/ and README's tables from a finished run of mini
 # make zip [RESULTS=results]                                 the finished page with its tables and figures, to mail
 # make bench [RESULTS=results]                               speed and memory, as ratios, on a finished training
-# make test                                                  lint and the whole test suite
+# make test                                                  lint, types and the whole test suite
+# make lint | make types                                      either of these alone
 # make clean                                                 remove the environment and caches, not the results
 PRESET ?= mini
 RESULTS ?= results
@@ -13,7 +14,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 BENCHMARKS := dataset prepare warmup train sample hypotheses render evaluate reference consistency curve mesh geometry
 
-.PHONY: report data train sample evaluate push pull reference zip bench test lint clean .venv
+.PHONY: report data train sample evaluate push pull reference zip bench test lint types clean .venv
 
 # The lock vanishes with the last process of a run, so that a killed run can be taken up at once, and never twice.
 define snakemake
@@ -55,12 +56,16 @@ bench: .venv
 	$(call snakemake,"$$($(BIN)/python -m benchmarks --needs --preset $(PRESET) --results "$(RESULTS)")")
 	@$(BIN)/python -m benchmarks --results "$(RESULTS)"
 
-test: lint
+test: lint types
 	$(BIN)/pytest
 
 lint: .venv
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
+
+types: .venv
+	$(BIN)/mypy
 
 # Made again from the start unless its copy of the lock file, written last, is the present one.
 .venv:
@@ -79,4 +84,4 @@ lint: .venv
 
 # Removes what is made again in minutes; results are yours to delete.
 clean:
-	rm -rf .venv *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
