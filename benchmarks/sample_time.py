@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from benchmarks.context import DEVICE, Context
 from benchmarks.timing import rounded, summary
 from holofusion.config.params import Params, Settings
 from holofusion.evaluation import features as networks
-from holofusion.evaluation.bootstrap import interval
+from holofusion.evaluation.bootstrap import Redraws, interval
 from holofusion.evaluation.consistency import held_out_scores
 from holofusion.evaluation.fidelity import draws_of, kernel_distance
 from holofusion.evaluation.kernel import kernel_replicates
@@ -101,7 +100,7 @@ class Maker:
 def scores(context: Context, scenes: list[SparseScene]) -> dict[str, Any]:
     """Kernel distance to the training objects' images with its replicates, and how well views agree, in dB."""
     params, data = context.params, context.data
-    resolved = SimpleNamespace(settings=params, seed=context.seed)
+    redraws = Redraws(params.intervals.replicates, context.seed)
     network = networks.load_network(params.evaluation.feature_network, params.evaluation.inception_weights, DEVICE)
     real = reference_set(data, "train", params.evaluation, network, context.results / "metrics" / "features")
     cameras = data.evaluation_cameras[: VIEWS * len(scenes)]
@@ -113,7 +112,7 @@ def scores(context: Context, scenes: list[SparseScene]) -> dict[str, Any]:
     )
     found = networks.extract(network, pictures, len(pictures), "features").double()
     made = ImageSet(found, np.arange(len(scenes)).repeat(VIEWS))
-    draws = draws_of(real, made, "train", resolved)
+    draws = draws_of(real, made, "train", redraws)
     size = min(params.evaluation.kernel_subset_size, len(real), len(made))
     agreement = []
     for number, scene in enumerate(scenes[:AGREEING]):

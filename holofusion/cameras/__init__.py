@@ -1,6 +1,7 @@
 """Cameras in the convention of PyTorch3D and CO3D, and the conversions from others."""
 
 from holofusion.cameras.perspective import (
+    CAMERA_KEYS,
     CONVENTION,
     Cameras,
     cameras_from_json,
@@ -13,6 +14,7 @@ from holofusion.cameras.perspective import (
 )
 
 __all__ = [
+    "CAMERA_KEYS",
     "CONVENTION",
     "Cameras",
     "cameras_from_json",

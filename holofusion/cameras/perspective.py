@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytorch3d.renderer import PerspectiveCameras
 
 CONVENTION = "pytorch3d_ndc"
+CAMERA_KEYS = ("R", "T", "focal_length", "principal_point")  # of a camera as JSON
 
 
 @dataclass(frozen=True)
@@ -182,8 +183,9 @@ def turntable(
 def cameras_to_json(cameras: Cameras) -> list[dict[str, Any]]:
     """One dict per camera with CO3D's keys: R 3x3, T, focal_length, principal_point."""
     columns = (cameras.R, cameras.T, cameras.focal, cameras.principal)
-    keys = ("R", "T", "focal_length", "principal_point")
-    return [dict(zip(keys, row, strict=True)) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    return [
+        dict(zip(CAMERA_KEYS, row, strict=True)) for row in zip(*(column.tolist() for column in columns), strict=True)
+    ]
 
 
 def cameras_from_json(entries: Sequence[dict[str, Any]]) -> Cameras:

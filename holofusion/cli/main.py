@@ -205,7 +205,7 @@ def import_views(config: Config, data: Data, out: Out, threads: Threads = 1, log
     --out results/views/external-hydrant-s0/0
     """
     with step_at_work(config, "import", threads, log, out, data=data) as resolved:
-        from holofusion.evaluation.folders import run_import
+        from holofusion.steps.import_views import run_import
 
         run_import(resolved, data, out)
 

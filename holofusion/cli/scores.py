@@ -40,7 +40,7 @@ def evaluate(
     --data results/data/hydrant --views results/views/holofusion-hydrant-s0 --out results/metrics/holofusion-hydrant-s0.json
     """
     with step_at_work(config, "evaluate", threads, log, out, views, data=data) as resolved:
-        from holofusion.evaluation.score import run_evaluate
+        from holofusion.steps.evaluate import run_evaluate
 
         run_evaluate(resolved, data, views, out, find_device(device, threads))
 
@@ -81,7 +81,7 @@ def reference(
     --out results/metrics/real_floor-hydrant.json
     """
     with step_at_work(config, "evaluate", threads, log, out, other, data=data) as resolved:
-        from holofusion.evaluation.score import run_reference
+        from holofusion.steps.reference import run_reference
 
         run_reference(resolved, data, other, out, find_device(device, threads))
 
@@ -96,7 +96,7 @@ def consistency(
     --out results/metrics/consistency-holofusion-hydrant-s0.json
     """
     with step_at_work(config, "consistency", threads, log, out, views, data=data) as resolved:
-        from holofusion.evaluation.consistency import run_consistency
+        from holofusion.steps.consistency import run_consistency
 
         run_consistency(resolved, data, views, out, find_device(device, threads))
 
@@ -133,7 +133,7 @@ def geometry(
     --out results/metrics/geometry-holofusion-hydrant-s0.json
     """
     with step_at_work(config, "geometry", threads, log, out, meshes, dataset, data=data) as resolved:
-        from holofusion.evaluation.geometry import run_geometry, run_geometry_floor
+        from holofusion.steps.geometry import run_geometry, run_geometry_floor
 
         if resolved.method is not None:
             if meshes is None:

@@ -1,33 +1,21 @@
-"""Where every interval comes from: objects and scenes, the independent units, are redrawn with replacement.
+"""Bootstrap intervals: objects and scenes, the independent units, are redrawn with replacement.
 
-The redraws of a seed depend on nothing but the number of units, so the replicates of two methods are pairs: what both owe
-to the choice of objects or scenes cancels in their difference (`claims.py` uses that).
+Redraws of a seed depend on the number of units alone, so the replicates of two methods are pairs. What both owe to the
+choice of objects or scenes cancels in their difference, which `claims.py` uses.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import t as student
 
-from holofusion.utils.files import UserError
 from holofusion.utils.random import numpy_generator_for
 
 FEWEST = 3  # units: fewer cannot be redrawn
-DIGITS = 6  # of the replicates on file
-SHARES = {
-    "precision",
-    "recall",
-    "coverage",
-    "memorised",
-    "depth_warp_seen",
-    "translucency",
-    "chamfer_coverage",
-    "floaters",
-}
 
 
 def redraw(units: int, replicates: int, *name: object) -> np.ndarray | None:
@@ -46,6 +34,22 @@ def redraw(units: int, replicates: int, *name: object) -> np.ndarray | None:
     return np.stack(rows)
 
 
+@dataclass(frozen=True)
+class Redraws:
+    """The redraws behind every interval of one run: their number, and the training seed that names those of scenes."""
+
+    replicates: int
+    seed: int
+
+    def of_objects(self, units: int, reference: str) -> np.ndarray | None:
+        """Draws (R,units) of the objects of a reference: the same for all methods and seeds."""
+        return redraw(units, self.replicates, "objects", reference)
+
+    def of_scenes(self, units: int) -> np.ndarray | None:
+        """Draws (R,units) of scenes: the same for all methods of one training seed."""
+        return redraw(units, self.replicates, "scenes", self.seed)
+
+
 def drawn_of(draws: np.ndarray | None, known: list[int]) -> np.ndarray | None:
     """The columns (R,K) of `draws` (R,U) of the units for which a number is known.
 
@@ -53,9 +57,9 @@ def drawn_of(draws: np.ndarray | None, known: list[int]) -> np.ndarray | None:
     """
     if draws is None:
         return None
-    found = draws[:, known]
-    found[found.sum(1) == 0] = 1.0
-    return found
+    counts = draws[:, known]
+    counts[counts.sum(1) == 0] = 1.0
+    return counts
 
 
 def replicates_of(statistic: Callable[..., float], *draws: np.ndarray | None) -> np.ndarray | None:
@@ -77,30 +81,3 @@ def interval(value: float, replicates: np.ndarray | None, units: int) -> tuple[f
     wider = student.ppf(0.975, units - 1) / 1.959964 * math.sqrt(units / (units - 1))
     low, high = np.quantile(replicates - replicates.mean(), [0.025, 0.975]) * wider
     return float(value + low), float(value + high)
-
-
-def within(metric: str, low: float | None, high: float | None) -> tuple[float | None, float | None]:
-    """The ends of an interval, for a share not beyond 0 and 1."""
-    if low is None or metric not in SHARES:
-        return low, high
-    return max(0.0, low), min(1.0, high)
-
-
-def entry(
-    metric: str, reference: str | None, value: float, replicates: np.ndarray | None, units: int, **counts: Any
-) -> dict[str, Any]:
-    """One measured number as it stands in a metrics file. Raises UserError if it is not finite."""
-    if not math.isfinite(value):
-        raise UserError(f"{metric}{f' against {reference}' if reference else ''}: not a finite number")
-    low, high = within(metric, *interval(value, replicates, units))
-    kept = None if replicates is None else [float(f"{number:.{DIGITS}g}") for number in replicates]
-    return {
-        "metric": metric,
-        "reference": reference,
-        "value": float(value),
-        "low": low,
-        "high": high,
-        **counts,
-        "units": int(units),
-        "replicates": kept,
-    }

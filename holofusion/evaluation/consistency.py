@@ -1,15 +1,16 @@
 """View consistency: how well a fresh static field, fitted to half of a scene's views, predicts the other half.
 
-After 3DiM's consistency score (Watson et al. 2023): whatever differs between the views and is not explained by one solid
-object cannot be fitted, and costs PSNR. All methods are fitted with the same settings; texture finer than the field's
-voxels costs PSNR too, so compare rows of like sharpness. A flat card or fog would agree as well: spread of depth and
-translucency stand beside the score.
+After 3DiM's consistency score (Watson et al. 2023). A difference between views that no solid object explains cannot be
+fitted, and costs PSNR. All methods are fitted with the same settings. Texture finer than the field's voxels costs PSNR as
+well, so rows of like sharpness compare. A flat card or fog is consistent too, therefore depth spread and translucency stand
+beside the score.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import numpy as np
 import torch
@@ -18,91 +19,94 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from holofusion.cameras import Cameras, cameras_from_json
-from holofusion.data.prepared import PreparedCategory
-from holofusion.evaluation.bootstrap import drawn_of, entry, redraw, replicates_of
-from holofusion.evaluation.folders import ViewFolder, read_png
+from holofusion.config.evaluation import Consistency
+from holofusion.evaluation.bootstrap import Redraws, drawn_of, replicates_of
+from holofusion.evaluation.entries import Entry, entry
+from holofusion.evaluation.folders import read_png
+from holofusion.evaluation.metrics import names_in
 from holofusion.evaluation.static_field import EXTENT, WHITE, fit, render
 from holofusion.evaluation.warp import SOLID, depth_warp
 from holofusion.rendering.volume import cube_interval
-from holofusion.utils.files import UserError, read_json, write_json
-from holofusion.utils.progress import Progress, say
+from holofusion.utils.files import UserError, read_json
 
 FEWEST_VIEWS = 8
 FALLBACK_SCENES = 4  # scored by their ordinary views, where no scene has been rendered for this score
-FAINT = 0.02  # opacity below which a pixel shows nothing
+FAINT_ALPHA = 0.02  # opacity below which a pixel shows nothing
 BEST_PSNR = 60.0  # of pictures alike to the last bit
-METRICS = ("consistency_psnr", "consistency_ssim", "depth_warp", "depth_warp_seen", "depth_spread", "translucency")
 
 
-def run_consistency(resolved: Any, data_folder: Path, views_dir: Path, out: Path, device: torch.device) -> None:
-    """Score the scenes of one run that were rendered for it (`consistency` in cameras.json); write the JSON `out`.
+class SceneScore(TypedDict, total=False):
+    """One scene's scores by metric, its sample seed and number of views. Depth's scores are absent without depth."""
 
-    Where none was, as in pictures made elsewhere, the first scenes with at least eight ordinary views are taken; if there
-    are none, `out` holds no entries. Raises UserError for a folder of another run, an unusable picture, or cameras that
-    look past the objects.
+    seed: int
+    n_views: int
+    consistency_psnr: float
+    consistency_ssim: float
+    depth_warp: float
+    depth_warp_seen: float
+    depth_spread: float
+    translucency: float
+
+
+@dataclass(frozen=True)
+class SceneViews:
+    """Views of one scene that are scored: the folder their files lie in, sample seed, and entries in order of azimuth."""
+
+    folder: Path
+    seed: int
+    views: list[dict[str, Any]]
+
+
+def choose_scenes(views_dir: Path) -> list[SceneViews]:
+    """The scenes to score, by seed: those with views made for it (`consistency` in cameras.json).
+
+    Where there are none, as in pictures made elsewhere, the first scenes with at least eight ordinary views.
     """
-    run = f"{resolved.method}-{resolved.category}-s{resolved.seed}"
-    size = PreparedCategory.load(data_folder).image_size
-    ViewFolder.load(views_dir, run, size)  # its checks
-    chosen = choose_scenes(views_dir)
-    progress, scenes = Progress(f"consistency {resolved.method}", len(chosen)), []
-    for folder, seed, views in chosen:
-        pictures = torch.stack([_picture(folder / view["file"], size) for view in views]).to(device)
-        cameras = cameras_from_json(views).to(device)
-        near, far = cube_interval(*cameras[range(0, len(cameras), 2)].rays(size), EXTENT)
-        if not (far > near).any():
-            raise UserError(f"{folder / 'cameras.json'}: seed {seed}: no view looks at the cube [-1, 1]^3")
-        found = held_out_scores(pictures, cameras, resolved.settings.consistency, seed)
-        if all("depth" in view for view in views):
-            found |= depth_scores(pictures, *_depths(folder, views, size, device), cameras)
-        scenes.append({"seed": seed, "n_views": len(views), **found})
-        progress.advance()
-    write_json(
-        out,
-        {
-            "run": run,
-            "method": resolved.method,
-            "category": resolved.category,
-            "seed": resolved.seed,
-            "config_hash": resolved.hash,
-            "n_scenes": len(scenes),
-            "entries": entries_of(scenes, resolved),
-            "scenes": scenes,
-        },
-    )
-    if not scenes:
-        say(f"{views_dir}: no scene has {FEWEST_VIEWS} views; their agreement is not scored")
-
-
-def choose_scenes(views_dir: Path) -> list[tuple[Path, int, list[dict[str, Any]]]]:
-    """(shard, seed, views in order of azimuth) of the scenes to score, by seed."""
     made_for_it, ordinary, alone = [], [], views_dir / "cameras.json"
     for path in [alone] if alone.is_file() else sorted(views_dir.glob("*/cameras.json")):
         for scene in read_json(path)["scenes"]:
             if len(scene.get("consistency", [])) >= FEWEST_VIEWS:
-                made_for_it.append((path.parent, scene["seed"], scene["consistency"]))
+                made_for_it.append(SceneViews(path.parent, scene["seed"], scene["consistency"]))
             elif len(scene["views"]) >= FEWEST_VIEWS:
-                ordinary.append((path.parent, scene["seed"], scene["views"]))
-    return sorted(made_for_it or ordinary, key=lambda found: found[1])[: None if made_for_it else FALLBACK_SCENES]
+                ordinary.append(SceneViews(path.parent, scene["seed"], scene["views"]))
+    chosen = sorted(made_for_it or ordinary, key=lambda scene: scene.seed)
+    return chosen if made_for_it else chosen[:FALLBACK_SCENES]
 
 
-def entries_of(scenes: list[dict[str, Any]], resolved: Any) -> list[dict[str, Any]]:
+def score_scene(scene: SceneViews, size: int, settings: Consistency, device: torch.device) -> SceneScore:
+    """All scores of one scene, from its pictures of `size` x `size` pixels.
+
+    Raises UserError for an unusable picture, or cameras that look past the objects.
+    """
+    pictures = torch.stack([_picture(scene.folder / view["file"], size) for view in scene.views]).to(device)
+    cameras = cameras_from_json(scene.views).to(device)
+    near, far = cube_interval(*cameras[range(0, len(cameras), 2)].rays(size), EXTENT)
+    if not (far > near).any():
+        raise UserError(f"{scene.folder / 'cameras.json'}: seed {scene.seed}: no view looks at the cube [-1, 1]^3")
+    score: dict[str, Any] = {"seed": scene.seed, "n_views": len(scene.views)}
+    score |= held_out_scores(pictures, cameras, settings, scene.seed)
+    if all("depth" in view for view in scene.views):
+        score |= depth_scores(pictures, *_depths(scene.folder, scene.views, size, device), cameras)
+    return cast(SceneScore, score)
+
+
+def entries_of(scenes: list[SceneScore], redraws: Redraws) -> list[Entry]:
     """The mean of every metric over the scenes that have it, redrawn over scenes."""
-    draws, found = redraw(len(scenes), resolved.settings.intervals.replicates, "scenes", resolved.seed), []
-    for name in METRICS:
+    draws, entries = redraws.of_scenes(len(scenes)), []
+    for name in names_in("consistency"):
         known = [index for index, scene in enumerate(scenes) if name in scene]
-        values = np.array([scenes[index][name] for index in known])
+        values = np.array([cast(dict[str, float], scenes[index])[name] for index in known])
         if not known:
             continue
         replicates = replicates_of(
             lambda counts, values=values: float(counts @ values / counts.sum()), drawn_of(draws, known)
         )
         views = sum(scenes[index]["n_views"] for index in known)
-        found.append(entry(name, None, values.mean(), replicates, len(known), n_scenes=len(known), n_generated=views))
-    return found
+        entries.append(entry(name, None, values.mean(), replicates, len(known), n_scenes=len(known), n_generated=views))
+    return entries
 
 
-def held_out_scores(pictures: Tensor, cameras: Cameras, settings: Any, seed: int) -> dict[str, float]:
+def held_out_scores(pictures: Tensor, cameras: Cameras, settings: Consistency, seed: int) -> dict[str, float]:
     """PSNR and SSIM of the odd views of pictures (n, 3, S, S), predicted by a field fitted to the even ones."""
     field = fit(pictures[::2], cameras[range(0, len(cameras), 2)], settings, seed)
     odd = cameras[range(1, len(cameras), 2)]
@@ -133,10 +137,10 @@ def depth_scores(pictures: Tensor, alpha: Tensor, depth: Tensor, cameras: Camera
     """Depth-warp error and the share compared; spread of depth, world units; translucency: 0 solid, 1 fog."""
     error, share = depth_warp(pictures, alpha, depth, cameras)
     spreads = [float(view[shown].std()) for view, shown in zip(depth, alpha >= SOLID, strict=True) if shown.sum() > 1]
-    there = alpha[alpha > FAINT]
-    found = {"depth_spread": float(np.mean(spreads)) if spreads else 0.0}
-    found["translucency"] = float((4 * there * (1 - there)).mean()) if len(there) else 1.0
-    return found | {
+    there = alpha[alpha > FAINT_ALPHA]
+    scores = {"depth_spread": float(np.mean(spreads)) if spreads else 0.0}
+    scores["translucency"] = float((4 * there * (1 - there)).mean()) if len(there) else 1.0
+    return scores | {
         name: value for name, value in (("depth_warp", error), ("depth_warp_seen", share)) if value is not None
     }
 

@@ -1,21 +1,23 @@
-"""How one set of pictures compares with real ones in feature space: two distances, and what they do not tell apart.
+"""Compare a set of pictures with real ones in feature space: two distances, and what the distances do not tell apart.
 
-The distances are torch-fidelity's own functions. Lead with the kernel distance: it is unbiased, while the Fréchet distance
-falls with the number of images and is comparable at equal counts only, which `evaluation.images` fixes.
+The distances are torch-fidelity's functions. The kernel distance is unbiased and leads. The Fréchet distance falls with
+the number of images and compares at equal counts only, which `evaluation.images` fixes.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict, Unpack
 
 import numpy as np
 import torch
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
+from holofusion.config.evaluation import Evaluation
 from holofusion.evaluation import features as networks
 from holofusion.evaluation import manifold
-from holofusion.evaluation.bootstrap import entry, redraw, replicates_of
+from holofusion.evaluation.bootstrap import Redraws, replicates_of
+from holofusion.evaluation.entries import Counts, Entry, entry
 from holofusion.evaluation.frechet import frechet
 from holofusion.evaluation.kernel import kernel_replicates
 from holofusion.evaluation.references import ImageSet, evenly, renumbered
@@ -34,18 +36,14 @@ def kernel_distance(real: torch.Tensor, generated: torch.Tensor, subset_size: in
     return float(result[KEY_METRIC_KID_MEAN])
 
 
-def draws_of(real: ImageSet, generated: ImageSet, reference: str, resolved: Any) -> tuple:
-    """Redraws (R,U) of the real objects and (R,V) of the scenes. All methods and seeds share those of the objects."""
-    objects = redraw(real.units.max() + 1, resolved.settings.intervals.replicates, "objects", reference)
-    return objects, scene_draws(generated.units, resolved)
+def draws_of(
+    real: ImageSet, generated: ImageSet, reference: str, redraws: Redraws
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Redraws (R,U) of the real objects and (R,V) of the scenes."""
+    return redraws.of_objects(real.n_units, reference), redraws.of_scenes(generated.n_units)
 
 
-def scene_draws(units: np.ndarray, resolved: Any) -> np.ndarray | None:
-    """Redraws (R,V) of the scenes that `units` (n,) numbers: the same for all methods of one training seed."""
-    return redraw(units.max() + 1, resolved.settings.intervals.replicates, "scenes", resolved.seed)
-
-
-def compare(real: ImageSet, generated: ImageSet, reference: str, resolved: Any) -> list[dict[str, Any]]:
+def compare(real: ImageSet, generated: ImageSet, reference: str, settings: Evaluation, redraws: Redraws) -> list[Entry]:
     """Both distances between two sets as metric entries (Fréchet first), with sample counts, intervals and replicates.
 
     Raises UserError if a set has fewer than two images or a distance is not finite.
@@ -54,20 +52,19 @@ def compare(real: ImageSet, generated: ImageSet, reference: str, resolved: Any) 
         raise UserError(
             f"{reference}: a distance needs two images on either side, got {len(real)} and {len(generated)}"
         )
-    settings = resolved.settings.evaluation
     frechet_name, kernel_name = networks.metric_names(settings.feature_network)
     size = min(settings.kernel_subset_size, len(real), len(generated))
     first, second = real.features.numpy(), generated.features.numpy()
-    draws = draws_of(real, generated, reference, resolved)
-    units = min(real.units.max(), generated.units.max()) + 1
+    draws = draws_of(real, generated, reference, redraws)
+    units = min(real.n_units, generated.n_units)
 
     def redrawn(objects: np.ndarray, scenes: np.ndarray) -> float:
         return frechet(first, second, objects[real.units], scenes[generated.units])
 
-    counts = {"n_real": len(real), "n_generated": len(generated)}
+    counts: Counts = {"n_real": len(real), "n_generated": len(generated)}
     kernel = kernel_distance(real.features, generated.features, size, settings.kernel_subsets)
     kernels = kernel_replicates(first, second, real.units, generated.units, *draws)
-    further = {"subset_size": size, "subsets": settings.kernel_subsets}
+    further: Counts = {"subset_size": size, "subsets": settings.kernel_subsets}
     value = frechet_distance(real.features, generated.features)
     return [
         entry(frechet_name, reference, value, replicates_of(redrawn, *draws), units, **counts),
@@ -76,15 +73,21 @@ def compare(real: ImageSet, generated: ImageSet, reference: str, resolved: Any) 
 
 
 def mean_entry(
-    metric: str, reference: str | None, value: float, parts: np.ndarray, units: np.ndarray, draws: Any, **counts: int
-) -> dict[str, Any]:
-    """The entry of a mean over images: `parts` (n,) is what each adds; its units are redrawn by `draws` (R,U)."""
+    metric: str,
+    reference: str | None,
+    value: float,
+    parts: np.ndarray,
+    units: np.ndarray,
+    draws: np.ndarray | None,
+    **counts: Unpack[Counts],
+) -> Entry:
+    """The entry of a mean over images: `parts` (n,) is what each adds; `draws` (R,U) redraw the `units` (n,) they show."""
     sums, sizes = np.bincount(units, parts), np.bincount(units)
     replicates = replicates_of(lambda drawn: float(drawn @ sums / (drawn @ sizes)), draws)
     return entry(metric, reference, value, replicates, len(sizes), **counts)
 
 
-def distribution(train: ImageSet, held_out: ImageSet, generated: ImageSet, resolved: Any) -> list[dict[str, Any]]:
+def distribution(train: ImageSet, held_out: ImageSet, generated: ImageSet, redraws: Redraws) -> list[Entry]:
     """Precision, recall, density, coverage, diversity and memorisation against the training objects.
 
     The first four look at as many real images as generated ones, evenly spaced over the training objects: their
@@ -94,37 +97,46 @@ def distribution(train: ImageSet, held_out: ImageSet, generated: ImageSet, resol
     chosen = evenly(len(train), len(generated))
     real = ImageSet(train.features[chosen], renumbered(train.units[chosen]))
     first, second = real.features.numpy(), generated.features.numpy()
-    objects, scenes = draws_of(real, generated, "train", resolved)
-    counts = {"n_real": len(real), "n_generated": len(generated)}
+    objects, scenes = draws_of(real, generated, "train", redraws)
+    counts: Counts = {"n_real": len(real), "n_generated": len(generated)}
     everyone = np.ones(len(real)), np.ones(len(generated))
-    units = min(real.units.max(), generated.units.max()) + 1
+    units = min(real.n_units, generated.n_units)
     theirs = dict(zip(("precision", "recall"), manifold.precision_recall(first, second), strict=True))
-    found = []
+    entries: list[Entry] = []
     for name, share in manifold.shares(first, second).items():
 
         def redrawn(left: np.ndarray, right: np.ndarray, share: manifold.Statistic = share) -> float:
             return share(left[real.units], right[generated.units])
 
         value = theirs.get(name, share(*everyone))
-        found.append(entry(name, "train", value, replicates_of(redrawn, objects, scenes), units, **counts))
+        entries.append(entry(name, "train", value, replicates_of(redrawn, objects, scenes), units, **counts))
     among = manifold.spread(second, generated.units)
-    whole = manifold.spread(train.features.numpy(), train.units)(np.ones(train.units.max() + 1))
-    number = generated.units.max() + 1
+    whole = manifold.spread(train.features.numpy(), train.units)(np.ones(train.n_units))
+    number = generated.n_units
     replicates = replicates_of(lambda drawn: among(drawn) / whole, scenes)
     diversity = among(np.ones(number)) / whole if number > 1 else 0.0
-    found.append(entry("diversity", "train", diversity, replicates, number, **counts))
+    entries.append(entry("diversity", "train", diversity, replicates, number, **counts))
     limit = manifold.near_limit(train.features.numpy(), held_out.features.numpy())
     remembered = (manifold.nearest(train.features.numpy(), second)[1] < limit).astype(float)
     counts["n_real"] = len(train)
-    found.append(
+    entries.append(
         mean_entry("memorised", "train", float(remembered.mean()), remembered, generated.units, scenes, **counts)
     )
-    return found
+    return entries
+
+
+class Nearest(TypedDict):
+    """A picture's file, the row of the training image nearest to it, the distance, and whether it counts as memorised."""
+
+    picture: str
+    row: int
+    distance: float
+    memorised: bool
 
 
 def nearest_of(
     real: dict[str, ImageSet], generated: ImageSet, names: tuple[str, ...], rows: np.ndarray
-) -> list[dict[str, Any]]:
+) -> list[Nearest]:
     """For the first picture of every scene: its file, the row of the nearest training image, and how near that is."""
     training = real["train"].features.numpy()
     number, distance = manifold.nearest(training, generated.features.numpy())

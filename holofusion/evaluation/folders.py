@@ -8,11 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from holofusion.cameras import CONVENTION
-from holofusion.data.prepared import PreparedCategory
-from holofusion.utils.files import UserError, read_json, replacing, write_json
-
-CAMERA_KEYS = ("R", "T", "focal_length", "principal_point")
+from holofusion.cameras import CAMERA_KEYS
+from holofusion.utils.files import UserError, read_json
 
 
 def read_png(path: Path, size: int) -> np.ndarray:
@@ -90,29 +87,3 @@ def _read_shard(shard: Path, run: str, image_size: int) -> dict[int, list[Path]]
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not a list of views as render writes it ({error})") from None
     return scenes
-
-
-def run_import(resolved, data_folder: Path, out: Path) -> None:
-    """Copy the views in `external.folder`/<category> to `out` after every check that scoring makes.
-
-    cameras.json there: convention, image_size, and scenes, each with a seed (its number) and views, each with file, R, T,
-    focal_length and principal_point. Raises UserError naming the file that is missing or wrong.
-    """
-    folder, run = (
-        Path(resolved.settings.external.folder) / resolved.category,
-        f"external-{resolved.category}-s{resolved.seed}",
-    )
-    listing = read_json(folder / "cameras.json")
-    if listing.get("convention") != CONVENTION:
-        raise UserError(f"{folder}/cameras.json: convention is {listing.get('convention')!r}, expected {CONVENTION!r}")
-    found = ViewFolder.load(folder, run, PreparedCategory.load(data_folder).image_size)
-    with replacing(out) as temporary:
-        for path in found.files:
-            if not path.resolve().is_relative_to(folder.resolve()):
-                raise UserError(f"{folder}/cameras.json: {path} lies outside this folder")
-            target = temporary / path.relative_to(folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(read_png(path, found.image_size)).save(target)
-        kept = {key: listing[key] for key in ("convention", "image_size")}
-        scenes = [{"seed": scene["seed"], "views": scene["views"]} for scene in listing["scenes"]]
-        write_json(temporary / "cameras.json", {"run": run, "config_hash": resolved.hash, **kept, "scenes": scenes})

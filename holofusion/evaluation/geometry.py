@@ -16,57 +16,15 @@ import numpy as np
 import trimesh
 from scipy.spatial import cKDTree
 
-from holofusion.evaluation.bootstrap import drawn_of, entry, redraw, replicates_of
+from holofusion.evaluation.bootstrap import replicates_of
+from holofusion.evaluation.entries import Entry, entry
 from holofusion.evaluation.references import evenly
 from holofusion.meshing.surface import pieces
-from holofusion.pipeline.registry import FLOOR
-from holofusion.steps.sample import scene_name
-from holofusion.utils.files import UserError, read_json, write_json
-from holofusion.utils.progress import say
+from holofusion.pipeline.paths import scene_name
+from holofusion.utils.files import UserError, read_json
 from holofusion.utils.random import numpy_generator_for
 
 REFERENCE = "true_shapes"
-
-
-def run_geometry(resolved: Any, data_folder: Path, meshes: Path, dataset: Path | None, out: Path) -> None:
-    """Score the meshes of one run, all shards in `meshes`, and write the metrics JSON to `out`.
-
-    dataset: folder in CO3D layout whose sequences hold `mesh.ply`, the true surface; None where there are none, as with
-    photographs: then shapes are not compared. They are compared with objects of training and held-out together, as many
-    as there are scenes, evenly spaced: fewer scenes than objects could not cover them all.
-    Scenes without a surface are counted, and left out of everything else.
-    Raises UserError naming the file that is missing, of another run, or not a mesh.
-    """
-    run = f"{resolved.method}-{resolved.category}-s{resolved.seed}"
-    scenes = read_scenes(Path(meshes), run)
-    found = {seed: read_mesh(path) for seed, (facts, path) in scenes.items() if facts["faces"]}
-    empty = len(scenes) - len(found)
-    entries = [entry("empty_meshes", None, empty, None, len(scenes), n_generated=len(scenes))]
-    draws = drawn_of(_draws(resolved, len(scenes)), [place for place, seed in enumerate(scenes) if seed in found])
-    entries += surface_entries(list(found.values()), draws)
-    if dataset is not None and found:
-        split = read_json(Path(data_folder) / "split.json")
-        names = some(split["train"] + split["held_out"], len(scenes))
-        count = resolved.settings.geometry.points
-        generated = [surface_points(mesh, count, run, seed) for seed, mesh in found.items()]
-        entries += shape_entries(generated, true_points(resolved, data_folder, dataset, names), draws)
-    _write(resolved, resolved.method, run, len(scenes), entries, out)
-
-
-def run_geometry_floor(resolved: Any, data_folder: Path, dataset: Path, out: Path) -> None:
-    """The same numbers of the true shapes of the held-out objects, compared with as many training objects.
-
-    What a good generator can be asked for. Raises UserError naming the `mesh.ply` that is missing.
-    """
-    split = read_json(Path(data_folder) / "split.json")
-    names = some(split["train"], len(split["held_out"]))
-    shapes = true_meshes(resolved, data_folder, dataset, split["held_out"])
-    count = resolved.settings.geometry.points
-    generated = [surface_points(mesh, count, name) for name, mesh in shapes.items()]
-    draws = _draws(resolved, len(shapes))
-    entries = surface_entries(list(shapes.values()), draws)
-    entries += shape_entries(generated, true_points(resolved, data_folder, dataset, names), draws)
-    _write(resolved, FLOOR, f"{FLOOR}-{resolved.category}", len(shapes), entries, out)
 
 
 def some(names: list[str], count: int) -> list[str]:
@@ -115,21 +73,19 @@ def shape_scores(
     return {"chamfer_coverage": scored(coverage), "chamfer_mmd": scored(matching_distance)}
 
 
-def shape_entries(
-    generated: list[np.ndarray], reference: list[np.ndarray], draws: np.ndarray | None
-) -> list[dict[str, Any]]:
+def shape_entries(generated: list[np.ndarray], reference: list[np.ndarray], draws: np.ndarray | None) -> list[Entry]:
     """Entries of the scores against true shapes."""
     counts = {"n_real": len(reference), "n_generated": len(generated)}
     scores = shape_scores(generated, reference, draws)
     return [entry(name, REFERENCE, *score, len(generated), **counts) for name, score in scores.items()]
 
 
-def surface_entries(meshes: list[trimesh.Trimesh], draws: np.ndarray | None) -> list[dict[str, Any]]:
+def surface_entries(meshes: list[trimesh.Trimesh], draws: np.ndarray | None) -> list[Entry]:
     """Entries of the means over meshes with a surface; none if there are no meshes."""
     if not meshes:
         return []
-    components, floaters = zip(*map(pieces, meshes), strict=True)
-    faces = [len(mesh.faces) for mesh in meshes]
+    components, floaters = (np.array(column) for column in zip(*map(pieces, meshes), strict=True))
+    faces = np.array([len(mesh.faces) for mesh in meshes])
     entries = []
     for name, values in (("mesh_components", components), ("floaters", floaters), ("mesh_faces", faces)):
         replicates = replicates_of(lambda counts, values=values: np.average(values, weights=counts), draws)
@@ -137,12 +93,8 @@ def surface_entries(meshes: list[trimesh.Trimesh], draws: np.ndarray | None) -> 
     return entries
 
 
-def _draws(resolved: Any, units: int) -> np.ndarray | None:
-    return redraw(units, resolved.settings.intervals.replicates, "scenes", resolved.seed)
-
-
 def read_scenes(folder: Path, run: str) -> dict[int, tuple[dict[str, Any], Path]]:
-    """meshes.json's entry and the .ply of every scene of a run, by seed. Raises UserError for a folder of another run."""
+    """The entry in meshes.json and the .ply of every scene of a run, by seed. Raises UserError for a folder of another run."""
     shards = sorted(path.parent for path in folder.glob("*/meshes.json"))
     if not shards:
         raise UserError(f"{folder}: no meshes.json in its subfolders; mesh writes one per shard")
@@ -172,37 +124,18 @@ def read_mesh(path: Path) -> trimesh.Trimesh:
     raise UserError(f"{path}: not a mesh that can be read ({reason})")
 
 
-def true_meshes(resolved: Any, data_folder: Path, dataset: Path, names: list[str]) -> dict[str, trimesh.Trimesh]:
-    """The true surface of each named sequence, moved and scaled into the cube as its photographs were."""
-    path, meshes = Path(data_folder) / "data.json", {}
+def true_meshes(data: Path, sequences: Path, names: list[str]) -> dict[str, trimesh.Trimesh]:
+    """The true surface of each named sequence, moved and scaled into the cube as its photographs were.
+
+    data: folder of the prepared category; sequences: folder whose subfolders, named as the sequences, hold `mesh.ply`.
+    Raises UserError naming the file that is missing or not a mesh.
+    """
+    path, meshes = data / "data.json", {}
     placed = read_json(path).get("normalisation", {})
     for name in names:
         if name not in placed:
             raise UserError(f"{path}: no normalisation of {name}; run `holofusion prepare` again")
-        mesh = read_mesh(Path(dataset) / resolved.category / name / "mesh.ply")
+        mesh = read_mesh(sequences / name / "mesh.ply")
         mesh.vertices = (mesh.vertices - placed[name]["center"]) / placed[name]["scale"]
         meshes[name] = mesh
     return meshes
-
-
-def true_points(resolved: Any, data_folder: Path, dataset: Path, names: list[str]) -> list[np.ndarray]:
-    """Points on the true surfaces of the named sequences."""
-    meshes = true_meshes(resolved, data_folder, dataset, names)
-    return [surface_points(mesh, resolved.settings.geometry.points, name) for name, mesh in meshes.items()]
-
-
-def _write(resolved: Any, method: str, run: str, n_scenes: int, entries: list[dict[str, Any]], out: Path) -> None:
-    write_json(
-        out,
-        {
-            "run": run,
-            "method": method,
-            "category": resolved.category,
-            "seed": resolved.seed,
-            "config_hash": resolved.hash,
-            "n_scenes": n_scenes,
-            "entries": entries,
-        },
-    )
-    for found in entries:
-        say(f"{run}  {found['metric']}: {found['value']:.5g}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from PIL import Image, ImageFilter
 from safetensors.torch import load_file, save_file
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
+from holofusion.config.evaluation import Evaluation
 from holofusion.data.prepared import PreparedCategory
 from holofusion.evaluation import features as networks
 from holofusion.pipeline.registry import REAL_ROWS
@@ -30,8 +30,30 @@ class Pictures:
     units: np.ndarray
     names: tuple[str, ...] = ()
 
+    @property
+    def n_units(self) -> int:
+        """Number of objects or scenes."""
+        return int(self.units.max()) + 1
+
     def __len__(self) -> int:
         return len(self.images)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Pictures to be scored; `against_held_out` replaces them where they are compared with the held-out objects."""
+
+    pictures: Pictures
+    against_held_out: Pictures | None = None
+
+    @property
+    def n_available(self) -> int:
+        """Number of pictures; of the smaller set where there are two."""
+        return (
+            len(self.pictures)
+            if self.against_held_out is None
+            else min(map(len, (self.pictures, self.against_held_out)))
+        )
 
 
 @dataclass(frozen=True)
@@ -40,6 +62,11 @@ class ImageSet:
 
     features: torch.Tensor
     units: np.ndarray
+
+    @property
+    def n_units(self) -> int:
+        """Number of objects or scenes."""
+        return int(self.units.max()) + 1
 
     def __len__(self) -> int:
         return len(self.features)
@@ -61,7 +88,9 @@ def reference_rows(data: PreparedCategory, names: list[str], frames: int) -> tup
 
     Two captures of one object share its number: they are not independent.
     """
-    numbers = {thing: number for number, thing in enumerate(dict.fromkeys(data.object_of[name] for name in names))}
+    numbers = {
+        object_id: number for number, object_id in enumerate(dict.fromkeys(data.object_of[name] for name in names))
+    }
     rows, units = [], []
     for name in names:
         own = data.frames[name]
@@ -80,7 +109,7 @@ def names_of(data: PreparedCategory, split: str) -> list[str]:
 
 
 def reference_set(
-    data: PreparedCategory, split: str, settings: Any, extractor: FeatureExtractorBase, cache: Path
+    data: PreparedCategory, split: str, settings: Evaluation, extractor: FeatureExtractorBase, cache: Path
 ) -> ImageSet:
     """Real images of the `train` or `held_out` objects. Features are kept in `cache`, named by pixels and network.
 
@@ -101,36 +130,32 @@ def reference_set(
     return ImageSet(features.double(), units)
 
 
-def real_pictures(
-    kind: str, data: PreparedCategory, other: PreparedCategory | None, count: int, frames: int
-) -> dict[str, Pictures]:
-    """Up to `count` real images scored in the place of generated ones, by the reference they are compared with.
+def real_pictures(kind: str, data: PreparedCategory, other: PreparedCategory | None, count: int, frames: int) -> Scored:
+    """Up to `count` real images to be scored in the place of generated ones.
 
     real_floor: of the objects of the other split: what a perfect generator scores. real_blurred: the same, blurred.
     real_other: of another category, `other`. real_copy: of the training objects, but not the `frames` of each that are
     the reference: a generator that has learned its training objects by heart.
-    Raises UserError for `real_other` without another category, and where every training image is in the reference.
+    Raises UserError for an unknown kind, for `real_other` without another category, and for `real_copy` where every
+    training image is in the reference.
     """
     if kind not in REAL_ROWS:
         raise UserError(f"{kind}: not real images; choose from {', '.join(REAL_ROWS)}")
     if kind == "real_other":
         if other is None:
             raise UserError("real_other: no other category; set evaluation.other_category or list a second category")
-        found = _some(other, "train", count)
-        return dict.fromkeys(REFERENCES, _resized(found, data.image_size))
+        return Scored(_resized(_some(other, "train", count), data.image_size))
     if kind == "real_copy":
-        taken = set(reference_rows(data, data.train, frames)[0].tolist())
-        found = _some(data, "train", count, taken)
-        if not len(found):
+        taken = frozenset(reference_rows(data, data.train, frames)[0].tolist())
+        copies = _some(data, "train", count, taken)
+        if not len(copies):
             raise UserError(f"real_copy: {data.category}: evaluation.reference_frames leaves no further training image")
-        return dict.fromkeys(REFERENCES, found)
-    pictures = {"train": _some(data, "held_out", count), "held_out": _some(data, "train", count)}
-    if kind == "real_blurred":
-        return {reference: _blurred(found) for reference, found in pictures.items()}
-    return pictures
+        return Scored(copies)
+    held_out, train = _some(data, "held_out", count), _some(data, "train", count)
+    return Scored(_blurred(held_out), _blurred(train)) if kind == "real_blurred" else Scored(held_out, train)
 
 
-def _some(data: PreparedCategory, split: str, count: int, taken: set[int] = frozenset()) -> Pictures:
+def _some(data: PreparedCategory, split: str, count: int, taken: frozenset[int] = frozenset()) -> Pictures:
     rows, units = reference_rows(data, names_of(data, split), max(len(own) for own in data.frames.values()))
     free = np.array([index for index, row in enumerate(rows) if row not in taken], int)
     chosen = free[evenly(len(free), count)] if len(free) else free

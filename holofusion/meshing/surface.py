@@ -22,7 +22,7 @@ from torch import Tensor
 
 from holofusion.rendering.volume import absorption_weights
 from holofusion.scenes.voxel import load_scene
-from holofusion.steps.sample import scene_name
+from holofusion.pipeline.paths import scene_name
 from holofusion.utils.files import UserError, replacing, write_json
 from holofusion.utils.progress import Progress
 

@@ -36,12 +36,12 @@ CODE = {
     "sample": "steps.sample",
     "hypotheses": "steps.sample",
     "render": "steps.render",
-    "import": "evaluation.folders",
-    "evaluate": "evaluation.score",
-    "consistency": "evaluation.consistency",
+    "import": "steps.import_views",
+    "evaluate": "steps.evaluate",
+    "consistency": "steps.consistency",
     "curve": "steps.curve",
     "mesh": "meshing.surface",
-    "geometry": "evaluation.geometry",
+    "geometry": "steps.geometry",
     "report": "report.page",
 }
 
@@ -150,7 +150,6 @@ def record(resolved: Resolved, artefact: Path, inputs: Iterable[Path], results: 
     else:
         content = read_json(artefact)
         content.pop(KEY, None)
-        write_json(artefact, content)
         write_json(artefact, content | {KEY: facts | {"content": digests.of(artefact)}})
 
 

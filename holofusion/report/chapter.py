@@ -8,13 +8,14 @@ from typing import Any
 
 from holofusion.data.prepared import PreparedCategory
 from holofusion.evaluation.claims import CLAIMS, HOLDS, Sum, Verdict, judge
+from holofusion.evaluation.metrics import METRICS
 from holofusion.pipeline.registry import FLOOR
 from holofusion.report import curves, figures, grids, tradeoffs
 from holofusion.report.collect import Results, Run
 from holofusion.report.commands import commands, target
 from holofusion.report.cost import cost_of
 from holofusion.report.paper import CATEGORIES, label_of, published_table
-from holofusion.report.scores import COLUMNS, GROUPS, finder, mean_over_seeds, score_table
+from holofusion.report.scores import GROUPS, finder, mean_over_seeds, score_table
 from holofusion.report.terms import terms_of
 
 ZOOM_SCENES = 3
@@ -42,7 +43,7 @@ def claim_lines(verdict: Verdict, category: str) -> list[Line]:
     """The numbers behind a verdict."""
     lines = []
     for part in verdict.measured:
-        column = COLUMNS[part.sum.metric]
+        column = METRICS[part.sum.metric]
         ends = "" if part.low is None else f"{column.text(part.low)} to {column.text(part.high)}"
         seeds = ", ".join(map(column.text, part.seeds)) if len(part.seeds) > 1 else ""
         lines.append(Line(in_words(part.sum), column.text(part.value), ends, seeds, published_sum(part.sum, category)))
@@ -67,7 +68,7 @@ def published_sum(part: Sum, category: str) -> str:
     where = category if category in CATEGORIES else "mean"
     kid = {name: table[name].kid[category] if where == category else table[name].mean[1] for name in part.weights}
     value = sum(weight * kid[name] for name, weight in part.weights.items())
-    return f"{COLUMNS['kernel'].text(value)} ({where})"
+    return f"{METRICS['kernel'].text(value)} ({where})"
 
 
 def nearest_table(runs: list[Run], data: PreparedCategory | None) -> list[dict[str, Any]]:

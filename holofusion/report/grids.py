@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from holofusion.cameras import Cameras, cameras_from_json
+from holofusion.cameras import CAMERA_KEYS, Cameras, cameras_from_json
 from holofusion.data.prepared import PreparedCategory
 from holofusion.report.collect import Run
 from holofusion.utils.files import UserError, replacing
@@ -87,8 +87,7 @@ def sample_sheet(runs: list[Run], data: PreparedCategory | None, columns: int, p
 
 
 def _equal(first: list[dict], second: list[dict]) -> bool:
-    keys = ("R", "T", "focal_length", "principal_point")
-    return all(a[key] == b[key] for a, b in zip(first, second, strict=True) for key in keys)
+    return all(a[key] == b[key] for a, b in zip(first, second, strict=True) for key in CAMERA_KEYS)
 
 
 def nearest_rows(data: PreparedCategory, cameras: list[dict]) -> list[int]:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from holofusion.evaluation.claims import Measured, Verdict
+from holofusion.evaluation.metrics import Metric
 from holofusion.report.collect import Results
 from holofusion.report.paper import label_of
-from holofusion.report.scores import GROUPS, Column, score_table
+from holofusion.report.scores import GROUPS, Table, score_table
 from holofusion.utils.files import replacing, write_json
 
 COLUMNS = ("method", "category", "seed", "metric", "value", "low", "high", "n_real", "n_generated")
@@ -43,7 +44,7 @@ def write_tables(results: Results, verdicts: dict[str, list[Verdict]], seeds: li
     """Write metrics.csv (tidy), metrics.md, metrics.tex, metrics.json and claims.csv to `folder`."""
     rows = tidy(results)
     _write(folder / "metrics.csv", _csv(COLUMNS, [[row.get(column) for column in COLUMNS] for row in rows]))
-    tables = {c: [t for group in GROUPS if (t := score_table(results, group, c, seeds))["columns"]] for c in verdicts}
+    tables = {c: [t for group in GROUPS if (t := score_table(results, group, c, seeds)).columns] for c in verdicts}
     _write(folder / "metrics.md", "\n".join(markdown(t, c, seeds) for c, found in tables.items() for t in found))
     _write(folder / "metrics.tex", "\n".join(latex(t, c, seeds) for c, found in tables.items() for t in found))
     nested: dict[str, Any] = {}
@@ -81,13 +82,13 @@ def _csv(header: tuple[str, ...], rows: list[list[Any]]) -> str:
     return out.getvalue()
 
 
-def title_of(table: dict[str, Any], category: str, seeds: list[int]) -> str:
+def title_of(table: Table, category: str, seeds: list[int]) -> str:
     """What a table shows, in words."""
     over = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean over seeds {', '.join(map(str, seeds))}"
-    return f"{table['group'].title}: {category}, {over}"
+    return f"{table.group.title}: {category}, {over}"
 
 
-def cell_text(column: Column, cell: Any) -> str:
+def cell_text(column: Metric, cell: Measured | None) -> str:
     """Value and interval as text; a dash where nothing was measured."""
     if cell is None:
         return "\u2013"
@@ -95,28 +96,28 @@ def cell_text(column: Column, cell: Any) -> str:
     return column.text(cell.value) + interval
 
 
-def markdown(table: dict[str, Any], category: str, seeds: list[int]) -> str:
+def markdown(table: Table, category: str, seeds: list[int]) -> str:
     """One table, methods down, values with 95 % intervals across."""
-    titles = [column.title for column in table["columns"]]
+    titles = [column.heading for column in table.columns]
     lines = [
         f"## {title_of(table, category, seeds)}",
         "",
         f"| method | {' | '.join(titles)} |",
         "|---" * (len(titles) + 1) + "|",
     ]
-    for line in table["lines"]:
-        cells = " | ".join(cell_text(column, cell) for column, cell, _ in line["cells"])
-        lines.append(f"| {label_of(line['method'])} | {cells} |".replace("*", r"\*"))
+    for line in table.lines:
+        cells = " | ".join(cell_text(column, cell) for column, cell, _ in line.cells)
+        lines.append(f"| {label_of(line.method)} | {cells} |".replace("*", r"\*"))
     return "\n".join([*lines, ""])
 
 
-def latex(table: dict[str, Any], category: str, seeds: list[int]) -> str:
+def latex(table: Table, category: str, seeds: list[int]) -> str:
     """The same as a booktabs table; intervals small, the best of each column bold."""
 
     def escaped(text: str) -> str:
         return "".join(ESCAPES.get(letter, letter) for letter in text)
 
-    def written(column: Column, cell: Any, best: bool) -> str:
+    def written(column: Metric, cell: Measured | None, best: bool) -> str:
         if cell is None:
             return "--"
         value = escaped(column.text(cell.value))
@@ -124,21 +125,21 @@ def latex(table: dict[str, Any], category: str, seeds: list[int]) -> str:
         ends = f"[{column.text(cell.low)}, {column.text(cell.high)}]" if cell.low is not None else ""
         return rf"{value} {{\scriptsize {escaped(ends)}}}" if ends else value
 
-    head = " & ".join(["Method", *(escaped(column.title) for column in table["columns"])])
+    head = " & ".join(["Method", *(escaped(column.heading) for column in table.columns)])
     lines = [
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{escaped(title_of(table, category, seeds))}}}",
-        rf"\begin{{tabular}}{{l{'r' * len(table['columns'])}}}",
+        rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
         r"\toprule",
         rf"{head} \\",
         r"\midrule",
     ]
     before = False
-    for line in table["lines"]:
-        if line["real"] and not before:
+    for line in table.lines:
+        if line.real and not before:
             lines.append(r"\midrule")
-        before = line["real"]
-        cells = [written(*cell) for cell in line["cells"]]
-        lines.append(" & ".join([escaped(label_of(line["method"])), *cells]) + r" \\")
+        before = line.real
+        cells = [written(*cell) for cell in line.cells]
+        lines.append(" & ".join([escaped(label_of(line.method)), *cells]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from holofusion.evaluation import features as networks
+from holofusion.evaluation.bootstrap import Redraws
 from holofusion.evaluation.fidelity import compare
-from holofusion.evaluation.references import ImageSet, reference_set
-from holofusion.evaluation.score import open_inputs
+from holofusion.evaluation.references import Pictures
+from holofusion.evaluation.score import Scorer
 from holofusion.steps.sample import sampler_from_noise, to_bytes
 from holofusion.training.checkpoint import read_snapshots
 from holofusion.utils.files import read_json, write_json
@@ -25,8 +25,9 @@ def run_curve(resolved, data_folder: Path, model: Path, out: Path, device: torch
     warm-up's), and the kernel distance to the training objects with its interval. A run without snapshots has one point.
     """
     section, evaluation = resolved.settings.curve, resolved.settings.evaluation
-    data, extractor, cache = open_inputs(resolved, data_folder, out, device)
-    real = reference_set(data, "train", evaluation, extractor, cache)
+    redraws = Redraws(resolved.settings.intervals.replicates, resolved.seed)
+    scorer = Scorer.open(data_folder, evaluation, redraws, out.parent, device)
+    data, real = scorer.data, scorer.reference("train")
     last, facts = load_file(model / "model.safetensors"), read_json(model / "model.json")
     units = np.repeat(np.arange(section.scenes), section.views)
 
@@ -42,8 +43,8 @@ def run_curve(resolved, data_folder: Path, model: Path, out: Path, device: torch
     for step, seconds, file in [*read_snapshots(model / "snapshots"), (facts["steps"], facts["seconds"], None)]:
         weights = last | load_file(file) if file else last
         label = f"curve {resolved.method}, {step} steps"
-        generated = networks.extract(extractor, pictures(weights), len(units), label).double()
-        entry = compare(real, ImageSet(generated, units), "train", resolved)[1]
+        generated = scorer.features(Pictures(np.stack(pictures(weights)), units), label)
+        entry = compare(real, generated, "train", evaluation, redraws)[1]
         points.append(
             {
                 "steps": step,

@@ -19,6 +19,7 @@ from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.distillation import distil
 from holofusion.methods.holodiffusion import HoloDiffusion
 from holofusion.methods.superresolution import SuperResolution
+from holofusion.pipeline.paths import scene_name
 from holofusion.pipeline.registry import ROWS, Source, method_class, needs_warmup
 from holofusion.scenes.voxel import DenseScene, SuperResolvedScene, load_scene, save_scene, unprefixed
 from holofusion.training.checkpoint import stamp_of
@@ -33,10 +34,6 @@ def shard_seeds(scenes: int, shards: int, shard: int) -> list[int]:
     if shard >= shards:
         raise UserError(f"--shard {shard}: there are {shards}, counted from 0")
     return list(range(scenes))[shard * scenes // shards : (shard + 1) * scenes // shards]
-
-
-def scene_name(seed: int) -> str:
-    return f"{seed:06d}"
 
 
 def sampler_from_noise(name: str, weights: dict[str, Tensor], settings, device: torch.device):

@@ -52,6 +52,7 @@ class FakeData:
 def data(monkeypatch: pytest.MonkeyPatch) -> FakeData:
     fake = FakeData()
     monkeypatch.setattr("holofusion.evaluation.score.PreparedCategory", SimpleNamespace(load=lambda folder: fake))
+    monkeypatch.setattr("holofusion.steps.reference.PreparedCategory", SimpleNamespace(load=lambda folder: fake))
     return fake
 
 

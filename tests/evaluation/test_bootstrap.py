@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from holofusion.evaluation.bootstrap import drawn_of, entry, interval, redraw, replicates_of
+from holofusion.evaluation.bootstrap import drawn_of, interval, redraw, replicates_of
+from holofusion.evaluation.entries import entry
 from holofusion.evaluation.frechet import frechet
 from holofusion.evaluation.kernel import kernel_replicates, unbiased_mmd2
 from holofusion.utils.files import UserError

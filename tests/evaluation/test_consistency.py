@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 
 from holofusion.cameras import Cameras, cameras_to_json, turntable
-from holofusion.evaluation.consistency import agreement, depth_scores, held_out_scores, run_consistency
+from holofusion.evaluation.consistency import agreement, depth_scores, held_out_scores
 from holofusion.evaluation.static_field import fit, render
 from holofusion.evaluation.warp import depth_warp
+from holofusion.steps.consistency import run_consistency
 from holofusion.utils.files import UserError
 
 SIZE, VIEWS, RADIUS = 40, 16, 0.6
@@ -127,7 +128,7 @@ def write_run(folder: Path, ball: tuple, key: str = "consistency", views: int = 
 @pytest.fixture
 def resolved(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     data = SimpleNamespace(load=lambda folder: SimpleNamespace(image_size=SIZE))
-    monkeypatch.setattr("holofusion.evaluation.consistency.PreparedCategory", data)
+    monkeypatch.setattr("holofusion.steps.consistency.PreparedCategory", data)
     consistency = SimpleNamespace(steps=8, rays=64, resolution=16, samples=8, learning_rate=0.3)
     settings = SimpleNamespace(consistency=consistency, intervals=SimpleNamespace(replicates=10))
     return SimpleNamespace(method="holofusion", category="ball", seed=0, hash="abc", settings=settings)

@@ -14,7 +14,8 @@ from PIL import Image, ImageFilter
 
 from holofusion.evaluation import features
 from holofusion.evaluation.fidelity import frechet_distance, kernel_distance
-from holofusion.evaluation.score import run_evaluate, run_reference
+from holofusion.steps.evaluate import run_evaluate
+from holofusion.steps.reference import run_reference
 from holofusion.utils.files import UserError
 
 
@@ -59,7 +60,7 @@ def test_distances_are_zero_to_itself_and_grow_with_blur_and_noise(feature: Call
         assert abs(itself) < 0.1 * kernel[1] and abs(halves) < 0.1 * kernel[1]
 
 
-METRICS = ["precision", "recall", "density", "coverage", "diversity", "memorised", "sharpness"]
+METRICS = ["precision", "recall", "density", "coverage", "diversity", "memorised", "sharpness", "sharpness_outline"]
 
 
 def test_run_writes_counts_intervals_and_network(
@@ -113,7 +114,10 @@ def test_floor_and_ceilings_are_ordered(data: Any, resolved: SimpleNamespace, tm
     kernel = {kind: found["kd_efficientnet_lite0"] for kind, found in scores.items()}
     assert kernel["real_copy"] < kernel["real_floor"] < kernel["real_blurred"]
     assert scores["real_copy"]["memorised"] > 0.9 > 0.2 > scores["real_floor"]["memorised"]
-    assert scores["real_blurred"]["sharpness"] < 0.8 * scores["real_floor"]["sharpness"]
+    assert (
+        scores["real_blurred"]["sharpness", "sharpness_outline"]
+        < 0.8 * scores["real_floor"]["sharpness", "sharpness_outline"]
+    )
     assert 0.8 < scores["real_floor"]["diversity"] < 1.25
 
 

@@ -12,12 +12,11 @@ import trimesh
 from holofusion.evaluation.bootstrap import redraw
 from holofusion.evaluation.geometry import (
     chamfer_distances,
-    run_geometry,
-    run_geometry_floor,
     shape_scores,
     surface_points,
     true_meshes,
 )
+from holofusion.steps.geometry import run_geometry, run_geometry_floor
 from holofusion.utils.files import UserError, read_json, write_json
 
 POINTS = 500

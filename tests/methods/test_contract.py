@@ -13,16 +13,17 @@ from safetensors.torch import load_file
 
 from holofusion.config.load import load_params, load_step, write_resolved
 from holofusion.data.prepared import PreparedCategory
-from holofusion.evaluation.consistency import run_consistency
-from holofusion.evaluation.geometry import run_geometry
-from holofusion.evaluation.score import run_evaluate, run_reference
 from holofusion.meshing.surface import extract, run_mesh
 from holofusion.pipeline import registry
 from holofusion.pipeline.registry import ROWS, Row, Source
 from holofusion.report.page import run_report
 from holofusion.scenes.voxel import load_scene
 from holofusion.steps import train as runs
+from holofusion.steps.consistency import run_consistency
 from holofusion.steps.curve import run_curve
+from holofusion.steps.evaluate import run_evaluate
+from holofusion.steps.geometry import run_geometry
+from holofusion.steps.reference import run_reference
 from holofusion.steps.render import run_render
 from holofusion.steps.sample import run_sample
 from holofusion.utils.files import read_json

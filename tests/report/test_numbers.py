@@ -11,6 +11,7 @@ import pytest
 import typer.main
 
 from holofusion.cli.main import app
+from holofusion.evaluation.metrics import METRICS
 from holofusion.pipeline.registry import ROWS
 from holofusion.report.chapter import claim_lines, verdicts_of
 from holofusion.report.collect import read_log, read_results
@@ -18,7 +19,7 @@ from holofusion.report.commands import commands
 from holofusion.report.cost import cost_of, step_seconds
 from holofusion.report.curves import write_curves
 from holofusion.report.paper import published_table
-from holofusion.report.scores import COLUMNS, GROUPS, finder, mean_over_seeds, score_table
+from holofusion.report.scores import GROUPS, finder, mean_over_seeds, score_table
 from holofusion.report.settings_table import settings_table
 from holofusion.report.terms import settings_tried, terms_of
 
@@ -56,21 +57,21 @@ def test_claims_follow_the_numbers(results: Path, resolved: Any) -> None:
 
 
 def test_numbers_as_text() -> None:
-    assert COLUMNS["kernel"].text(0.01234) == "12.3"
-    assert COLUMNS["kernel"].text(-0.002) == "\u22122.0"
-    assert COLUMNS["frechet"].text(42.26) == "42.3"
-    assert COLUMNS["kernel"].text(None) == ""
+    assert METRICS["kernel"].text(0.01234) == "12.3"
+    assert METRICS["kernel"].text(-0.002) == "\u22122.0"
+    assert METRICS["frechet"].text(42.26) == "42.3"
+    assert METRICS["kernel"].text(None) == ""
 
 
 def test_table_marks_the_best_row_and_keeps_real_rows_apart(results: Path, resolved: Any) -> None:
     table = score_table(read(results, resolved), GROUPS[0], "teddybear", [0])
-    assert [(line["method"], line["real"]) for line in table["lines"]][3:5] == [
+    assert [(line.method, line.real) for line in table.lines][3:5] == [
         ("holodiffusion_nobootstrap", False),
         ("real_floor", True),
     ]
-    best = [line["method"] for line in table["lines"] if line["cells"][0][2]]
+    best = [line.method for line in table.lines if line.cells[0][2]]
     assert best == ["holodiffusion_star"]
-    cells = {line["method"]: line["cells"][0][1] for line in table["lines"]}
+    cells = {line.method: line.cells[0][1] for line in table.lines}
     assert (
         cells["real_other"].value == pytest.approx(0.102) and cells["holofusion"].low < 0.012 < cells["holofusion"].high
     )

@@ -7,15 +7,16 @@ import pytest
 from PIL import Image
 
 from holofusion.cameras import CONVENTION, cameras_to_json, turntable
-from holofusion.evaluation import folders
-from holofusion.evaluation.folders import ViewFolder, run_import
+from holofusion.evaluation.folders import ViewFolder
+from holofusion.steps import import_views
+from holofusion.steps.import_views import run_import
 from holofusion.utils.files import UserError, write_json
 
 
 @pytest.fixture
 def made(tmp_path, monkeypatch):
     """A folder as a user of another program would write it, and the settings of its row."""
-    monkeypatch.setattr(folders.PreparedCategory, "load", lambda folder: SimpleNamespace(image_size=16))
+    monkeypatch.setattr(import_views.PreparedCategory, "load", lambda folder: SimpleNamespace(image_size=16))
     folder = tmp_path / "elsewhere/hydrant"
     scenes = []
     for seed in range(2):

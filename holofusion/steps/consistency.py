@@ -1,0 +1,46 @@
+"""The step `consistency`: score how well the views of each scene of one run agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from holofusion.config.load import Resolved
+from holofusion.data.prepared import PreparedCategory
+from holofusion.evaluation.bootstrap import Redraws
+from holofusion.evaluation.consistency import FEWEST_VIEWS, choose_scenes, entries_of, score_scene
+from holofusion.evaluation.folders import ViewFolder
+from holofusion.utils.files import write_json
+from holofusion.utils.progress import Progress, say
+
+
+def run_consistency(resolved: Resolved, data: Path, views_dir: Path, out: Path, device: torch.device) -> None:
+    """Score the scenes of one run that `choose_scenes` finds in `views_dir`; write the JSON `out`.
+
+    Without any such scene `out` holds no entries. Raises UserError for a folder of another run, an unusable picture, or
+    cameras that look past the objects.
+    """
+    run = f"{resolved.method}-{resolved.category}-s{resolved.seed}"
+    size = PreparedCategory.load(data).image_size
+    ViewFolder.load(views_dir, run, size)  # its checks
+    chosen = choose_scenes(views_dir)
+    progress, scenes = Progress(f"consistency {resolved.method}", len(chosen)), []
+    for scene in chosen:
+        scenes.append(score_scene(scene, size, resolved.settings.consistency, device))
+        progress.advance()
+    write_json(
+        out,
+        {
+            "run": run,
+            "method": resolved.method,
+            "category": resolved.category,
+            "seed": resolved.seed,
+            "config_hash": resolved.hash,
+            "n_scenes": len(scenes),
+            "entries": entries_of(scenes, Redraws(resolved.settings.intervals.replicates, resolved.seed)),
+            "scenes": scenes,
+        },
+    )
+    if not scenes:
+        say(f"{views_dir}: no scene has {FEWEST_VIEWS} views; view consistency is not scored")
