@@ -56,7 +56,7 @@ def entry(
 ) -> Entry:
     """A measured number with its interval from the values `replicates` (R,) of all redraws.
 
-    Raises UserError if it is not finite, and KeyError if `metrics.METRICS` does not know the metric.
+    Raises UserError if it is not finite, or `metrics.METRICS` does not know the metric.
     """
     if not math.isfinite(value):
         raise UserError(f"{metric}{f' against {reference}' if reference else ''}: not a finite number")
@@ -75,5 +75,5 @@ def entry(
 
 
 def metric_of_entry(measured: Entry) -> Metric:
-    """The metric of an entry. Raises KeyError if the table does not know it."""
+    """The metric of an entry. Raises UserError if the table does not know it."""
     return metric_of(measured["metric"], measured["reference"])

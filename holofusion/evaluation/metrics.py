@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from holofusion.utils.files import UserError
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -79,10 +81,12 @@ METRICS: dict[str, Metric] = {
 
 
 def metric_of(name: str, reference: str | None) -> Metric:
-    """The metric that a metrics file calls `name`, measured against `reference`. Raises KeyError if there is none."""
+    """The metric that a metrics file calls `name`, measured against `reference`. Raises UserError if there is none."""
     for metric in METRICS.values():
         if metric.files is not None and name.startswith(metric.files[0]) and reference == metric.files[1]:
             return metric
+    if name not in METRICS:
+        raise UserError(f"{name}: no such metric; known are {', '.join(METRICS)}, and distances by feature network")
     return METRICS[name]
 
 

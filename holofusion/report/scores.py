@@ -60,8 +60,9 @@ GROUPS = (
         "Fidelity and variety apart",
         "Precision and density say how many samples look real, recall and coverage how much of the real variety they reach. "
         "Diversity (mean feature distance between objects) and sharpness (fine detail inside the object; how "
-        "abruptly its outline ends) are shares of the real images' value: 1 is right, more is noise. Memorised: samples nearer to a training image than all but 5 % of "
-        "real held-out images; the row of copies shows what a generator scores that repeats its training objects.",
+        "abruptly its outline ends) are shares of the real images' value: 1 is right, more is noise. Memorised: samples "
+        "nearer to a training image than all but 5 % of real held-out images; the row of copies shows what a generator "
+        "scores that repeats its training objects.",
     ),
     Group(
         "consistency",

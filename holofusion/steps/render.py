@@ -11,8 +11,8 @@ from PIL import Image
 
 from holofusion.cameras import CONVENTION, Cameras, cameras_to_json
 from holofusion.data.prepared import PreparedCategory
-from holofusion.scenes.voxel import Views, load_scene
 from holofusion.pipeline.paths import scene_name
+from holofusion.scenes.voxel import Views, load_scene
 from holofusion.steps.sample import spread_cameras, to_bytes
 from holofusion.utils.files import UserError, replacing, write_json
 from holofusion.utils.progress import Progress

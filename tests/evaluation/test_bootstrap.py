@@ -29,7 +29,7 @@ def test_units_without_a_number_leave_the_others_paired() -> None:
 def test_no_interval_without_redraws() -> None:
     assert replicates_of(lambda left, right: 0.0, None, redraw(5, 9)) is None
     assert interval(1.0, None, 2) == (None, None)
-    assert entry("m", None, 1.0, None, 2)["replicates"] is None
+    assert entry("diversity", None, 1.0, None, 2)["replicates"] is None
 
 
 def test_interval_of_few_units_is_widened() -> None:
