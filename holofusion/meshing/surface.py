@@ -20,9 +20,9 @@ from scipy.sparse.csgraph import connected_components
 from skimage.measure import marching_cubes
 from torch import Tensor
 
+from holofusion.pipeline.paths import scene_name
 from holofusion.rendering.volume import absorption_weights
 from holofusion.scenes.voxel import load_scene
-from holofusion.pipeline.paths import scene_name
 from holofusion.utils.files import UserError, replacing, write_json
 from holofusion.utils.progress import Progress
 
