@@ -1,7 +1,7 @@
 # make report [PRESET=mini|smoke|photos] [RESULTS=results]   everything, up to RESULTS/report.html
 # make data | train | sample | evaluate                       up to there
 # make push | make pull                                       results to and from the DVC remote; pull verifies them
-# make reference [RESULTS=results]                           docs/ and README's tables from a finished run of mini
+# make reference [RESULTS=results]                           the tables and pictures of README and docs/ from a finished run
 # make zip [RESULTS=results]                                 the finished page with its tables and figures, to mail
 # make bench [RESULTS=results]                               speed and memory, as ratios, on a finished training
 # make test                                                  lint, types and the whole test suite
@@ -44,7 +44,7 @@ pull: .venv
 	@$(BIN)/holofusion pull --preset $(PRESET) --results "$(RESULTS)"
 
 reference: .venv
-	@PYTHONPATH=. $(BIN)/python tools/reference.py "$(RESULTS)"
+	@$(BIN)/python -m tools.reference "$(RESULTS)"
 
 zip: .venv
 	@test -f "$(RESULTS)/report.html" || { echo "error: $(RESULTS)/report.html: not made yet; run \`make report\` first" >&2; exit 2; }

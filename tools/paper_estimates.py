@@ -1,7 +1,7 @@
 """Measure, on one CPU core, what each rule of the preset `paper` repeats most, and write the table of docs/paper-estimates.md.
 
-python tools/paper_estimates.py          # everything, a process each
-python tools/paper_estimates.py NAME     # one unit of tools/paper_units.py, as JSON
+python -m tools.paper_estimates         # everything, a process each
+python -m tools.paper_estimates NAME    # one unit of tools/paper_units.py, as JSON
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def measure(name: str) -> dict[str, float]:
     The operating system's time, which that costs, does not count.
     """
     import torch
-    from paper_units import UNITS
+    from tools.paper_units import UNITS
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -63,11 +63,11 @@ def product_rate() -> float:
 
 
 def write_table() -> None:
-    from paper_units import UNITS
+    from tools.paper_units import UNITS
 
     lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     for name, unit in UNITS.items():
-        command = [sys.executable, __file__, name]
+        command = [sys.executable, "-m", "tools.paper_estimates", name]
         output = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, capture_output=True)
         found = json.loads(output.stdout.splitlines()[-1])
         hours = found["seconds"] * unit.times / FASTER / 3600

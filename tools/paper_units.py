@@ -137,9 +137,13 @@ def denoising() -> Work:
 
 def sharpening(count: int) -> Work:
     """One denoising step of `count` images of one camera, their render included."""
-    scene = SuperResolvedScene(coarse_scene(), SuperResolution(PAPER), 0, settings_of(superresolution_sampling={"steps": 1}))
+    scene = SuperResolvedScene(
+        coarse_scene(), SuperResolution(PAPER), 0, settings_of(superresolution_sampling={"steps": 1})
+    )
     low = scene.render_low(cameras(1)).expand(count, -1, -1, -1)
-    return lambda: scene.network.sharpen(low, SIZE, scene.settings.superresolution_sampling, torch.Generator().manual_seed(0))
+    return lambda: scene.network.sharpen(
+        low, SIZE, scene.settings.superresolution_sampling, torch.Generator().manual_seed(0)
+    )
 
 
 def distillation(method: str) -> Work:

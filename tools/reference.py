@@ -1,10 +1,10 @@
 """Take a finished run of `make report` over as a reference result of the repository: make reference.
 
-    PYTHONPATH=. python tools/reference.py RESULTS
+    python -m tools.reference RESULTS
 
-Copies the tables of RESULTS, a run of `mini` or `seeds`, and of the former small pictures and bench.json, if it was made, to
-docs/, and rewrites README's tables, which stand between the marks `<!-- NAME -->` and `<!-- end -->`, from the copies. A test
-compares README with them.
+RESULTS is a run of `mini` or `seeds`. Copies its tables to docs/; from a run of `mini` also small pictures, and bench.json
+if there is one. Then rewrites the tables of README.md and docs/*.md from the copies: they stand between the marks
+`<!-- NAME -->` and `<!-- end -->`. A test compares the documents with the copies.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import csv
 import re
 import shutil
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from PIL import Image
@@ -21,34 +22,44 @@ from benchmarks.table import TARGETS
 from holofusion.report.paper import label_of
 from holofusion.utils.files import read_json
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
-COLUMNS = (
-    # title, metric and factor; with its interval, or alone
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+Column = tuple[str, str, float, int, bool]  # title, metric, factor, digits; with its interval, or alone
+COLUMNS: tuple[Column, ...] = (
     ("kernel distance × 1000", "kd_efficientnet_lite2", 1000, 0, True),
     ("Fréchet distance", "fd_efficientnet_lite2", 1, 0, False),
     ("coverage", "coverage", 1, 2, False),
-    ("agreement of views, dB", "consistency_psnr", 1, 1, True),
+    ("view consistency, dB", "consistency_psnr", 1, 1, True),
     ("shape: matching distance × 1000", "chamfer_mmd", 1000, 0, False),
     ("floaters", "floaters", 1, 3, False),
     ("images", "n_generated", 1, 0, False),
 )
+SHORT: tuple[Column, ...] = (
+    ("kernel distance × 1000 (low is good)", "kd_efficientnet_lite2", 1000, 0, True),
+    ("view consistency, dB (high)", "consistency_psnr", 1, 1, True),
+    ("distance to true shapes × 1000 (low)", "chamfer_mmd", 1000, 0, False),
+)
+SHORT_ROWS = ("holofusion", "holodiffusion_star", "holodiffusion", "pigan", "get3d", "real_floor")
+OVERVIEW_ROWS = ("holofusion", "holodiffusion", "pigan", None)  # None: the training images, last on the sheet
 
 
 def text(value: str, factor: float, digits: int) -> str:
     return f"{float(value) * factor:.{digits}f}" if value else "–"
 
 
-def scores(docs: Path = DOCS) -> str:
-    """README's table of scores, from mini-metrics.csv."""
+def read_metrics(docs: Path) -> list[dict[str, str]]:
     with open(docs / "mini-metrics.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    found = {(row["method"], row["metric"]): row for row in rows}
-    lines = ["| row | " + " | ".join(column[0] for column in COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
-    for method in dict.fromkeys(row["method"] for row in rows):
+        return list(csv.DictReader(file))
+
+
+def table(rows: list[dict[str, str]], methods: Iterable[str], columns: tuple[Column, ...]) -> str:
+    by_key = {(row["method"], row["metric"]): row for row in rows}
+    lines = ["| row | " + " | ".join(column[0] for column in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for method in methods:
         cells = []
-        for _, metric, factor, digits, interval in COLUMNS:
+        for _, metric, factor, digits, interval in columns:
             name = "kd_efficientnet_lite2" if metric == "n_generated" else metric
-            row = found.get((method, name))
+            row = by_key.get((method, name))
             value = row["n_generated" if metric == "n_generated" else "value"] if row else ""
             cell = text(value, factor, digits)
             if interval and row and row["low"]:
@@ -58,8 +69,19 @@ def scores(docs: Path = DOCS) -> str:
     return "\n".join(lines)
 
 
+def scores(docs: Path = DOCS) -> str:
+    """The table of all rows, from mini-metrics.csv."""
+    rows = read_metrics(docs)
+    return table(rows, dict.fromkeys(row["method"] for row in rows), COLUMNS)
+
+
+def summary(docs: Path = DOCS) -> str:
+    """README's small table, from mini-metrics.csv."""
+    return table(read_metrics(docs), SHORT_ROWS, SHORT)
+
+
 def claims(docs: Path = DOCS) -> str:
-    """README's list of claims, from mini-claims.csv and, for the mean over seeds, seeds-claims.csv."""
+    """The list of claims, from mini-claims.csv and, for the mean over seeds, seeds-claims.csv."""
     columns = []
     for name in ("mini", "seeds"):
         with open(docs / f"{name}-claims.csv", newline="") as file:
@@ -70,7 +92,7 @@ def claims(docs: Path = DOCS) -> str:
 
 
 def speed(docs: Path = DOCS) -> str:
-    """README's table of speed, from mini-bench.json: its figures but for those of parts and sizes; and some words."""
+    """The table of speed, from mini-bench.json, without the figures of parts and sizes; and two sentences."""
     found = read_json(docs / "mini-bench.json")
     lines = ["| key | least | median | greatest | target |", "|---|---|---|---|---|"]
     for name, figure in found.items():
@@ -87,21 +109,31 @@ def speed(docs: Path = DOCS) -> str:
         "",
         f"- Of the points that both render, {100 * forward['evaluated']:.0f} % are not in empty space. PyTorch3D's own are "
         f"{own['samples'][0]} a ray, ours {own['samples'][1]}.",
-        f"- Kernel distance × 1000 of {scenes['scenes']} scenes, fast less full: {value:.0f} [{low:.0f}, {high:.0f}]; agreement "
-        f"of their views {scenes['fast']['consistency_psnr']:.1f} and {scenes['full']['consistency_psnr']:.1f} dB.",
+        f"- Kernel distance × 1000 of {scenes['scenes']} scenes, fast less full: {value:.0f} [{low:.0f}, {high:.0f}]; view "
+        f"consistency {scenes['fast']['consistency_psnr']:.1f} and {scenes['full']['consistency_psnr']:.1f} dB.",
     ]
     return "\n".join(lines)
 
 
-def filled(readme: str, docs: Path = DOCS) -> str:
-    """README's text with its tables made again."""
-    for name, content in (("scores", scores(docs)), ("claims", claims(docs)), ("speed", speed(docs))):
-        block = f"<!-- {name} -->\n{content}\n<!-- end -->"
-        readme, count = re.subn(
-            rf"<!-- {name} -->\n.*?<!-- end -->", lambda _, block=block: block, readme, flags=re.DOTALL
+BLOCKS: dict[str, Callable[[Path], str]] = {"summary": summary, "scores": scores, "claims": claims, "speed": speed}
+PAGES = {"README.md": ("summary",), "docs/results.md": ("scores", "claims"), "docs/performance.md": ("speed",)}
+
+
+def filled(page: str, content: str, docs: Path = DOCS) -> str:
+    """The content of a page of PAGES with its tables made again."""
+    for name in PAGES[page]:
+        block = f"<!-- {name} -->\n{BLOCKS[name](docs)}\n<!-- end -->"
+        content, count = re.subn(
+            rf"<!-- {name} -->\n.*?<!-- end -->", lambda _, block=block: block, content, flags=re.DOTALL
         )
-        assert count == 1, f"README.md: expected <!-- {name} --> ... <!-- end --> once"
-    return readme
+        assert count == 1, f"{page}: expected <!-- {name} --> ... <!-- end --> once"
+    return content
+
+
+def fill_pages(root: Path = ROOT) -> None:
+    """Rewrite the tables of all documents from the copies in docs/."""
+    for page in PAGES:
+        (root / page).write_text(filled(page, (root / page).read_text(), root / "docs"))
 
 
 def main(results: Path) -> None:
@@ -114,17 +146,30 @@ def main(results: Path) -> None:
         take_pictures(results)
         if (results / "bench.json").is_file():
             shutil.copy(results / "bench.json", DOCS / "mini-bench.json")
-    readme = DOCS.parent / "README.md"
-    readme.write_text(filled(readme.read_text()))
+    fill_pages()
 
 
 def take_pictures(results: Path) -> None:
-    """Copy small versions of the figures that README shows."""
+    """Copy small versions of the figures that the documents show."""
     for name, width in (("samples-hydrant-s0", 900), ("consistency-hydrant", 900), ("curves-hydrant-s0", 1100)):
         short, source = name.split("-")[0], results / "figures" / f"{name}.png"
         picture = Image.open(source).convert("RGB")
         picture.thumbnail((width, 4000), Image.Resampling.LANCZOS)
         picture.save(DOCS / (f"{short}.jpg" if short == "samples" else f"{short}.png"), quality=85, optimize=True)
+    take_overview()
+
+
+def take_overview() -> None:
+    """Cut README's picture out of docs/samples.jpg: the rows OVERVIEW_ROWS of the sheet."""
+    sheet = Image.open(DOCS / "samples.jpg")
+    methods = list(dict.fromkeys(row["method"] for row in read_metrics(DOCS) if not row["method"].startswith("real_")))
+    edges = [round(sheet.height * row / (len(methods) + 1)) for row in range(len(methods) + 2)]
+    rows = [methods.index(name) if name else len(methods) for name in OVERVIEW_ROWS]
+    strips = [sheet.crop((0, edges[row], sheet.width, edges[row + 1])) for row in rows]
+    overview = Image.new("RGB", (sheet.width, sum(strip.height for strip in strips)))
+    for number, strip in enumerate(strips):
+        overview.paste(strip, (0, sum(above.height for above in strips[:number])))
+    overview.save(DOCS / "overview.jpg", quality=90, optimize=True)
 
 
 if __name__ == "__main__":

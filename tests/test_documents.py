@@ -1,0 +1,59 @@
+"""README is short; links of the documents lead somewhere; every document is in the index; what they say to type exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+DOCUMENTS = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")), REPOSITORY / "config/README.md")
+
+
+def anchors(text: str) -> set[str]:
+    """Names by which a page's headings are linked to, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_readme_is_a_door_and_not_a_report() -> None:
+    assert len((REPOSITORY / "README.md").read_text().splitlines()) <= 120
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_links_lead_somewhere(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+        if link.startswith(("http:", "https:")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        assert target.exists(), f"{document.name}: {link}"
+        assert not anchor or anchor in anchors(target.read_text()), f"{document.name}: {link}: no such heading"
+
+
+def test_the_index_lists_every_document() -> None:
+    index = (REPOSITORY / "docs/README.md").read_text()
+    assert [path.name for path in DOCUMENTS if f"({path.name})" not in index and path.name != "README.md"] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_make_targets_exist(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z. ]+):(?!=)", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    known = {name for line in targets for name in line.split()}
+    assert set(re.findall(r"\bmake ([a-z]+)", "\n".join(code_of(document)))) <= known
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_files_of_the_repository_that_are_named_exist(document: Path) -> None:
+    """Paths in backquotes below the folders of the repository; `<name>`, `*` and capitals stand for something else."""
+    names = re.findall(
+        r"`((?:holofusion|tests|tools|workflow|config|benchmarks|docs|slurm)/[^`\s]*)`", document.read_text()
+    )
+    assert [name for name in names if not re.search(r"[<*A-Z]", name) and not (REPOSITORY / name).exists()] == []
+
+
+def code_of(document: Path) -> list[str]:
+    """Code in a document: between backquotes, or indented."""
+    text = document.read_text()
+    return re.findall(r"`([^`]+)`", text) + re.findall(r"^    (.+)$", text, re.MULTILINE)
