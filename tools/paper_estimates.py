@@ -32,6 +32,7 @@ def measure(name: str) -> dict[str, float]:
     The operating system's time, which that costs, does not count.
     """
     import torch
+
     from tools.paper_units import UNITS
 
     torch.set_num_threads(1)
@@ -68,7 +69,9 @@ def write_table() -> None:
     lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     for name, unit in UNITS.items():
         command = [sys.executable, "-m", "tools.paper_estimates", name]
-        output = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, capture_output=True)
+        output = subprocess.run(
+            command, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, capture_output=True, cwd=PAGE.parents[1]
+        )
         found = json.loads(output.stdout.splitlines()[-1])
         hours = found["seconds"] * unit.times / FASTER / 3600
         cells = (

@@ -7,12 +7,12 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from tests.data.co3d.release_server import link_member, zip_of
 
 from holofusion.data.co3d.archives import fault, unpack
 from holofusion.data.co3d.http import DiskError
 from holofusion.data.co3d.reader import archives
 from holofusion.utils.files import UserError
+from tests.data.co3d.release_server import link_member, zip_of
 
 
 def archive_in(root: Path, members: dict) -> Path:

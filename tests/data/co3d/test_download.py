@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.data.co3d.release_server import Server, link_member, serving, write_lists, zip_of
 
 from holofusion.config.load import load_params, write_resolved
 from holofusion.data.co3d import download as download_module
@@ -26,6 +25,7 @@ from holofusion.data.co3d.download import download
 from holofusion.data.co3d.reader import read_category
 from holofusion.data.co3d.releases import read_release
 from holofusion.utils.files import UserError
+from tests.data.co3d.release_server import Server, link_member, serving, write_lists, zip_of
 
 SUBSETS = "category_to_subset_name_list.json"
 Run = Callable[..., None]
