@@ -12,7 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from holofusion.report import curves, tables
-from holofusion.report.chapter import chapter, verdicts_of
+from holofusion.report.chapter import chapter_of
+from holofusion.report.claim_lines import verdicts_of
 from holofusion.report.collect import read_results
 from holofusion.report.cost import step_seconds
 from holofusion.report.paper import CATEGORIES, SOURCES, label_of, published_table
@@ -44,9 +45,10 @@ def run_report(resolved: Any, results: Path, out: Path) -> None:
     tables.write_tables(found, verdicts, settings.seeds, folder / "tables")
     curves.write_curves(found.curves, folder / "tables" / "curves.csv")
     chapters = [
-        chapter(found, verdicts[category], category, settings.seeds, settings) for category in settings.categories
+        chapter_of(found, verdicts[category], category, settings.seeds, settings.preset, settings.report)
+        for category in settings.categories
     ]
-    meshes = [mesh for each in chapters for mesh in each["meshes"]]
+    meshes = [mesh for chapter in chapters for mesh in chapter.meshes]
     seconds, changed = step_seconds(found), folder / "config" / "changed.json"
     content = {
         "settings": settings,

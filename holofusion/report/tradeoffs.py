@@ -1,7 +1,8 @@
-"""Two figures of what each method pays: agreement of its views, and seconds, against distance to real images."""
+"""Scatter plots of what each method pays: view consistency, and seconds, against the distance to real images."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
@@ -9,80 +10,108 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from holofusion.evaluation.claims import Find, Measured
+from holofusion.evaluation.metrics import METRICS
 from holofusion.pipeline.registry import FLOOR
 from holofusion.report.cost import Cost
 from holofusion.report.figures import ACCENT, FAINT, INK, SECOND, STYLE, Plot, save
 from holofusion.report.paper import label_of
 from holofusion.report.scores import mean_over_seeds
 
-Point = tuple[str, tuple[float, float | None, float | None], tuple[float, float | None, float | None]]
-"""Label, and value with the ends of its interval on the x and on the y axis."""
+LABEL_GAP = 0.05  # least distance of two names, share of the axis
+DISTANCE = "kernel distance × 1000 to the training objects"
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number on an axis, with the ends of its interval or None."""
+
+    at: float
+    low: float | None = None
+    high: float | None = None
+
+    @classmethod
+    def of(cls, metric: str, cell: Measured) -> Value:
+        """A measured number in the units that its metric is written in."""
+        scale = METRICS[metric].scale
+        if cell.low is None or cell.high is None:
+            return cls(cell.value * scale)
+        return cls(cell.value * scale, cell.low * scale, cell.high * scale)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a scatter plot. from_zero: begins at zero, or below where a value is; line: a reference value."""
+
+    label: str
+    logarithmic: bool = False
+    from_zero: bool = False
+    line: float | None = None
 
 
 def consistency_plot(find: Find, methods: list[str], category: str, seeds: list[int], folder: Path) -> Plot | None:
-    """How well held-out views are predicted, against kernel distance: both are better towards the upper left."""
-    points = []
+    """PSNR of held-out views against kernel distance; better towards the upper left. None without numbers."""
+    points = {}
     for method in methods:
         kernel, psnr = (mean_over_seeds(find, method, metric, seeds) for metric in ("kernel", "consistency_psnr"))
         if kernel and psnr:
-            points.append((method, _scaled(kernel, 1000), _scaled(psnr, 1)))
-    if not points:
-        return None
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
-        axis = figure.subplots()
-        axis.set_xlabel("kernel distance × 1000 to the training objects")
-        axis.set_title("PSNR of held-out views, dB: views agree at the top, look real at the left")
-        floor = mean_over_seeds(find, FLOOR, "kernel", seeds)
-        if floor:
-            axis.axvline(floor.value * 1000, color=SECOND, linewidth=1, linestyle=(0, (4, 3)))
-        _scatter(axis, points)
-        return save(figure, folder, f"consistency-{category}")
+            points[method] = Value.of("kernel", kernel), Value.of("consistency_psnr", psnr)
+    floor = mean_over_seeds(find, FLOOR, "kernel", seeds)
+    x = Axis(DISTANCE, line=Value.of("kernel", floor).at if floor else None)
+    y = Axis("PSNR of held-out views, dB: views agree at the top, look real at the left")
+    return scatter_plot(points, x, y, 4.0, folder, f"consistency-{category}")
 
 
 def cost_plot(find: Find, costs: dict[str, Cost], category: str, seeds: list[int], folder: Path) -> Plot | None:
-    """Kernel distance against seconds for one scene, on a logarithmic axis."""
-    points = []
+    """Kernel distance against seconds for one scene, on a logarithmic axis. None without numbers."""
+    points = {}
     for method, cost in costs.items():
         kernel = mean_over_seeds(find, method, "kernel", seeds)
         if kernel and cost.scene_seconds:
-            points.append((method, (cost.scene_seconds, None, None), _scaled(kernel, 1000)))
+            points[method] = Value(cost.scene_seconds), Value.of("kernel", kernel)
+    x = Axis("seconds per scene, shared steps included", logarithmic=True)
+    y = Axis(DISTANCE[0].upper() + DISTANCE[1:], from_zero=True)
+    return scatter_plot(points, x, y, 3.6, folder, f"cost-{category}")
+
+
+def scatter_plot(
+    points: dict[str, tuple[Value, Value]], x: Axis, y: Axis, height: float, folder: Path, name: str
+) -> Plot | None:
+    """One dot per method at (x, y) with its intervals, names at the right edge; `height` in inches. None without points."""
     if not points:
         return None
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-        axis = figure.subplots()
-        axis.set_xscale("log")
-        axis.set_xlabel("seconds per scene, shared steps included")
-        axis.set_title("Kernel distance × 1000 to the training objects")
-        _scatter(axis, points)
-        axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
-        return save(figure, folder, f"cost-{category}")
+        figure = Figure(figsize=(6.4, height), layout="constrained")
+        axes = figure.subplots()
+        if x.logarithmic:
+            axes.set_xscale("log")
+        axes.set_xlabel(x.label)
+        axes.set_title(y.label)
+        if x.line is not None:
+            axes.axvline(x.line, color=SECOND, linewidth=1, linestyle=(0, (4, 3)))
+        for method, (across, up) in points.items():
+            colour = ACCENT if method == "holofusion" else INK
+            if across.low is not None:
+                axes.plot([across.low, across.high], [up.at, up.at], color=colour, alpha=0.35, linewidth=1)
+            if up.low is not None:
+                axes.plot([across.at, across.at], [up.low, up.high], color=colour, alpha=0.35, linewidth=1)
+            axes.plot(across.at, up.at, "o", color=colour, markersize=5)
+        _name(axes, points)
+        if y.from_zero:
+            axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+        return save(figure, folder, name)
 
 
-def _scaled(cell: Measured, factor: float) -> tuple[float, float | None, float | None]:
-    ends = (None, None) if cell.low is None else (cell.low * factor, cell.high * factor)
-    return cell.value * factor, *ends
-
-
-def _scatter(axis: Axes, points: list[Point]) -> None:
-    """Points with their intervals; names stand right of them, moved apart where they would touch."""
-    for method, (x, *x_ends), (y, *y_ends) in points:
-        colour = ACCENT if method == "holofusion" else INK
-        if None not in x_ends:
-            axis.plot(x_ends, [y, y], color=colour, alpha=0.35, linewidth=1)
-        if None not in y_ends:
-            axis.plot([x, x], y_ends, color=colour, alpha=0.35, linewidth=1)
-        axis.plot(x, y, "o", color=colour, markersize=5)
-    low, high = axis.get_ylim()
-    step, height = 0.05 * (high - low), low - high
-    for method, (x, *_), (y, *_) in sorted(points, key=lambda point: point[2][0]):
-        height = max(y, height + step)
-        axis.annotate(
+def _name(axes: Axes, points: dict[str, tuple[Value, Value]]) -> None:
+    """Write every method's name right of the plot at its dot's height, moved apart where two would touch."""
+    low, high = axes.get_ylim()
+    step, height = LABEL_GAP * (high - low), low - high
+    for method, (across, up) in sorted(points.items(), key=lambda item: item[1][1].at):
+        height = max(up.at, height + step)
+        axes.annotate(
             label_of(method),
-            (x, y),
+            (across.at, up.at),
             xytext=(1.02, height),
-            textcoords=axis.get_yaxis_transform(),
+            textcoords=axes.get_yaxis_transform(),
             fontsize=8,
             va="center",
             annotation_clip=False,

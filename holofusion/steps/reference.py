@@ -42,7 +42,8 @@ def run_reference(
         "n_available": scored.n_available,
         "other_category": other_data.category if other_data else None,
     }
+    content |= scores
     if kind == FLOOR:
         content["one_image_repeated"] = scorer.one_image_repeated()
-    write_json(out, content | scores)
+    write_json(out, content)
     say_entries(run, scores["entries"])

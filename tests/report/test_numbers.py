@@ -13,7 +13,7 @@ import typer.main
 from holofusion.cli.main import app
 from holofusion.evaluation.metrics import METRICS
 from holofusion.pipeline.registry import ROWS
-from holofusion.report.chapter import claim_lines, verdicts_of
+from holofusion.report.claim_lines import claim_lines, verdicts_of
 from holofusion.report.collect import read_log, read_results
 from holofusion.report.commands import commands
 from holofusion.report.cost import cost_of, step_seconds
