@@ -5,7 +5,7 @@
 # make zip [RESULTS=results]                                 the finished page with its tables and figures, to mail
 # make bench [RESULTS=results]                               speed and memory, as ratios, on a finished training
 # make test                                                  lint, types and the whole test suite
-# make lint | make types                                      either of these alone
+# make lint | types | unit | dry-run                          parts of it: unit tests that are fast, the workflow's dry runs
 # make clean                                                 remove the environment and caches, not the results
 PRESET ?= mini
 RESULTS ?= results
@@ -14,7 +14,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 BENCHMARKS := dataset prepare warmup train sample hypotheses render evaluate reference consistency curve mesh geometry
 
-.PHONY: report data train sample evaluate push pull reference zip bench test lint types clean .venv
+.PHONY: report data train sample evaluate push pull reference zip bench test lint types unit dry-run clean .venv
 
 # The lock vanishes with the last process of a run, so that a killed run can be taken up at once, and never twice.
 define snakemake
@@ -66,6 +66,12 @@ lint: .venv
 
 types: .venv
 	$(BIN)/mypy
+
+unit: .venv
+	$(BIN)/pytest -m "not slow and not cluster" --ignore tests/workflow
+
+dry-run: .venv
+	$(BIN)/pytest -m "not slow and not cluster" tests/workflow
 
 # Made again from the start unless its copy of the lock file, written last, is the present one.
 .venv:

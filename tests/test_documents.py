@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DOCUMENTS = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")), REPOSITORY / "config/README.md")
@@ -39,9 +40,23 @@ def test_the_index_lists_every_document() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_make_targets_exist(document: Path) -> None:
-    targets = set(re.findall(r"^([a-z. ]+):(?!=)", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
-    known = {name for line in targets for name in line.split()}
-    assert set(re.findall(r"\bmake ([a-z]+)", "\n".join(code_of(document)))) <= known
+    assert set(re.findall(r"\bmake ([a-z]+)", "\n".join(code_of(document)))) <= make_targets()
+
+
+def test_jobs_of_the_github_workflow_are_make_targets() -> None:
+    job = yaml.safe_load((REPOSITORY / ".github/workflows/ci.yml").read_text())["jobs"]["test"]
+    assert [step["run"] for step in job["steps"] if "run" in step] == ["make ${{ matrix.target }}"]
+    assert {target.split()[0] for target in job["strategy"]["matrix"]["target"]} <= make_targets()
+
+
+def test_files_that_the_image_copies_are_there() -> None:
+    copied = re.findall(r"^COPY (.+) \./$", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE)
+    assert copied and all((REPOSITORY / name).exists() for name in copied[0].split())
+
+
+def make_targets() -> set[str]:
+    lines = re.findall(r"^([a-z.\- ]+):(?!=)", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+    return {name for line in lines for name in line.split()}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))

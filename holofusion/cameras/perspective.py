@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from holofusion.utils.extras import optional
 from holofusion.utils.files import UserError
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ class Cameras:
         Raises UserError when PyTorch3D does not import, naming the torch release it needs.
         """
         try:
-            from pytorch3d.renderer import PerspectiveCameras
+            with optional():
+                from pytorch3d.renderer import PerspectiveCameras
         except (ImportError, OSError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(

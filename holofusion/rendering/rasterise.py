@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from holofusion.cameras import Cameras
+from holofusion.utils.extras import optional
 
 BAND = 0.25  # softness of the silhouette, pixels (squared distances are divided by its square)
 REACH = 1.0  # pixels outside the silhouette that still see it
@@ -28,9 +29,10 @@ class Surface:
 
 def rasterise(vertices: list[Tensor], faces: list[Tensor], cameras: Cameras, size: int) -> Surface:
     """Rasterise mesh i, vertices (M_i, 3) and faces (F_i, 3), from camera i. An empty mesh gives an empty image."""
-    from pytorch3d.renderer import RasterizationSettings
-    from pytorch3d.renderer.mesh import MeshRasterizer
-    from pytorch3d.structures import Meshes
+    with optional():
+        from pytorch3d.renderer import RasterizationSettings
+        from pytorch3d.renderer.mesh import MeshRasterizer
+        from pytorch3d.structures import Meshes
 
     meshes = Meshes(vertices, faces)
     if meshes.isempty():

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from holofusion.data.co3d.camera_paths import Turn, turn_of
 from holofusion.data.co3d.download_record import unfinished
@@ -71,7 +70,7 @@ def check(root: Path, categories: Sequence[str] = (), subset: str | None = None,
     if not names:
         raise UserError(f"{root}: no category in CO3D layout; expected {root}/CATEGORY/{FRAME_FILE}")
     found = [check_category(root, name, subset, thorough) for name in names]
-    print(pd.DataFrame([_row(findings) for findings in found]).to_string(index=False))
+    print(_aligned([_row(findings) for findings in found]))
     print("distance (of the world's own units) and elevation: the middle 90 %; turn covered: least and median sequence")
     for findings in found:
         for kind, lines in (("", findings.problems), ("note: ", findings.remarks)):
@@ -179,6 +178,13 @@ def _check_files(findings: Findings, frames: list[Frame], thorough: bool) -> Non
                 read_frame(frame)
             except UserError as error:
                 findings.problems.append(str(error))
+
+
+def _aligned(rows: list[dict[str, object]]) -> str:
+    """Rows of the same keys as lines of text under these, each column aligned to the right."""
+    cells = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    return "\n".join(" ".join(map(str.rjust, line, widths)) for line in cells)
 
 
 def _row(findings: Findings) -> dict[str, object]:
