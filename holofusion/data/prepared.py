@@ -20,6 +20,7 @@ from holofusion.utils.files import UserError, read_json
 class PreparedCategory:
     """One category as `holofusion prepare` wrote it.
 
+    source: the setting `dataset.source` it was prepared with, or None.
     images: uint8 (N,S,S,3), white background.  masks: uint8 (N,S,S), 255 inside.  cameras: N cameras; each object
     lies inside [-1,1]^3 of its own normalised world.
     objects: names of the captures, each with its own world; two captures of one thing are two names of which
@@ -29,6 +30,7 @@ class PreparedCategory:
 
     folder: Path
     category: str
+    source: str | None
     image_size: int
     config_hash: str
     images: np.ndarray
@@ -68,6 +70,7 @@ class PreparedCategory:
             held_out=split["held_out"],
             evaluation_cameras=read_camera_list(folder / "evaluation_cameras.json"),
             turntable=read_camera_list(folder / "turntable.json"),
+            source=data.get("source"),  # folders of former versions do not say
             **{key: data[key] for key in ("category", "image_size", "config_hash", "objects", "object_of", "frames")},
         )
 

@@ -54,6 +54,7 @@ def prepare(settings: Any, category: str, seed: int, root: Path, out: Path, conf
             raise UserError(f"{root / category}: no usable {missing} sequence is left; see the reasons above")
         data = {
             "category": category,
+            "source": dataset.source,
             "image_size": dataset.image_size,
             "objects": list(kept),
             "object_of": {name: object_name(name) for name in kept},
