@@ -119,6 +119,7 @@ def write_balls(root: Path, balls: dict[str, Ball], category: str = "ball") -> P
 def make_settings(**changes: object) -> SimpleNamespace:
     """Settings as `prepare` reads them."""
     values = {
+        "source": "co3d",
         "subset": "fewview_dev",
         "min_quality": 0.5,
         "quality_required": False,

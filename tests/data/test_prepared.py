@@ -68,3 +68,7 @@ def test_cameras_of_another_convention_are_refused(prepared: Path) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"convention": "opencv"}))
     with pytest.raises(UserError, match=r"evaluation_cameras\.json: .*'opencv'"):
         PreparedCategory.load(prepared)
+
+
+def test_where_the_images_came_from_is_kept(prepared: Path) -> None:
+    assert PreparedCategory.load(prepared).source == "co3d"
