@@ -26,7 +26,8 @@ def redraw(units: int, replicates: int, *name: object) -> np.ndarray | None:
     """
     if units < FEWEST:
         return None
-    random, rows = numpy_generator_for("redraw", *name), []
+    random = numpy_generator_for("redraw", *name)
+    rows: list[np.ndarray] = []
     while len(rows) < replicates:
         counts = random.multinomial(units, np.full(units, 1 / units))
         if counts.max() < units:

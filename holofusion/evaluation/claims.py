@@ -1,4 +1,4 @@
-"""What the papers claim, as rules over measured numbers: each holds, fails or stays undecided on a run's own intervals.
+"""The papers' claims as rules over measured numbers: each holds, fails or stays undecided on a run's own intervals.
 
 A rule is one or more weighted sums of measured numbers that the claim says are above zero. Replicates of methods share
 their redraws (`bootstrap.py`), so a sum's interval is that of paired differences. Sums are averaged over the seeds.
@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from holofusion.evaluation.bootstrap import interval
+from holofusion.evaluation.entries import Entry
 
 HOLDS, FAILS, UNDECIDED, UNTESTED = "holds", "fails", "undecided", "not tested"
-KERNEL, AGREEMENT, SHARPNESS, FLOATERS = "kernel", "consistency_psnr", "sharpness", "floaters"
+KERNEL, CONSISTENCY, SHARPNESS, FLOATERS = "kernel", "consistency_psnr", "sharpness", "floaters"  # of METRICS
 TIE = 0.1  # differences below this share of HoloFusion's own value count as a tie
 CONSISTENT = ("holodiffusion", "holofusion_sds", "eg3d", "get3d", "stable_dreamfusion", "sds")
 
-Find = Callable[[str, str, int], dict[str, Any] | None]
+Find = Callable[[str, str, int], Entry | None]
 """(method, metric, seed) -> the entry of a metrics file; None where it was not measured."""
 
 
@@ -50,7 +50,7 @@ CLAIMS = (
     Claim(
         "best_consistent",
         "Of the methods whose views agree, HoloFusion comes nearest to real images.",
-        tuple(above(KERNEL, rival, "holofusion") for rival in CONSISTENT),
+        tuple(above(KERNEL, baseline, "holofusion") for baseline in CONSISTENT),
         optional=True,
     ),
     Claim(
@@ -66,7 +66,7 @@ CLAIMS = (
     Claim(
         "loses_consistency",
         "Super-resolving each view on its own loses consistency between views.",
-        (above(AGREEMENT, "holodiffusion", "holodiffusion_star"),),
+        (above(CONSISTENCY, "holodiffusion", "holodiffusion_star"),),
     ),
     Claim(
         "keeps_gain",
@@ -79,7 +79,7 @@ CLAIMS = (
     Claim(
         "restores_consistency",
         "Distillation restores consistency between views.",
-        (above(AGREEMENT, "holofusion", "holodiffusion_star"),),
+        (above(CONSISTENCY, "holofusion", "holodiffusion_star"),),
     ),
     Claim(
         "sds_worse",
@@ -105,7 +105,7 @@ CLAIMS = (
     Claim(
         "mse_inconsistent",
         "Plain squared error leaves views that agree less.",
-        (above(AGREEMENT, "holofusion", "holofusion_mse"),),
+        (above(CONSISTENCY, "holofusion", "holofusion_mse"),),
     ),
     Claim(
         "gans_behind",
@@ -117,7 +117,7 @@ CLAIMS = (
         "pi-GAN comes nearer to real images than tri-plane and mesh GANs.",
         (above(KERNEL, "eg3d", "pigan"), above(KERNEL, "get3d", "pigan")),
     ),
-    Claim("pigan_identity", "pi-GAN changes the object with the view.", (above(AGREEMENT, "holofusion", "pigan"),)),
+    Claim("pigan_identity", "pi-GAN changes the object with the view.", (above(CONSISTENCY, "holofusion", "pigan"),)),
 )
 
 
@@ -146,51 +146,61 @@ class Verdict:
         """Why the verdict is what it is, in words."""
         if self.verdict == UNTESTED:
             return f"not measured: {', '.join(self.missing)}"
-        if self.verdict == FAILS:
-            return "below zero with the whole interval" + (
-                ", for every seed" if len(self.measured[0].seeds) > 1 else ""
-            )
-        if self.verdict == HOLDS:
-            return "above zero with the whole interval" + (
-                ", for every seed" if len(self.measured[0].seeds) > 1 else ""
-            )
-        if any(part.low is None for part in self.measured):
+        if self.verdict in (FAILS, HOLDS):
+            side = "below" if self.verdict == FAILS else "above"
+            every = ", for every seed" if len(self.measured[0].seeds) > 1 else ""
+            return f"{side} zero with the whole interval{every}"
+        ends = [(part.low, part.high) for part in self.measured if part.low is not None and part.high is not None]
+        if len(ends) < len(self.measured):
             return "too few scenes for an interval"
-        if all(part.low > 0 for part in self.measured) or any(part.high < 0 for part in self.measured):
+        if all(low > 0 for low, _ in ends) or any(high < 0 for _, high in ends):
             return "the seeds disagree"
         return "zero lies within the interval"
 
 
-def measure(part: Sum, find: Find, seeds: list[int]) -> Measured | list[str]:
-    """One sum averaged over the seeds; or the names of the numbers that are missing."""
-    entries = {(method, seed): find(method, part.metric, seed) for method in part.weights for seed in seeds}
-    missing = [f"{method} {part.metric} (seed {seed})" for (method, seed), found in entries.items() if found is None]
-    if missing:
-        return missing
+def missing_of(part: Sum, find: Find, seeds: list[int]) -> list[str]:
+    """The numbers of a sum that were not measured, in words."""
+    return [
+        f"{method} {part.metric} (seed {seed})"
+        for method in part.weights
+        for seed in seeds
+        if find(method, part.metric, seed) is None
+    ]
+
+
+def measure(part: Sum, find: Find, seeds: list[int]) -> Measured | None:
+    """One sum averaged over the seeds; None if any of its numbers is missing."""
+    entries: dict[tuple[str, int], Entry] = {}
+    for method in part.weights:
+        for seed in seeds:
+            entry = find(method, part.metric, seed)
+            if entry is None:
+                return None
+            entries[method, seed] = entry
     values = [sum(weight * entries[method, seed]["value"] for method, weight in part.weights.items()) for seed in seeds]
-    units, low, high = min(found["units"] for found in entries.values()), None, None
-    if all(found["replicates"] for found in entries.values()):
-        count = min(len(found["replicates"]) for found in entries.values())
-        replicates = sum(
-            weight * np.array(entries[method, seed]["replicates"][:count]) / len(seeds)
-            for method, weight in part.weights.items()
-            for seed in seeds
-        )
-        low, high = interval(float(np.mean(values)), replicates, units)
-    return Measured(part, float(np.mean(values)), low, high, tuple(values))
+    kept = {key: np.array(entry["replicates"]) for key, entry in entries.items() if entry["replicates"]}
+    value, units, replicates = float(np.mean(values)), min(entry["units"] for entry in entries.values()), None
+    if len(kept) == len(entries):
+        count = min(map(len, kept.values()))
+        replicates = np.zeros(count)
+        for method, weight in part.weights.items():
+            for seed in seeds:
+                replicates += weight * kept[method, seed][:count] / len(seeds)
+    low, high = interval(value, replicates, units)
+    return Measured(part, value, low, high, tuple(values))
 
 
 def judge(claim: Claim, find: Find, seeds: list[int], methods: list[str]) -> Verdict:
     """The claim on what was measured for `seeds`; `methods` are the rows that were run."""
     sums = [part for part in claim.sums if not claim.optional or set(part.weights) <= set(methods)]
-    found = [measure(part, find, seeds) for part in sums]
-    missing = [name for part in found if isinstance(part, list) for name in part]
-    if missing or not found:
+    missing = [name for part in sums for name in missing_of(part, find, seeds)]
+    if missing or not sums:
         return Verdict(claim, UNTESTED, (), tuple(dict.fromkeys(missing)) or ("none of its methods",))
-    if any(part.high is not None and part.high < 0 and max(part.seeds) < 0 for part in found):
+    measured = tuple(found for part in sums if (found := measure(part, find, seeds)) is not None)
+    if any(part.high is not None and part.high < 0 and max(part.seeds) < 0 for part in measured):
         verdict = FAILS
-    elif all(part.low is not None and part.low > 0 and min(part.seeds) > 0 for part in found):
+    elif all(part.low is not None and part.low > 0 and min(part.seeds) > 0 for part in measured):
         verdict = HOLDS
     else:
         verdict = UNDECIDED
-    return Verdict(claim, verdict, tuple(found))
+    return Verdict(claim, verdict, measured)

@@ -68,7 +68,7 @@ def compare(real: ImageSet, generated: ImageSet, reference: str, settings: Evalu
     value = frechet_distance(real.features, generated.features)
     return [
         entry(frechet_name, reference, value, replicates_of(redrawn, *draws), units, **counts),
-        entry(kernel_name, reference, kernel, kernels, units, **counts, **further),
+        entry(kernel_name, reference, kernel, kernels, units, **(counts | further)),
     ]
 
 

@@ -17,7 +17,7 @@ import trimesh
 from scipy.spatial import cKDTree
 
 from holofusion.evaluation.bootstrap import replicates_of
-from holofusion.evaluation.entries import Entry, entry
+from holofusion.evaluation.entries import Counts, Entry, entry
 from holofusion.evaluation.references import evenly
 from holofusion.meshing.surface import pieces
 from holofusion.pipeline.paths import scene_name
@@ -75,7 +75,7 @@ def shape_scores(
 
 def shape_entries(generated: list[np.ndarray], reference: list[np.ndarray], draws: np.ndarray | None) -> list[Entry]:
     """Entries of the scores against true shapes."""
-    counts = {"n_real": len(reference), "n_generated": len(generated)}
+    counts: Counts = {"n_real": len(reference), "n_generated": len(generated)}
     scores = shape_scores(generated, reference, draws)
     return [entry(name, REFERENCE, *score, len(generated), **counts) for name, score in scores.items()]
 
@@ -120,7 +120,7 @@ def read_mesh(path: Path) -> trimesh.Trimesh:
             return mesh
         reason = "it has no surface"
     except Exception as error:  # the reader raises whatever a damaged file happens to trip
-        reason = error
+        reason = str(error)
     raise UserError(f"{path}: not a mesh that can be read ({reason})")
 
 

@@ -19,7 +19,7 @@ class Metric:
     """
 
     name: str
-    group: Literal["distances", "distribution", "consistency", "geometry"]
+    group: Literal["distances", "distribution", "memorisation", "consistency", "geometry"]
     title: str
     unit: str = ""
     range: tuple[float, float] | None = None
@@ -63,7 +63,11 @@ METRICS: dict[str, Metric] = {
         Metric("diversity", "distribution", "Diversity"),
         Metric("sharpness", "distribution", "Sharpness inside"),
         Metric("sharpness_outline", "distribution", "Sharpness of outlines"),
-        Metric("memorised", "distribution", "Memorised", range=SHARE),
+        Metric("memorised", "memorisation", "Memorised", range=SHARE, better="low"),
+        Metric("nearest_rank", "memorisation", "Rank of the nearest training object", range=SHARE),
+        Metric("commonest_source", "memorisation", "Share of the commonest source", range=SHARE),
+        Metric("sources", "memorisation", "Sources a sample", digits=1),
+        Metric("seams", "memorisation", "Colour steps inside parts"),
         Metric("consistency_psnr", "consistency", "Held-out views, PSNR", "dB", better="high", digits=1),
         Metric("consistency_ssim", "consistency", "Held-out views, SSIM", better="high", digits=3),
         Metric("depth_warp", "consistency", "Depth-warp error", THOUSAND, better="low", scale=1000, digits=1),

@@ -119,7 +119,7 @@ def reference_set(
     rows, units = reference_rows(data, names_of(data, split), settings.reference_frames)
     digest = hashlib.sha256(networks.network_identity(settings.feature_network, settings.inception_weights).encode())
     for row in rows:
-        digest.update(np.ascontiguousarray(data.images[row]))
+        digest.update(np.ascontiguousarray(data.images[row]).data)
     path = cache / f"{data.category}-{split}-{digest.hexdigest()[:24]}.safetensors"
     if path.is_file():
         features = load_file(path)["features"]

@@ -14,9 +14,10 @@ from holofusion.config.evaluation import Evaluation
 from holofusion.data.prepared import PreparedCategory
 from holofusion.evaluation import features as networks
 from holofusion.evaluation.bootstrap import Redraws
-from holofusion.evaluation.entries import Entry
+from holofusion.evaluation.entries import Counts, Entry
 from holofusion.evaluation.fidelity import Nearest, compare, distribution, mean_entry, nearest_of
 from holofusion.evaluation.kernel import repeated_image_distance
+from holofusion.evaluation.memorisation import nearest_objects, picture_distances
 from holofusion.evaluation.references import (
     REFERENCES,
     ImageSet,
@@ -94,8 +95,16 @@ class Scorer:
             entries.append(mean_entry(name, "train", value, shares, pictures.units, scenes, n_generated=len(pictures)))
         return entries
 
+    def nearest_rank(self, generated: ImageSet, real: dict[str, ImageSet]) -> Entry:
+        """Mean rank of the scenes' nearest training objects among the held-out objects' (see `memorisation`)."""
+        distances, expected = (picture_distances(images, real["train"]) for images in (generated, real["held_out"]))
+        ranks = np.array([nearest.rank for nearest in nearest_objects(distances, expected)])
+        units, scenes = np.arange(len(ranks)), self.redraws.of_scenes(len(ranks))
+        counts: Counts = {"n_real": len(real["train"]), "n_generated": len(generated)}
+        return mean_entry("nearest_rank", "train", float(ranks.mean()), ranks, units, scenes, **counts)
+
     def score(self, scored: Scored, label: str) -> Scores:
-        """Distances to both references, distribution, sharpness, and the nearest training images of pictures with names."""
+        """Distances to both references, distribution, sharpness, rank, and the nearest training images of pictures with names."""
         real = {split: self.reference(split) for split in REFERENCES}
         generated = self.features(scored.pictures, label)
         other = self.features(scored.against_held_out, label) if scored.against_held_out else generated
@@ -103,6 +112,7 @@ class Scorer:
         entries += compare(real["held_out"], other, "held_out", self.settings, self.redraws)
         entries += distribution(real["train"], real["held_out"], generated, self.redraws)
         entries += self.sharpness(scored.pictures)
+        entries.append(self.nearest_rank(generated, real))
         scores: Scores = {"entries": entries}
         if scored.pictures.names:
             scores["nearest"] = nearest_of(real, generated, scored.pictures.names, self.training_rows()[0])

@@ -43,7 +43,7 @@ def outline_sharpness(images: np.ndarray) -> np.ndarray:
         body = binary_fill_holes(from_white > np.median(from_white[shown]) / 2)
         band = binary_dilation(body, SQUARE, iterations=BAND) & ~binary_erosion(body, SQUARE, iterations=BAND)
         light = _luminance(image)
-        values.append(float(np.abs(laplace(light))[band].mean() / (1 - light[body]).mean()))
+        values.append(float(np.abs(laplace(light))[band].mean() / (1 - light[body & shown]).mean()))
     return np.array(values)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from holofusion.evaluation.entries import Entry
 from holofusion.config.load import load_step
 from holofusion.pipeline.registry import FLOOR, REAL_ROWS, ROWS, Source, coarse_of, needs_warmup
 from holofusion.report.paper import label_of
@@ -48,7 +49,7 @@ class Run:
     warmup: dict[str, Any] | None
 
     @property
-    def entries(self) -> list[dict[str, Any]]:
+    def entries(self) -> list[Entry]:
         """Every number measured for this run, of whichever step."""
         return [
             entry for found in (self.metrics, self.consistency, self.geometry) if found for entry in found["entries"]

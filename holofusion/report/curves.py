@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -66,8 +67,14 @@ def curve_plot(results: Results, category: str, seed: int, folder: Path) -> Plot
         floor = results.real.get(category, {}).get(FLOOR, {})
         if "one_image_repeated" in floor:
             axis.axhline(floor["one_image_repeated"] * 1000, color=FAINT, linewidth=1, linestyle=(0, (4, 3)))
-            place = {"xytext": (2, 3), "textcoords": "offset points", "fontsize": 8, "color": FAINT}
-            axis.annotate("one training image repeated", (0, floor["one_image_repeated"] * 1000), **place)
+            axis.annotate(
+                "one training image repeated",
+                (0, floor["one_image_repeated"] * 1000),
+                xytext=(2, 3),
+                textcoords="offset points",
+                fontsize=8,
+                color=FAINT,
+            )
         axis.set_title("Kernel distance × 1000 to the training objects")
         axis.set_xlabel("minutes of training")
         axis.xaxis.set_major_locator(MaxNLocator(8))
@@ -75,7 +82,7 @@ def curve_plot(results: Results, category: str, seed: int, folder: Path) -> Plot
         return save(figure, folder, f"curves-{category}-s{seed}")
 
 
-def label_ends(axis, curves: list[Curve]) -> None:
+def label_ends(axis: Axes, curves: list[Curve]) -> None:
     """Name every line right of its last point, names moved apart where they would touch."""
     top = axis.get_ylim()[1]
     height = -1.0

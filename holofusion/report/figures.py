@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -23,7 +24,7 @@ from holofusion.utils.files import replacing
 INK, FAINT, ACCENT, SECOND = "#23221f", "#8a877f", "#b4491f", "#2f6f8f"
 VARIABLES = {INK: "var(--ink)", FAINT: "var(--muted)", ACCENT: "var(--accent)", SECOND: "var(--second)"}
 SMOOTHING = 0.05  # half the window of the smoothed curve, share of the run
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "svg.fonttype": "none",
     "svg.hashsalt": "holofusion",
@@ -77,28 +78,36 @@ def inline_svg(text: str, prefix: str) -> str:
 
 def distance_plot(find: Find, methods: list[str], category: str, seeds: list[int], folder: Path) -> Plot | None:
     """Kernel distance of every method with its interval, and the floor's line; beside it the published KID, if any."""
-    found = [(method, mean_over_seeds(find, method, "kernel", seeds)) for method in methods]
-    found = [(method, cell) for method, cell in found if cell is not None]
-    if not found:
+    kernels = {method: mean_over_seeds(find, method, "kernel", seeds) for method in methods}
+    measured = [(method, kernel) for method, kernel in kernels.items() if kernel]
+    if not measured:
         return None
     floor = mean_over_seeds(find, FLOOR, "kernel", seeds)
     table = published_table()
-    published = {method: table[method].kid.get(category) for method, _ in found if method in table}
+    published = {method: table[method].kid.get(category) for method, _ in measured if method in table}
     panels = 2 if any(published.values()) else 1
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(3.7 * panels + 1.2, 0.34 * len(found) + 1.1), layout="constrained")
+        figure = Figure(figsize=(3.7 * panels + 1.2, 0.34 * len(measured) + 1.1), layout="constrained")
         axes = np.atleast_1d(figure.subplots(1, panels, sharey=True))
-        for place, (method, cell) in enumerate(found):
+        for place, (method, cell) in enumerate(measured):
             colour = ACCENT if method == "holofusion" else INK
-            if cell.low is not None:
+            if cell.low is not None and cell.high is not None:
                 axes[0].plot([cell.low * 1000, cell.high * 1000], [place, place], color=colour, linewidth=1.4)
             axes[0].plot(cell.value * 1000, place, "o", color=colour, markersize=5.5)
-            if panels == 2 and published.get(method):
-                axes[1].plot(published[method] * 1000, place, "o", color=colour, markersize=5.5)
+            kid = published.get(method)
+            if panels == 2 and kid:
+                axes[1].plot(kid * 1000, place, "o", color=colour, markersize=5.5)
         if floor is not None:
             axes[0].axvline(floor.value * 1000, color=SECOND, linewidth=1, linestyle=(0, (4, 3)))
-            place = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}
-            axes[0].annotate("real images", (floor.value * 1000, -0.75), color=SECOND, fontsize=8, **place)
+            axes[0].annotate(
+                "real images",
+                (floor.value * 1000, -0.75),
+                color=SECOND,
+                fontsize=8,
+                xytext=(5, 0),
+                textcoords="offset points",
+                va="center",
+            )
         titles = ("This run: kernel distance × 1000", f"Published: KID × 1000, {category}")
         for axis, title in zip(axes, titles, strict=False):
             axis.set_title(title, pad=12)
@@ -106,8 +115,8 @@ def distance_plot(find: Find, methods: list[str], category: str, seeds: list[int
             axis.tick_params(axis="y", length=0)
             axis.spines["left"].set_visible(False)
             axis.set_xlim(left=min(0, axis.get_xlim()[0]))
-        axes[0].set_yticks(range(len(found)), [label_of(method) for method, _ in found])
-        axes[0].set_ylim(len(found) - 0.5, -1)
+        axes[0].set_yticks(range(len(measured)), [label_of(method) for method, _ in measured])
+        axes[0].set_ylim(len(measured) - 0.5, -1)
         return save(figure, folder, f"kernel_distance-{category}")
 
 

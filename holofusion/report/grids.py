@@ -104,19 +104,21 @@ def _numbers(cameras: Cameras) -> np.ndarray:
 
 def nearest_sheet(runs: list[Run], data: PreparedCategory | None, columns: int, path: Path) -> Sheet | None:
     """Pairs of rows: samples, and below each the training image nearest to it in feature space. None without pictures."""
-    runs = [run for run in runs if run.scenes and run.metrics and run.metrics.get("nearest")]
-    count = min((len(run.metrics["nearest"]) for run in runs), default=0)
+    nearest = [
+        (run, run.metrics) for run in runs if run.scenes and run.metrics is not None and run.metrics.get("nearest")
+    ]
+    count = min((len(metrics["nearest"]) for _, metrics in nearest), default=0)
     if data is None or not count:
         return None
     rows, labels = [], []
-    for run in runs:
-        shown = run.metrics["nearest"][: min(columns, count)]
-        rows.append([_open(run.results / "views" / run.name / entry["picture"]) for entry in shown])
-        rows.append([Image.fromarray(np.asarray(data.images[entry["row"]])) for entry in shown])
+    for run, metrics in nearest:
+        shown = metrics["nearest"][: min(columns, count)]
+        rows.append([_open(run.results / "views" / run.name / near["picture"]) for near in shown])
+        rows.append([Image.fromarray(np.asarray(data.images[near["row"]])) for near in shown])
         labels += [run.label, "nearest training image"]
     with replacing(path) as temporary:
         _paste(rows).save(temporary)
-    return Sheet(path, path, labels, runs[0].metrics["scenes"][: len(rows[0])], len(rows[0]))
+    return Sheet(path, path, labels, nearest[0][1]["scenes"][: len(rows[0])], len(rows[0]))
 
 
 def zoom_sheet(runs: list[Run], scenes: int, path: Path) -> Sheet | None:

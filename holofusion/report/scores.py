@@ -60,9 +60,16 @@ GROUPS = (
         "Fidelity and variety apart",
         "Precision and density say how many samples look real, recall and coverage how much of the real variety they reach. "
         "Diversity (mean feature distance between objects) and sharpness (fine detail inside the object; how "
-        "abruptly its outline ends) are shares of the real images' value: 1 is right, more is noise. Memorised: samples "
-        "nearer to a training image than all but 5 % of real held-out images; the row of copies shows what a generator "
-        "scores that repeats its training objects.",
+        "abruptly its outline ends) are shares of the real images' value: 1 is right, more is noise.",
+    ),
+    Group(
+        "memorisation",
+        "Copies and patchwork",
+        "Memorised: images nearer to a training image than all but 5 % of real held-out images. Rank: the share of held-out "
+        "objects that are nearer to a training object than the sample is to its nearest; around 0.5 for new objects, 0 for "
+        "copies, which the row of copies shows. Source: the training object whose code is nearest at a position of the "
+        "sample's code; one source is a copy, many are a mosaic. Colour steps: between neighbours on a smooth surface, as a "
+        "multiple of the real objects'; seams add to them.",
     ),
     Group(
         "consistency",
@@ -102,7 +109,7 @@ def finder(results: Results, category: str) -> Find:
 def mean_over_seeds(find: Find, method: str, metric: str, seeds: list[int]) -> Measured | None:
     """A method's metric, averaged over the seeds, with the interval of that mean; None if any is missing."""
     measured = measure(Sum(metric, {method: 1.0}), find, seeds[:1] if method in REAL_ROWS else seeds)
-    if isinstance(measured, list):
+    if measured is None:
         return None
     low, high = METRICS[metric].within(measured.low, measured.high)
     return replace(measured, low=low, high=high)

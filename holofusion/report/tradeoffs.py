@@ -90,9 +90,9 @@ def scatter_plot(
             axes.axvline(x.line, color=SECOND, linewidth=1, linestyle=(0, (4, 3)))
         for method, (across, up) in points.items():
             colour = ACCENT if method == "holofusion" else INK
-            if across.low is not None:
+            if across.low is not None and across.high is not None:
                 axes.plot([across.low, across.high], [up.at, up.at], color=colour, alpha=0.35, linewidth=1)
-            if up.low is not None:
+            if up.low is not None and up.high is not None:
                 axes.plot([across.at, across.at], [up.low, up.high], color=colour, alpha=0.35, linewidth=1)
             axes.plot(across.at, up.at, "o", color=colour, markersize=5)
         _name(axes, points)

@@ -52,7 +52,7 @@ def read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     try:
         mesh = trimesh.load_mesh(path, process=False)
         vertices, faces = np.asarray(mesh.vertices, float), np.asarray(mesh.faces)
-        colours = np.asarray(mesh.visual.vertex_colors)[:, :3]
+        colours = np.asarray(mesh.visual.vertex_colors)[:, :3]  # type: ignore[union-attr]
     except Exception as error:  # the reader raises whatever a damaged file happens to trip
         raise UserError(f"{path}: not a mesh that can be read ({error})") from None
     if not len(faces) or not np.isfinite(vertices).all() or not vertices.any():
