@@ -11,7 +11,7 @@ def factor(features: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.nd
     features, weights = features[kept], weights[kept]
     mean = weights @ features / weights.sum()
     rows = np.sqrt(weights / (weights.sum() - 1))[:, None] * (features - mean)
-    triangle: np.ndarray = rows if len(rows) <= rows.shape[1] else np.linalg.qr(rows, mode="r")
+    triangle = rows if len(rows) <= rows.shape[1] else np.asarray(np.linalg.qr(rows, mode="r"))
     return mean, triangle
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from holofusion.evaluation.entries import Entry
 from holofusion.config.load import load_step
+from holofusion.evaluation.entries import Entry
 from holofusion.pipeline.registry import FLOOR, REAL_ROWS, ROWS, Source, coarse_of, needs_warmup
 from holofusion.report.paper import label_of
 from holofusion.utils.files import UserError, read_json

@@ -47,8 +47,13 @@ class Cost:
     @property
     def scene_seconds(self) -> float | None:
         """Seconds for one scene from noise, shared steps included; None if one of them is unknown."""
-        parts = [self.coarse_seconds, self.hypotheses_seconds, self.own_seconds]
-        return None if None in parts else sum(parts)
+        return total([self.coarse_seconds, self.hypotheses_seconds, self.own_seconds])
+
+
+def total(parts: list[float | None]) -> float | None:
+    """The sum; None if a part is unknown."""
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
 
 
 def _per_scene(run: Run | None, key: str) -> float | None:

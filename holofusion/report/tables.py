@@ -35,7 +35,7 @@ def tidy(results: Results) -> list[dict[str, Any]]:
         ]
         found += [(row, 0, entry) for row, real in results.real.get(category, {}).items() for entry in real["entries"]]
         for method, seed, entry in found:
-            metric = entry["metric"] + SUFFIX.get(entry["reference"], "")
+            metric = entry["metric"] + SUFFIX.get(entry["reference"] or "", "")
             rows.append({"method": method, "category": category, "seed": seed, **entry, "metric": metric})
     return rows
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holofusion.report.collect import Run
-from holofusion.report.cost import Cost, cost_of
+from holofusion.report.cost import Cost, cost_of, total
 from holofusion.report.paper import label_of
 
 EQUAL = 0.15  # trainings whose times differ by less are called equally long
@@ -37,12 +37,12 @@ def settings_tried() -> dict[str, int]:
 
 def terms_of(runs: list[Run]) -> list[Terms]:
     """The terms of every training behind `runs`, which are of one category and seed; the first is the measure."""
-    tried, found = settings_tried(), []
-    shown = {run.training_run: run for run in reversed(runs) if run.model}
-    for run in reversed(shown.values()):
-        cost, method = cost_of(run, runs), run.model["method"] or run.method
-        parts = [cost.warmup_seconds, cost.train_seconds]
-        seconds = None if None in parts else sum(parts)
-        share = seconds / found[0].seconds if found and seconds is not None and found[0].seconds else None
-        found.append(Terms(label_of(method), cost, seconds, share if found else 1.0, tried.get(method)))
-    return found
+    tried, terms = settings_tried(), list[Terms]()
+    trainings = {run.training_run: (run, run.model) for run in reversed(runs) if run.model}
+    for run, model in reversed(trainings.values()):
+        cost, method = cost_of(run, runs), model["method"] or run.method
+        seconds = total([cost.warmup_seconds, cost.train_seconds])
+        first = terms[0].seconds if terms else seconds
+        share = seconds / first if seconds is not None and first else None
+        terms.append(Terms(label_of(method), cost, seconds, share if terms else 1.0, tried.get(method)))
+    return terms
