@@ -60,7 +60,17 @@ def test_distances_are_zero_to_itself_and_grow_with_blur_and_noise(feature: Call
         assert abs(itself) < 0.1 * kernel[1] and abs(halves) < 0.1 * kernel[1]
 
 
-METRICS = ["precision", "recall", "density", "coverage", "diversity", "memorised", "sharpness", "sharpness_outline"]
+METRICS = [
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "diversity",
+    "memorised",
+    "sharpness",
+    "sharpness_outline",
+    "nearest_rank",
+]
 
 
 def test_run_writes_counts_intervals_and_network(
@@ -114,6 +124,7 @@ def test_floor_and_ceilings_are_ordered(data: Any, resolved: SimpleNamespace, tm
     kernel = {kind: found["kd_efficientnet_lite0"] for kind, found in scores.items()}
     assert kernel["real_copy"] < kernel["real_floor"] < kernel["real_blurred"]
     assert scores["real_copy"]["memorised"] > 0.9 > 0.2 > scores["real_floor"]["memorised"]
+    assert scores["real_copy"]["nearest_rank"] == 0 and 0.3 < scores["real_floor"]["nearest_rank"] < 0.7
     for metric in ("sharpness", "sharpness_outline"):
         assert scores["real_blurred"][metric] < 0.8 * scores["real_floor"][metric]
     assert 0.8 < scores["real_floor"]["diversity"] < 1.25

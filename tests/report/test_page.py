@@ -102,7 +102,7 @@ def test_files_beside_the_page(results: Path, resolved: Any) -> None:
     assert "## Distance to real images: teddybear, seed 0" in markdown
     assert re.search(r"\| HoloDiffusion\\\* \| 10\.0 \[[\d., ]+\] \| 20\.0 \[", markdown)
     latex = (results / "tables" / "metrics.tex").read_text()
-    assert latex.count(r"\toprule") == latex.count(r"\bottomrule") == 4
+    assert latex.count(r"\toprule") == latex.count(r"\bottomrule") == 5
     assert r"HoloDiffusion\textsuperscript{*} & \textbf{10.0} {\scriptsize [" in latex and "%" not in latex.replace(
         r"\%", ""
     )
