@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from holofusion.cameras import Cameras
+from holofusion.data.images import read_mask, read_photograph
 from holofusion.utils.files import UserError, read_json
 
 FRAME_FILE = "frame_annotations.jgz"
@@ -176,25 +177,15 @@ def _viewpoint(frame: Frame, frame_file: Path) -> tuple[np.ndarray, np.ndarray, 
     return R, T, focal * stretch, principal * stretch
 
 
-def read_picture(path: Path, mode: str) -> Image.Image:
-    """A decoded image file, converted to `mode` ("RGB", "L"). Raises UserError if it is missing or damaged."""
-    try:
-        with Image.open(path) as image:
-            return image.convert(mode)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such image file, though the annotations name it") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"{path}: image cannot be read ({error})") from None
-
-
 def read_frame(frame: Frame) -> tuple[Image.Image, Image.Image]:
     """Photograph (RGB) and mask (L) of a frame that has a mask.
 
     Raises UserError when a file is unreadable, the mask has another size than the image, or the image other
-    proportions than annotated (its camera would then be wrong).
+    proportions than annotated (its camera would then be wrong); BadMask when the mask's meaning cannot be told.
     """
-    assert frame.mask is not None
-    image, mask = read_picture(frame.image, "RGB"), read_picture(frame.mask, "L")
+    if frame.mask is None:
+        raise ValueError(f"frame {frame.number} of {frame.sequence} has no mask")
+    image, mask = read_photograph(frame.image), Image.fromarray(read_mask(frame.mask))
     if mask.size != image.size:
         raise UserError(
             f"{frame.mask}: mask is {_by(mask.size)} pixels, its image {frame.image.name} {_by(image.size)}"

@@ -40,9 +40,6 @@ def frame_entry(
     """
     rows, columns = np.nonzero(cover.max(1))[0], np.nonzero(cover.max(0))[0]
     box = [columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1]
-    kind = "train_known"
-    if held_out:
-        kind = "test_unseen" if view == 0 else "test_known"
     prefix = f"{category}/{sequence}"
     return {
         "sequence_name": sequence,
@@ -56,8 +53,16 @@ def frame_entry(
             "bounding_box_xywh": [float(v) for v in box],
         },
         "viewpoint": {**viewpoint, "intrinsics_format": "ndc_isotropic"},
-        "meta": {"frame_type": kind, "frame_splits": [f"multisequence_{kind.split('_')[0]}"], "eval_batch_maps": []},
+        "meta": frame_role(view, held_out),
     }
+
+
+def frame_role(view: int, held_out: bool) -> dict[str, Any]:
+    """The `meta` of a frame annotation: its split, and whether it is a target (the first held-out view) or known."""
+    kind = "train_known"
+    if held_out:
+        kind = "test_unseen" if view == 0 else "test_known"
+    return {"frame_type": kind, "frame_splits": [f"multisequence_{kind.split('_')[0]}"], "eval_batch_maps": []}
 
 
 def write_annotations(

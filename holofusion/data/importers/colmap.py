@@ -1,106 +1,160 @@
-"""Reading a COLMAP model in text form: `cameras.txt` and `images.txt`, world-to-camera poses in OpenCV's convention.
+"""Reading a COLMAP model, text or binary: world-to-camera poses in OpenCV's convention, one or more models per object.
 
-Format: COLMAP's documentation, "Output Format".
+Format: COLMAP's documentation, "Output Format", and `src/colmap/scene/reconstruction_io.cc` for the binary form.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from holofusion.cameras import from_opencv
-from holofusion.data.importers.photographs import UNDISTORT, Photograph, check_lens, check_rotation, mask_beside
+from holofusion.data.importers.colmap_binary import read_binary
+from holofusion.data.importers.colmap_text import read_text
+from holofusion.data.importers.lenses import UNDISTORT, check_numbers, check_rotation
+from holofusion.data.importers.photographs import Photograph, Reader, find_image, mask_beside, say_unlisted
 from holofusion.utils.files import UserError
+from holofusion.utils.progress import say
 
-PLACES = (".", "sparse", "sparse/0")  # below an object's folder
-PINHOLES = {"SIMPLE_PINHOLE": (0, 0, 1, 2), "PINHOLE": (0, 1, 2, 3)}  # places of fx, fy, cx, cy
+PLACES = (".", "sparse", "colmap", "colmap/sparse", "dense/sparse", "model")  # and numbered folders in these
+
+# Parameters by model, in COLMAP's order; see its `src/colmap/sensor/models.h`.
+LENS_PARAMETERS = {
+    "SIMPLE_PINHOLE": "f cx cy",
+    "PINHOLE": "fx fy cx cy",
+    "SIMPLE_RADIAL": "f cx cy k1",
+    "RADIAL": "f cx cy k1 k2",
+    "OPENCV": "fx fy cx cy k1 k2 p1 p2",
+    "FULL_OPENCV": "fx fy cx cy k1 k2 p1 p2 k3 k4 k5 k6",
+}
+
+
+@dataclass(frozen=True)
+class Lens:
+    """A camera of a model as COLMAP writes it. where: file and line or number, for errors."""
+
+    where: str
+    model: str
+    size: tuple[float, float]
+    parameters: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Pose:
+    """An image of a model: quaternion (w, x, y, z) and translation, world to camera; number of its camera."""
+
+    where: str
+    name: str
+    quaternion: tuple[float, ...]
+    translation: tuple[float, ...]
+    lens: int
+
+
+Model = tuple[dict[int, Lens], list[Pose]]
 
 
 def find_model(folder: Path) -> Path | None:
-    """The folder of the COLMAP model that belongs to an object's folder, if there is one.
+    """The folder of the COLMAP model that belongs to an object's folder: of several, that with most images."""
+    models = _models(folder)
+    if len(models) < 2:
+        return models[0] if models else None
+    counts = {model: len(_read(model)[1]) for model in models}
+    largest = max(models, key=lambda model: counts[model])
+    others = ", ".join(f"{model.relative_to(folder)} ({counts[model]})" for model in models if model != largest)
+    say(
+        f"{folder}: {len(models)} COLMAP models: {largest.relative_to(folder)} is taken, with {counts[largest]} images, "
+        f"the most; not {others}"
+    )
+    return largest
 
-    Raises UserError for a model in binary form.
-    """
-    for place in PLACES:
-        if (folder / place / "images.txt").is_file():
-            return folder / place
-    for place in PLACES:
-        if (folder / place / "images.bin").is_file():
-            found = folder / place
-            raise UserError(f"{found}: binary model; convert it: colmap model_converter --output_type TXT")
-    return None
+
+def _models(folder: Path) -> list[Path]:
+    places = [folder / place for place in PLACES]
+    places += [
+        sub
+        for place in places
+        if place.is_dir()
+        for sub in sorted((p for p in place.iterdir() if p.name.isdecimal() and p.is_dir()), key=lambda p: int(p.name))
+    ]
+    return [place for place in places if any((place / f"images.{end}").is_file() for end in ("txt", "bin"))]
+
+
+def _read(model: Path) -> Model:
+    read: Callable[[Path], tuple[list, list]] = read_text if (model / "images.txt").is_file() else read_binary
+    lenses, poses = read(model)
+    return {key: Lens(*values) for key, *values in lenses}, [Pose(*values) for values in poses]
 
 
 def read_colmap(folder: Path, model: Path) -> list[Photograph]:
     """The photographs of the object in `folder` whose cameras are in `model`, ordered by name.
 
-    Images are looked for in FOLDER/images, then in FOLDER. Masks: masks/NAME.png, else the alpha channel.
-    Raises UserError for a line that is malformed, a lens that is not a pinhole, or an image that is missing.
+    Images are looked for in FOLDER/images, then in FOLDER. Masks: masks/NAME.png, else the alpha channel. Photographs that
+    the model does not hold are counted and printed.
+    Raises UserError for a model that is malformed, a lens that is not a pinhole, or an image that is missing.
     """
-    lenses, photographs = _read_lenses(model / "cameras.txt"), {}
-    path = model / "images.txt"
-    lines = iter(_lines(path))
-    for number, line in lines:
-        if not line:
-            continue
-        next(lines, None)  # the image's points, perhaps none
-        fields = line.split(maxsplit=9)
-        try:
-            quaternion, translation = np.array(fields[1:5], float), np.array(fields[5:8], float)
-            pixels, name = lenses[fields[8]], fields[9]
-        except (IndexError, ValueError):
-            raise UserError(f"{path}:{number}: expected IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME") from None
-        except KeyError:
-            raise UserError(f"{path}:{number}: camera {fields[8]} is not in cameras.txt") from None
-        rotation = _rotation(path, number, name, quaternion, translation)
+    lenses, poses = _read(model)
+    photographs: dict[str, Photograph] = {}
+    for pose in poses:
+        if pose.lens not in lenses:
+            raise UserError(
+                f"{pose.where}: camera {pose.lens} is not in {'cameras.txt' if '.txt' in pose.where else 'cameras.bin'}"
+            )
+        if pose.name in photographs:
+            raise UserError(f"{pose.where}: {pose.name} is listed twice")
+        pixels = _pixels(lenses[pose.lens])
+        rotation = _rotation(pose)
         camera = from_opencv(
-            torch.tensor(rotation)[None], torch.tensor(translation)[None], torch.tensor([pixels], dtype=torch.float64)
+            torch.tensor(rotation)[None],
+            torch.tensor(pose.translation, dtype=torch.float64)[None],
+            torch.tensor([pixels], dtype=torch.float64),
         )
-        photographs[name] = Photograph(
-            _image(folder, name, path), mask_beside(folder, name), (round(pixels[4]), round(pixels[5])), camera
-        )
+        image, name = _image(folder, pose), pose.name.replace("\\", "/")
+        size = (round(pixels[4]), round(pixels[5]))
+        photographs[pose.name] = Photograph(image, mask_beside(folder, name), size, camera)
     if not photographs:
-        raise UserError(f"{path}: lists no image")
+        raise UserError(f"{model / 'images.txt'}: lists no image")
+    say_unlisted(folder, [p.image for p in photographs.values()], f"COLMAP found no camera for them ({model.name})")
     return [photographs[name] for name in sorted(photographs)]
 
 
-def _lines(path: Path) -> list[tuple[int, str]]:
-    """Line numbers and lines, comments left out, empty lines kept: an image without points has one."""
-    try:
-        lines = path.read_text().splitlines()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not a text file") from None
-    return [(number, line.strip()) for number, line in enumerate(lines, 1) if not line.startswith("#")]
+def _pixels(lens: Lens) -> list[float]:
+    """fx, fy, cx, cy, width, height of a lens without distortion."""
+    if lens.model not in LENS_PARAMETERS:
+        raise UserError(f"{lens.where}: camera model {lens.model!r} is not a pinhole; {UNDISTORT}")
+    names = LENS_PARAMETERS[lens.model].split()
+    values = dict(zip(names, lens.parameters, strict=False))
+    if len(lens.parameters) != len(names):
+        what = f"{len(lens.parameters)} parameters, not {len(names)} ({' '.join(names)})"
+        if "PINHOLE" not in lens.model:
+            raise UserError(f"{lens.where}: camera model {lens.model!r} is not a pinhole, and has {what}; {UNDISTORT}")
+        raise UserError(f"{lens.where}: expected CAMERA_ID MODEL WIDTH HEIGHT PARAMS; {lens.model} has {what}")
+    for key in names:
+        if key[0] in "kp" and values[key] != 0:
+            raise UserError(
+                f"{lens.where}: camera model {lens.model!r} is not a pinhole, its {key} is {values[key]}; {UNDISTORT}"
+            )
+    named = {
+        "fl_x": values.get("fx", values.get("f")),
+        "fl_y": values.get("fy", values.get("f")),
+        "cx": values["cx"],
+        "cy": values["cy"],
+        "w": lens.size[0],
+        "h": lens.size[1],
+    }
+    path, _, place = lens.where.rpartition(":")
+    check_numbers(Path(path), f"camera in line {place}", named)
+    return list(named.values())
 
 
-def _read_lenses(path: Path) -> dict[str, list[float]]:
-    """fx, fy, cx, cy, width, height by camera id."""
-    lenses = {}
-    for number, line in _lines(path):
-        if not line:
-            continue
-        key, model, *rest = (*line.split(), "", "")
-        if model not in PINHOLES:
-            raise UserError(f"{path}:{number}: camera model {model!r} is not PINHOLE or SIMPLE_PINHOLE; {UNDISTORT}")
-        try:
-            width, height, *values = (float(value) for value in rest if value)
-            fx, fy, cx, cy = (values[place] for place in PINHOLES[model])
-        except (ValueError, IndexError):
-            raise UserError(f"{path}:{number}: expected CAMERA_ID MODEL WIDTH HEIGHT PARAMS") from None
-        named = {"fl_x": fx, "fl_y": fy, "cx": cx, "cy": cy, "w": width, "h": height}
-        check_lens(path, f"camera {key}", named)
-        lenses[key] = list(named.values())
-    return lenses
-
-
-def _rotation(path: Path, number: int, name: str, quaternion: np.ndarray, translation: np.ndarray) -> np.ndarray:
+def _rotation(pose: Pose) -> np.ndarray:
+    quaternion, translation = np.array(pose.quaternion, float), np.array(pose.translation, float)
     length = np.linalg.norm(quaternion)
     if not (np.isfinite(length) and length > 1e-6 and np.isfinite(translation).all()):
-        raise UserError(f"{path}:{number}: {name}: its pose is singular (a quaternion of length {length:g})")
+        raise UserError(f"{pose.where}: {pose.name}: its pose is singular (a quaternion of length {length:g})")
     w, x, y, z = quaternion / length
     rotation = np.array(
         [
@@ -109,12 +163,17 @@ def _rotation(path: Path, number: int, name: str, quaternion: np.ndarray, transl
             [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
         ]
     )
-    check_rotation(path, name, rotation)
+    check_rotation(Path(pose.where), pose.name, rotation)
     return rotation
 
 
-def _image(folder: Path, name: str, listed: Path) -> Path:
-    for path in (folder / "images" / name, folder / name):
-        if path.is_file():
-            return path
-    raise UserError(f"{folder / 'images' / name}: no such image file, though {listed.name} names it")
+def _image(folder: Path, pose: Pose) -> Path:
+    listed = Path(pose.where.rpartition(":")[0])
+    spelled = pose.name.replace("\\", "/")
+    for place in (folder / "images", folder):
+        if (place / pose.name).is_file() or (place / spelled).is_file():
+            return find_image(place, pose.name, listed)
+    return find_image(folder / "images", pose.name, listed)
+
+
+COLMAP = Reader("a COLMAP model (cameras and images, .txt or .bin)", find_model, read_colmap)

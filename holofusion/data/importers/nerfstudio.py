@@ -5,7 +5,7 @@ Format: nerfstudio's data conventions, and the README of instant-ngp on its data
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,81 +13,79 @@ import numpy as np
 import torch
 
 from holofusion.cameras import from_opengl
-from holofusion.data.importers.photographs import (
-    DISTORTION,
-    UNDISTORT,
-    Photograph,
-    check_lens,
-    check_rotation,
-    mask_beside,
-    picture_size,
-)
+from holofusion.data.images import image_size
+from holofusion.data.importers.lenses import check_rotation, lens_of, pixels_of, refuse_distortion
+from holofusion.data.importers.photographs import Photograph, Reader, find_image, mask_beside, say_unlisted
 from holofusion.utils.files import UserError, read_json
 
 NAME = "transforms.json"
-PINHOLES = ("PINHOLE", "SIMPLE_PINHOLE", "OPENCV", "SIMPLE_RADIAL", "RADIAL")  # these without distortion
-EXTENSIONS = (".png", ".jpg", ".jpeg")  # tried where a file_path has none, as in NeRF's synthetic scenes
 
 
-def read_transforms(folder: Path) -> list[Photograph]:
-    """The photographs that FOLDER/transforms.json lists, in its order.
+def find_transforms(folder: Path) -> Path | None:
+    """FOLDER/transforms.json, if it is there. Raises UserError where only files of other splits are."""
+    if (folder / NAME).is_file():
+        return folder / NAME
+    splits = sorted(path.name for path in folder.glob("transforms*.json"))
+    if splits:
+        raise UserError(
+            f"{folder}: holds {', '.join(splits)}, but no {NAME}: join their frames in one file of that name"
+        )
+    return None
+
+
+def read_transforms(folder: Path, path: Path) -> list[Photograph]:
+    """The photographs of the object in `folder` that the file `path` lists, in its order.
 
     Masks: `mask_path`, else masks/NAME.png, else the alpha channel.
     Raises UserError for a key or image that is missing, a distorted lens, or a pose that is no rigid motion.
     """
-    path = folder / NAME
     content = read_json(path)
     frames = content.get("frames") if isinstance(content, dict) else None
     if not isinstance(frames, list) or not frames or not all(isinstance(frame, dict) for frame in frames):
         raise UserError(f"{path}: `frames` should be a list of photographs with file_path and transform_matrix")
-    return [_photograph(path, index, content | frame) for index, frame in enumerate(frames)]
+    whole = {key: value for key, value in content.items() if key != "frames"}
+    photographs: dict[Path, Photograph] = {}
+    for index, frame in enumerate(frames):
+        photograph = _photograph(path, index, whole, frame)
+        if photograph.image in photographs:
+            raise UserError(f"{path}: frames[{index}]: {frame['file_path']} is listed twice")
+        photographs[photograph.image] = photograph
+    say_unlisted(folder, photographs, f"{path.name} does not list them")
+    return list(photographs.values())
 
 
-def _photograph(path: Path, index: int, values: dict[str, Any]) -> Photograph:
-    """values: of the whole file, overridden by those of the frame."""
-    name = values.get("file_path")
-    if not isinstance(name, str):
+def _photograph(path: Path, index: int, whole: Mapping[str, Any], frame: Mapping[str, Any]) -> Photograph:
+    """whole: what the file says of all frames."""
+    name = frame.get("file_path")
+    if not isinstance(name, str) or not name:
         raise UserError(f"{path}: frames[{index}]: file_path is missing")
-    image = _existing(path.parent / name)
-    size, pixels = _lens(path, name, values, image)
+    values = lens_of(whole, frame)
+    refuse_distortion(path, name, values)
+    image = find_image(path.parent, name, path)
+    pixels = pixels_of(path, name, values, image_size(image))
     try:
-        pose = np.reshape(values["transform_matrix"], (-1, 4)).astype(float)[:3]
-        assert pose.shape == (3, 4)
-    except (KeyError, TypeError, ValueError, AssertionError):
+        pose = np.reshape(np.array(frame["transform_matrix"], float), (-1, 4))[:3]
+        if pose.shape != (3, 4):
+            raise ValueError(pose.shape)
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise UserError(f"{path}: {name}: transform_matrix should be 4x4 numbers, camera to world") from None
     check_rotation(path, name, pose[:, :3])
     if not np.isfinite(pose).all():
         raise UserError(f"{path}: {name}: its pose has a value that is not finite (NaN or infinity)")
     camera = from_opengl(torch.tensor(pose)[None], torch.tensor([pixels], dtype=torch.float64))
-    given = values.get("mask_path")
-    mask = path.parent / given if given else mask_beside(path.parent, Path(name).with_name(image.name))
-    return Photograph(image, mask, size, camera)
+    return Photograph(image, _mask(path, name, frame, image), (round(pixels[4]), round(pixels[5])), camera)
 
 
-def _lens(path: Path, name: str, values: dict[str, Any], image: Path) -> tuple[tuple[int, int], list[float]]:
-    """(width, height), and fx, fy, cx, cy, width, height. What is left out is worked out as instant-ngp does."""
-    if values.get("is_fisheye") or values.get("camera_model", "OPENCV") not in PINHOLES:
-        raise UserError(f"{path}: {name}: camera_model {values.get('camera_model', 'fisheye')!r}: {UNDISTORT}")
-    stored = picture_size(image)
-    lens = {"w": stored[0], "h": stored[1]} | {key: values[key] for key in ("w", "h") if key in values}
-    check_lens(path, name, lens | {key: values[key] for key in DISTORTION if key in values})
-    for key, angle, side in (("fl_x", "camera_angle_x", "w"), ("fl_y", "camera_angle_y", "h")):
-        if key in values:
-            lens[key] = values[key]
-        elif isinstance(values.get(angle), int | float) and 0 < values[angle] < math.pi:
-            lens[key] = lens[side] / 2 / math.tan(values[angle] / 2)
-        elif "fl_x" in lens:
-            lens[key] = lens["fl_x"]  # square pixels
-        else:
-            raise UserError(f"{path}: {name}: fl_x or camera_angle_x (radians) is missing: the focal length")
-    lens |= {"cx": values.get("cx", lens["w"] / 2), "cy": values.get("cy", lens["h"] / 2)}
-    check_lens(path, name, lens)
-    return (round(lens["w"]), round(lens["h"])), [lens[key] for key in ("fl_x", "fl_y", "cx", "cy", "w", "h")]
+def _mask(path: Path, name: str, frame: Mapping[str, Any], image: Path) -> Path | None:
+    given = frame.get("mask_path")
+    if not given:
+        return mask_beside(path.parent, Path(name.replace("\\", "/")).with_name(image.name))
+    mask = path.parent / str(given)
+    if not mask.is_file() and "\\" in str(given):
+        mask = path.parent / str(given).replace("\\", "/")
+    if not mask.is_file():
+        raise UserError(f"{mask}: no such image file, though mask_path of {name} in {path.name} names it")
+    return mask
 
 
-def _existing(image: Path) -> Path:
-    tried = [image] if image.suffix else [image, *(image.with_name(image.name + end) for end in EXTENSIONS)]
-    for path in tried:
-        if path.is_file():
-            return path
-    raise UserError(f"{image}: no such image file, though {NAME} names it")
+NERFSTUDIO = Reader(NAME, find_transforms, read_transforms)

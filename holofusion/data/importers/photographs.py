@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from holofusion.cameras import Cameras
-from holofusion.data.co3d.reader import read_picture
+from holofusion.data.images import alpha_of, as_rgb, load_image, mask_of, read_mask
 from holofusion.utils.files import UserError
+from holofusion.utils.progress import say
 
-DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
-UNDISTORT = "lens distortion is not modelled: undistort the images first (`colmap image_undistorter`)"
+COPIED = (".jpg", ".jpeg", ".png")  # files whose bytes are taken over as they are, if they hold plain RGB or grey
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,19 @@ class Photograph:
     camera: Cameras
 
 
+@dataclass(frozen=True)
+class Reader:
+    """A format of photographs with cameras, one folder per object.
+
+    name: of the format, as in messages.  find: the file or folder in an object's folder that tells the format, or None.
+    read: (object's folder, what `find` found) -> its photographs; raises UserError naming file and fault.
+    """
+
+    name: str
+    find: Callable[[Path], Path | None]
+    read: Callable[[Path, Path], list[Photograph]]
+
+
 def mask_beside(folder: Path, image: Path | str) -> Path | None:
     """The mask of `folder`/`image` (or folder/images/...): masks/NAME.png or, extension left out, masks/STEM.png."""
     name = Path(image).as_posix().removeprefix("images/")
@@ -40,66 +53,55 @@ def mask_beside(folder: Path, image: Path | str) -> Path | None:
     return None
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """(width, height) of an image file, from its header. Raises UserError if it is missing or no image."""
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such image file") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"{path}: image cannot be read ({error})") from None
+def find_image(folder: Path, name: str, listed: Path) -> Path:
+    """The image file FOLDER/`name`; Windows' separators and endings left out are allowed.
+
+    listed: the file that names it, for errors. Raises UserError when there is none, naming one that is nearly it.
+    """
+    for spelled in (name, name.replace("\\", "/")):
+        path = folder / spelled
+        if path.is_file():
+            return path
+        for ending in IMAGE_ENDINGS:
+            if (path.parent / f"{path.name}{ending}").is_file():
+                return path.parent / f"{path.name}{ending}"
+    path = folder / name.replace("\\", "/")
+    others = path.parent.iterdir() if path.parent.is_dir() else ()
+    alike = sorted(other.name for other in others if other.stem.lower() == path.stem.lower())
+    hint = f"; there is {alike[0]}" if alike else ""
+    raise UserError(f"{path}: no such image file, though {listed.name} names it{hint}")
 
 
-def read_photograph(photograph: Photograph) -> tuple[Image.Image, np.ndarray]:
-    """The picture (RGB or RGBA as it is stored) and its mask, uint8 (H,W).
+def say_unlisted(folder: Path, taken: Iterable[Path], reason: str) -> None:
+    """Print how many image files beside those `taken` are left out, and why; `folder` is the object's."""
+    used = {path.resolve() for path in taken}
+    places = {path.parent for path in taken} | ({folder / "images"} if (folder / "images").is_dir() else set())
+    there = [path for place in places for path in place.iterdir() if path.suffix.lower() in IMAGE_ENDINGS]
+    left = sorted({path.resolve() for path in there} - used)
+    if left:
+        say(
+            f"{folder}: {len(left)} of {len(left) + len(used)} photographs left out: {reason}; the first {left[0].name}"
+        )
 
-    Raises UserError when a file is unreadable, there is no mask, or sizes disagree.
+
+def read_files(photograph: Photograph) -> tuple[Image.Image, np.ndarray, bool]:
+    """The picture in RGB, its mask uint8 (H,W), and whether the image file may be copied as it is.
+
+    Raises UserError when a file is unreadable or turned, there is no mask, or sizes disagree.
     """
     path, mask = photograph.image, photograph.mask
-    image = read_picture(path, "RGBA")
+    image = load_image(path)
     if image.size != photograph.size:
         raise UserError(f"{path}: image is {_by(image.size)} pixels, its camera is for {_by(photograph.size)}")
-    if mask is None:
-        alpha = np.asarray(image)[..., 3]
-        if alpha.min() == 255:
-            raise UserError(f"{path}: no mask: give mask_path, a file masks/{path.name}.png, or an alpha channel")
-        return image, alpha
-    cover = read_picture(mask, "L")
-    if cover.size != image.size:
-        raise UserError(f"{mask}: mask is {_by(cover.size)} pixels, its image {path.name} {_by(image.size)}")
-    return image, np.asarray(cover)
-
-
-def has_alpha(path: Path) -> bool:
-    """Whether an image file has an alpha channel."""
-    with Image.open(path) as image:
-        return image.has_transparency_data
-
-
-def check_lens(path: Path, name: str, values: Mapping[str, Any]) -> None:
-    """Raise UserError where the numbers of a lens cannot be used: distortion, or focal lengths that are not positive.
-
-    values: by the names of nerfstudio, fl_x, fl_y, cx, cy, w, h and DISTORTION.
-    """
-    for key, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-            raise UserError(f"{path}: {name}: {key} is {value!r}, a finite number is needed")
-        if key in DISTORTION and value != 0:
-            raise UserError(f"{path}: {name}: {key} is {value}; {UNDISTORT}")
-        if key in ("fl_x", "fl_y", "w", "h") and value <= 0:
-            raise UserError(f"{path}: {name}: {key} is {value}, which is not positive")
-
-
-def check_rotation(path: Path, name: str, rotation: np.ndarray) -> None:
-    """Raise UserError where a camera's (3,3) matrix is no rotation."""
-    if not np.isfinite(rotation).all():
-        raise UserError(f"{path}: {name}: its pose has a value that is not finite (NaN or infinity)")
-    if np.abs(rotation @ rotation.T - np.eye(3)).max() > 1e-3 or np.linalg.det(rotation) < 0:
-        kind = (
-            "is singular" if abs(np.linalg.det(rotation)) < 1e-6 else "is not a rotation (scaled, sheared or mirrored)"
-        )
-        raise UserError(f"{path}: {name}: the 3x3 part of its pose {kind}")
+    alpha = alpha_of(image)
+    if mask is None and alpha is None:
+        raise UserError(f"{path}: no mask: give mask_path, a file masks/{path.name}.png, or an alpha channel")
+    cover = mask_of(image, path) if mask is None else read_mask(mask)
+    if cover.shape != image.size[::-1]:
+        size = _by((cover.shape[1], cover.shape[0]))
+        raise UserError(f"{mask}: mask is {size} pixels, its image {path.name} {_by(image.size)}")
+    plain = path.suffix.lower() in COPIED and image.format in ("JPEG", "PNG") and image.mode in ("RGB", "L")
+    return as_rgb(image, path), cover, plain and not image.has_transparency_data
 
 
 def _by(size: tuple[int, int]) -> str:

@@ -16,7 +16,7 @@ from holofusion.data.co3d.reader import frame_cameras, read_category, read_set_l
 from holofusion.data.preparation.evaluation_cameras import draw_cameras, typical_turn
 from holofusion.data.preparation.jobs import Job, Rows, read_part, run_jobs
 from holofusion.data.preparation.normalise import Sequence3D
-from holofusion.data.preparation.selection import choose_frames, left_out, object_name, split_objects
+from holofusion.data.preparation.selection import choose_frames, left_out, object_id, split_objects
 from holofusion.utils.files import UserError, write_json
 from holofusion.utils.locks import finished_parts
 from holofusion.utils.progress import say
@@ -57,7 +57,7 @@ def prepare(settings: Any, category: str, seed: int, root: Path, out: Path, conf
             "source": dataset.source,
             "image_size": dataset.image_size,
             "objects": list(kept),
-            "object_of": {name: object_name(name) for name in kept},
+            "object_of": {name: object_id(name) for name in kept},
             "frames": {name: entry.rows for name, entry in kept.items()},
             "dropped": dropped,
             "normalisation": {name: entry.placed for name, entry in kept.items()},

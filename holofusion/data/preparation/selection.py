@@ -14,7 +14,7 @@ from holofusion.utils.random import numpy_generator_for
 SMALL = "its mask is smaller than dataset.min_mask_mass"
 
 
-def object_name(sequence: str) -> str:
+def object_id(sequence: str) -> str:
     """The thing a sequence shows: the name up to `__`, if it has one; sequences `a__1`, `a__2` show one thing."""
     return sequence.split("__")[0]
 
@@ -101,8 +101,8 @@ def split_objects(names: list[str], listed: set[str], held_out: int, seed: int) 
     listed: sequences the set list trains on; every other one is held out, unless it shows an object trained on.
     Where that holds out none, `held_out` objects are drawn by `seed`. Raises UserError when there are too few objects.
     """
-    objects = sorted({object_name(name) for name in names})
-    trained = {object_name(name) for name in listed}
+    objects = sorted({object_id(name) for name in names})
+    trained = {object_id(name) for name in listed}
     apart = [thing for thing in objects if thing not in trained]
     if not apart:
         if len(objects) < held_out + 2:
@@ -112,4 +112,4 @@ def split_objects(names: list[str], listed: set[str], held_out: int, seed: int) 
             )
         order = numpy_generator_for(seed, "held out").permutation(len(objects))
         apart = [objects[index] for index in order[:held_out]]
-    return [n for n in names if object_name(n) not in apart], [n for n in names if object_name(n) in apart]
+    return [n for n in names if object_id(n) not in apart], [n for n in names if object_id(n) in apart]

@@ -201,14 +201,17 @@ def change_json(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], 
         (change_json(lambda c: c.update(camera_model="OPENCV_FISHEYE")), "'OPENCV_FISHEYE': lens distortion"),
         (change_json(lambda c: c["frames"][0].update(fl_x=-3.0)), "fl_x is -3.0, which is not positive"),
         (change_json(lambda c: c["frames"][0].update(fl_x="wide")), "fl_x is 'wide', a finite number is needed"),
-        (change_json(lambda c: c["frames"][0].pop("fl_x")), "fl_x or camera_angle_x"),
+        (
+            change_json(lambda c: c["frames"][0].pop("fl_x") and c["frames"][0].pop("fl_y")),
+            "fl_x or camera_angle_x",
+        ),
         (change_json(lambda c: c["frames"][0].pop("mask_path") and c.update(frames=c["frames"][:1])), None),
         (change_json(lambda c: c["frames"][3].update(transform_matrix=np.zeros((4, 4)).tolist())), "pose is singular"),
         (change_json(lambda c: c["frames"][3].update(transform_matrix=(2 * np.eye(4)).tolist())), "is not a rotation"),
         (change_json(lambda c: c["frames"][3].update(transform_matrix=[[1.0]])), "should be 4x4 numbers"),
         (change_json(lambda c: c["frames"][3].pop("file_path")), r"frames\[3\]: file_path is missing"),
         (change_json(lambda c: c.update(frames=[3])), "`frames` should be a list"),
-        (lambda f: (f / "transforms.json").unlink(), "neither transforms.json nor a COLMAP text model"),
+        (lambda f: (f / "transforms.json").unlink(), "neither transforms.json nor a COLMAP model"),
         (shutil.rmtree, r"holds 1 object\(s\), at least 2 are needed"),
     ],
 )
@@ -250,7 +253,7 @@ def change_text(name: str, old: str, new: str) -> Callable[[Path], None]:
         (change_text("images.txt", "frame000003.jpg", ""), r"images\.txt:\d+: expected IMAGE_ID"),
         (lambda f: (f / "sparse/0/images.txt").write_text("# none\n"), r"images\.txt: lists no image"),
         (lambda f: (f / "sparse/0/images.txt").write_text("1 0 0 0 0 1 2 3 1 frame000001.jpg\n\n"), "pose is singular"),
-        (lambda f: (f / "sparse/0/images.txt").rename(f / "sparse/0/images.bin"), "binary model; convert it"),
+        (lambda f: (f / "sparse/0/images.txt").rename(f / "sparse/0/images.bin"), r"cameras\.bin: no such file"),
         (lambda f: shutil.rmtree(f / "masks"), r"frame000001\.jpg: no mask: give"),
     ],
 )
@@ -284,4 +287,4 @@ def test_an_empty_mask_leaves_its_photograph_out(
     Image.new("L", (SIZE, SIZE)).save(source / "donut_0000/masks/frame000002.png")
     import_images(source, tmp_path / "out", "donut")
     assert [len(frames) for frames in frames_of(tmp_path / "out").values()] == [4, 5]
-    assert "frame000002.jpg: left out, its mask is empty" in capsys.readouterr().err
+    assert "donut_0000: 1 of 5 photographs left out: its mask is empty: frame000002.jpg" in capsys.readouterr().err

@@ -1,0 +1,47 @@
+"""Whether a mask can be that of an object: said of each frame, and of all frames of a capture together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+INSIDE = 0.4  # coverage above which a pixel is object, as in PyTorch3D's CO3D reader
+FEWEST_PIXELS = 2  # PyTorch3D's reader takes a mask of one pixel for empty
+LEAST_SHARE = 1e-4  # of the photograph, that an object covers
+LARGEST_SHARE = 0.98  # of the photograph; more leaves nothing that tells where the object ends
+
+EMPTY = "its mask is empty"
+TINY = "its mask covers less than an object can (under 0.01 % of the photograph)"
+ALL_COVERING = "its mask covers the whole photograph"
+BORDERS = (
+    "masks touch all four borders of the photograph in every frame: they are inverted (the object should be white), "
+    "or no masks of an object"
+)
+
+
+def mask_fault(cover: np.ndarray) -> str | None:
+    """Why a mask, coverage uint8 (H,W), cannot be that of an object in sight; None if it can."""
+    if not cover.any():
+        return EMPTY
+    share = float((cover > 255 * INSIDE).mean())
+    if share > LARGEST_SHARE:
+        return ALL_COVERING
+    if share * cover.size < FEWEST_PIXELS or share < LEAST_SHARE:
+        # a faint mask, nowhere above the threshold, is taken as `foreground` takes it: by what there is
+        faint = float((cover > 0).mean())
+        return TINY if share > 0 or faint * cover.size < FEWEST_PIXELS or faint < LEAST_SHARE else None
+    return None
+
+
+def touches_all_borders(inside: np.ndarray) -> bool:
+    """Whether a mask (H,W), true or above 0 inside, reaches the left, right, upper and lower border."""
+    return all(bool(side.any()) for side in (inside[0], inside[-1], inside[:, 0], inside[:, -1]))
+
+
+def capture_fault(touching: Sequence[bool]) -> str | None:
+    """Why the masks of a capture cannot be right taken together; None if they can.
+
+    touching: of every frame, whether its mask `touches_all_borders`.
+    """
+    return BORDERS if touching and all(touching) else None
