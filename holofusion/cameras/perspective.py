@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 CONVENTION = "pytorch3d_ndc"
 CAMERA_KEYS = ("R", "T", "focal_length", "principal_point")  # of a camera as JSON
 
+# Worlds that `near_origin` leaves alone: float32 keeps seven digits, of which cameras need five.
+NEAR = 16.0  # distance of the cameras' middle from the origin, in radii of the cameras around it
+SMALLEST, LARGEST = 1e-2, 1e4  # that radius in world units
+FARTHEST = 1e10  # as NEAR: double precision keeps sixteen digits
+
 
 @dataclass(frozen=True)
 class Cameras:
@@ -129,6 +134,49 @@ def normalise(cameras: Cameras, center: Tensor | Sequence[float], scale: float) 
 def rotate(cameras: Cameras, turn: Tensor) -> Cameras:
     """The same cameras after the world is turned, `X -> X turn`, with a rotation (3,3); images do not change."""
     return Cameras(turn.T @ cameras.R, cameras.T, cameras.focal, cameras.principal)
+
+
+@dataclass(frozen=True)
+class WorldFrame:
+    """A world near the origin in place of one too far away, too large or too small for float32: `X = origin + unit X'`.
+
+    origin: (3,) world units.  unit: world units per unit of the new world, a power of two.
+    """
+
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    unit: float = 1.0
+
+    def outer(self, center: Sequence[float], scale: float) -> tuple[list[float], float]:
+        """A point (3,) and a length of the new world in the old one."""
+        return [o + self.unit * c for o, c in zip(self.origin, center, strict=True)], self.unit * scale
+
+
+def near_origin(cameras: Cameras) -> tuple[Cameras, WorldFrame]:
+    """The same cameras in float32, in a world that float32 can hold, and what was done to it; images do not change.
+
+    cameras: float64. Worlds of ordinary place and size are left as they are. Raises UserError for worlds so far away that
+    double precision does not tell the cameras apart.
+    """
+    # not by `centers()`: where a rotation is rounded, its transpose is not its inverse, and far away that is metres
+    centers = -torch.linalg.solve(cameras.R.double().transpose(1, 2), cameras.T.double())
+    middle = centers.mean(0)
+    radius = float((centers - middle).norm(dim=1).max())
+    distance = float(middle.norm())
+    if not math.isfinite(radius + distance):
+        raise UserError("its world is larger than numbers of double precision can hold")
+    if radius > 0 and distance > FARTHEST * radius:
+        raise UserError(
+            f"its cameras lie {distance:.3g} units from the origin but within {radius:.3g} of each other: "
+            "double precision does not tell them apart; move the world nearer to the origin"
+        )
+    frame = WorldFrame()
+    if radius > 0 and distance > NEAR * radius:
+        frame = WorldFrame(tuple(middle.tolist()))
+    if radius > 0 and not SMALLEST <= radius <= LARGEST:
+        frame = WorldFrame(frame.origin, 2.0 ** round(math.log2(radius / 4)))
+    if frame != WorldFrame():
+        cameras = normalise(cameras, frame.origin, frame.unit)
+    return Cameras(cameras.R.float(), cameras.T.float(), cameras.focal.float(), cameras.principal.float()), frame
 
 
 def from_opengl(poses: Tensor, pixels: Tensor) -> Cameras:

@@ -10,6 +10,7 @@ INSIDE = 0.4  # coverage above which a pixel is object, as in PyTorch3D's CO3D r
 FEWEST_PIXELS = 2  # PyTorch3D's reader takes a mask of one pixel for empty
 LEAST_SHARE = 1e-4  # of the photograph, that an object covers
 LARGEST_SHARE = 0.98  # of the photograph; more leaves nothing that tells where the object ends
+BORDER_SHARE = 0.6  # of the pixels along the borders: an inverted mask holds all but where the object is cut off
 
 EMPTY = "its mask is empty"
 TINY = "its mask covers less than an object can (under 0.01 % of the photograph)"
@@ -35,8 +36,12 @@ def mask_fault(cover: np.ndarray) -> str | None:
 
 
 def touches_all_borders(inside: np.ndarray) -> bool:
-    """Whether a mask (H,W), true or above 0 inside, reaches the left, right, upper and lower border."""
-    return all(bool(side.any()) for side in (inside[0], inside[-1], inside[:, 0], inside[:, -1]))
+    """Whether a mask, bool (H,W), runs along the borders of the photograph: it touches all four, and most of their pixels.
+
+    An object that a photograph was cropped to touches four borders too, but where it bulges.
+    """
+    sides = (inside[0], inside[-1], inside[:, 0], inside[:, -1])
+    return all(bool(side.any()) for side in sides) and float(np.concatenate(sides).mean()) > BORDER_SHARE
 
 
 def capture_fault(touching: Sequence[bool]) -> str | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from holofusion.cameras import near_origin
 from holofusion.data.co3d.camera_paths import Turn, turn_of
 from holofusion.data.co3d.download_record import unfinished
 from holofusion.data.co3d.reader import (
@@ -20,6 +21,7 @@ from holofusion.data.co3d.reader import (
     read_frame,
     read_set_list,
 )
+from holofusion.data.images import BadMask
 from holofusion.data.preparation.selection import choose_frames, split_objects
 from holofusion.data.preparation.visual_hull import Unusable
 from holofusion.utils.files import UserError
@@ -162,8 +164,10 @@ def _check_cameras(findings: Findings, annotations: Category, frames: list[Frame
             findings.problems.append(str(error))
     try:
         if intact:
-            findings.turns.append(turn_of(frame_cameras(intact, annotations.frame_file)))
-    except Unusable as reason:
+            cameras, world = near_origin(frame_cameras(intact, annotations.frame_file))
+            turn = turn_of(cameras)
+            findings.turns.append(replace(turn, distance=turn.distance * world.unit))
+    except (Unusable, UserError) as reason:
         findings.remarks.append(f"{frames[0].sequence}: {reason}")
 
 
@@ -176,6 +180,8 @@ def _check_files(findings: Findings, frames: list[Frame], thorough: bool) -> Non
         if index in decoded and not missing:
             try:
                 read_frame(frame)
+            except BadMask as error:
+                findings.remarks.append(str(error))
             except UserError as error:
                 findings.problems.append(str(error))
 

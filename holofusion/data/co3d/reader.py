@@ -126,7 +126,7 @@ def read_set_list(root: Path, category: str, subset: str) -> dict[str, dict[str,
 
 
 def frame_cameras(frames: Sequence[Frame], frame_file: Path) -> Cameras:
-    """Cameras of frames that have one, NDC isotropic: +-1 is half the *shorter* side of the uncropped image.
+    """Cameras of frames that have one, float64, NDC isotropic: +-1 is half the *shorter* side of the uncropped image.
 
     The legacy format `ndc_norm_image_bounds` (+-1 is half of each side) is converted.
     frame_file: named in errors. Raises UserError for a value that is missing, an unknown format, or a camera that
@@ -140,7 +140,7 @@ def frame_cameras(frames: Sequence[Frame], frame_file: Path) -> Cameras:
             column.append(value)
     shapes = ((3, 3), (3,), (2,), (2,))
     arrays = (np.reshape(column, (-1, *shape)) for column, shape in zip(columns, shapes, strict=True))
-    return Cameras(*(torch.tensor(array, dtype=torch.float32) for array in arrays))
+    return Cameras(*(torch.tensor(array, dtype=torch.float64) for array in arrays))
 
 
 def camera_fault(frame: Frame, frame_file: Path) -> str | None:

@@ -11,18 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from holofusion.cameras import Cameras, normalise, rotate
+from holofusion.cameras import Cameras, near_origin, normalise, rotate
 from holofusion.data.co3d.reader import Frame, read_frame
+from holofusion.data.images import BadMask
+from holofusion.data.masks import ALL_COVERING, EMPTY, LARGEST_SHARE, capture_fault, touches_all_borders
 from holofusion.data.preparation.crop import crop_camera, crop_square, foreground, known_area, square_around
 from holofusion.data.preparation.outliers import find_outliers
 from holofusion.data.preparation.selection import SMALL, tally
 from holofusion.data.preparation.up_axis import turn_upright
 from holofusion.data.preparation.visual_hull import AGREEMENT, Unusable, grid, in_hull, nearest_point
+from holofusion.utils.files import UserError
 
 GRID = 32  # voxels along each side of the visual hull
 MISSED = 0.01  # share of object pixels whose ray may pass by the cube: stems, and specks in the masks
-
-EMPTY = "its mask is empty"
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,14 @@ class CropSettings(Protocol):
 def make_sequence(frames: Sequence[Frame], cameras: Cameras, settings: CropSettings) -> Sequence3D:
     """Crop the frames of one sequence, leave out wrong ones, and normalise its world.
 
-    cameras: NDC isotropic, of the uncropped images.
+    cameras: float64, NDC isotropic, of the uncropped images.
     Raises Unusable with the reason when masks and cameras do not determine where the object is, UserError when a file
     is broken.
     """
+    try:
+        cameras, world = near_origin(cameras)
+    except UserError as error:
+        raise Unusable(str(error)) from None
     crops, faults = _crop(frames, cameras, settings)
     _require(crops.numbers, faults, settings)
     wrong = find_outliers(crops.cameras, torch.from_numpy(crops.masks >= 128), crops.areas, settings.context)
@@ -77,7 +82,8 @@ def make_sequence(frames: Sequence[Frame], cameras: Cameras, settings: CropSetti
     if turn is not None:
         center = turn @ center
     rotation = None if turn is None else turn.tolist()
-    return Sequence3D(crops.images, crops.masks, placed, center.tolist(), scale, rotation, faults)
+    middle, size = world.outer(center.tolist(), scale)
+    return Sequence3D(crops.images, crops.masks, placed, middle, size, rotation, faults)
 
 
 @dataclass(frozen=True)
@@ -96,14 +102,22 @@ class _Crops:
 
 def _crop(frames: Sequence[Frame], cameras: Cameras, settings: CropSettings) -> tuple[_Crops, dict[int, str]]:
     """The crops of all frames whose mask is large enough, and the reason by number of every other frame."""
-    images, masks, focal, principal, areas, kept = [], [], [], [], [], []
+    images, masks, focal, principal, areas, kept, touching = [], [], [], [], [], [], []
     faults = {}
     for index, frame in enumerate(frames):
-        image, mask = read_frame(frame)
+        try:
+            image, mask = read_frame(frame)
+        except BadMask as error:
+            faults[frame.number] = str(error).partition(": ")[2]
+            continue
         inside = foreground(mask, settings.mask_threshold)
         if inside is None or inside.sum() < settings.min_mask_mass:
             faults[frame.number] = EMPTY if inside is None else SMALL
             continue
+        if inside.mean() > LARGEST_SHARE:
+            faults[frame.number] = ALL_COVERING
+            continue
+        touching.append(touches_all_borders(inside))
         square = square_around(inside, settings.context)
         crop, crop_mask = crop_square(image, inside, square, settings.image_size)
         camera = crop_camera(cameras.focal[index], cameras.principal[index], image.size, square)
@@ -115,6 +129,8 @@ def _crop(frames: Sequence[Frame], cameras: Cameras, settings: CropSettings) -> 
         kept.append(index)
     if not kept:
         raise Unusable(f"0 of {len(frames)} frames are usable, {settings.min_frames} are needed; {tally(faults)}")
+    if fault := capture_fault(touching):
+        raise Unusable(fault)
     cropped = Cameras(cameras.R[kept], cameras.T[kept], torch.stack(focal), torch.stack(principal))
     numbers = [frames[index].number for index in kept]
     return _Crops(numbers, np.stack(images), np.stack(masks), cropped, torch.tensor(areas)), faults

@@ -8,9 +8,9 @@ from threading import Event
 
 import pytest
 
+from holofusion.data.co3d import archives
 from holofusion.data.co3d.archives import fault, unpack
 from holofusion.data.co3d.http import DiskError
-from holofusion.data.co3d.reader import archives
 from holofusion.utils.files import UserError
 from tests.data.co3d.release_server import link_member, zip_of
 

@@ -50,10 +50,10 @@ def assert_same_cameras(root: Path, category: str) -> tuple[int, int]:
             missing += 1
             continue
         camera = frame_cameras([frame], annotations.frame_file)
-        assert torch.allclose(camera.R, data.camera.R, atol=1e-6)
-        assert torch.allclose(camera.T, data.camera.T, atol=1e-6)
-        assert torch.allclose(camera.focal, data.camera.focal_length, atol=1e-6)
-        assert torch.allclose(camera.principal, data.camera.principal_point, atol=1e-6)
+        assert torch.allclose(camera.R.float(), data.camera.R, atol=1e-6)
+        assert torch.allclose(camera.T.float(), data.camera.T, atol=1e-6)
+        assert torch.allclose(camera.focal.float(), data.camera.focal_length, atol=1e-6)
+        assert torch.allclose(camera.principal.float(), data.camera.principal_point, atol=1e-6)
     return len(theirs) - missing, missing
 
 

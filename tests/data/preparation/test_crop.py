@@ -55,7 +55,7 @@ def test_project_crop_resize_and_project_again_agree(
     frame = Frame("a", 0, Path("a.png"), (height, width), None, None, viewpoint)
     camera = frame_cameras([frame], Path("frames"))
     focal, principal = crop_camera(camera.focal[0], camera.principal[0], (width, height), square)
-    cropped = Cameras(camera.R, camera.T, focal[None], principal[None])
+    cropped = Cameras(camera.R.float(), camera.T.float(), focal[None], principal[None])
     # any pixel of the crop, and the point of space two away that is seen there
     pixel = np.array([data.draw(st.floats(0, size)), data.draw(st.floats(0, size))])
     u, v = np.array([left, top]) + pixel * side / size
