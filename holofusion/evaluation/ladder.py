@@ -25,7 +25,7 @@ from holofusion.evaluation.consistency import agreement
 from holofusion.evaluation.denoising import DenoiserErrors
 from holofusion.evaluation.entries import Entry, metric_of_entry
 from holofusion.evaluation.fidelity import compare, distribution
-from holofusion.evaluation.references import Pictures
+from holofusion.evaluation.references import Pictures, evenly
 from holofusion.evaluation.score import Scorer
 
 Chain = Literal["photographs", "reconstructions", "samples"]
@@ -141,6 +141,11 @@ def score_rung(rung: RungPictures, scorer: Scorer) -> Rung:
         "entries": [entry for entry in entries if metric_of_entry(entry).name in METRICS],
         "psnr": None if rung.truth is None else mean_psnr(rung.pictures.images, rung.truth),
     }
+
+
+def strip_of(images: np.ndarray, columns: int = 8) -> Image.Image:
+    """`columns` evenly spaced ones of uint8 images (n,S,S,3), side by side; all where there are fewer."""
+    return Image.fromarray(np.concatenate([images[place] for place in evenly(len(images), columns)], axis=1))
 
 
 def mean_psnr(images: np.ndarray, truth: np.ndarray) -> float:

@@ -11,11 +11,12 @@ from holofusion.evaluation.claims import HOLDS, Measured, Verdict
 from holofusion.pipeline.registry import FLOOR
 from holofusion.report import curves, figures, grids, tradeoffs
 from holofusion.report.claim_lines import ClaimLine, claim_lines
-from holofusion.report.collect import Results, Run
+from holofusion.report.collect import Results, Run, read_ladders
 from holofusion.report.commands import commands, target
 from holofusion.report.cost import Cost, cost_of
 from holofusion.report.figures import Plot
 from holofusion.report.grids import Sheet
+from holofusion.report.ladder import LadderSection, ladder_section
 from holofusion.report.paper import CATEGORIES
 from holofusion.report.scores import GROUPS, Table, finder, mean_over_seeds, score_table
 from holofusion.report.terms import Terms, terms_of
@@ -95,6 +96,7 @@ class Chapter:
     turntable: Sheet | None
     nearest: Sheet | None
     nearest_tables: list[NearestTable]
+    ladders: list[LadderSection]
     meshes: list[tuple[str, int, Path]]
     terms: list[Terms]
     costs: list[Cost]
@@ -146,6 +148,7 @@ def chapter_of(
         turntable=grids.turntable_sheet(runs, columns, folder / f"turntable-{stem}.webp"),
         nearest=grids.nearest_sheet(runs, data, columns, folder / f"nearest-{stem}.png"),
         nearest_tables=nearest_tables(runs, data),
+        ladders=[ladder_section(ladder, results.folder) for ladder in read_ladders(results.folder, category)],
         meshes=viewer_meshes(runs, settings.viewer_scenes),
         terms=terms_of(runs),
         costs=list(costs.values()),

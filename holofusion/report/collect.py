@@ -10,6 +10,7 @@ from typing import Any
 
 from holofusion.config.load import load_step
 from holofusion.evaluation.entries import Entry
+from holofusion.evaluation.ladder import Ladder
 from holofusion.pipeline.registry import FLOOR, REAL_ROWS, ROWS, Source, coarse_of, needs_warmup
 from holofusion.report.paper import label_of
 from holofusion.utils.files import UserError, read_json
@@ -192,12 +193,30 @@ def _scored(folder: Path, step: str, name: str, missing: list[str]) -> dict[str,
         return None
     metrics = read_json(path)
     settings = folder / "config" / step / f"{name}.yaml"
-    expected = load_step(settings).hash
-    if metrics["config_hash"] != expected:
-        raise UserError(
-            f"{path}: made with settings {metrics['config_hash']}, {settings} has {expected}; run {step} again"
-        )
+    _check_hash(path, metrics["config_hash"], settings, step)
     return metrics
+
+
+def _check_hash(path: Path, config_hash: str, settings: Path, step: str) -> None:
+    expected = load_step(settings).hash
+    if config_hash != expected:
+        raise UserError(f"{path}: made with settings {config_hash}, {settings} has {expected}; run {step} again")
+
+
+def read_ladders(folder: Path, category: str) -> list[Ladder]:
+    """The ladders of one category, by name of their run.
+
+    Raises UserError for one that was made with other settings than those now in force, where these are on file.
+    """
+    ladders = []
+    for path in sorted((folder / "metrics").glob("ladder-*.json")):
+        ladder = read_json(path)
+        settings = folder / "config" / "ladder" / f"{ladder['run']}.yaml"
+        if settings.is_file():
+            _check_hash(path, ladder["config_hash"], settings, "ladder")
+        if ladder["category"] == category:
+            ladders.append(ladder)
+    return ladders
 
 
 def _views(folder: Path) -> tuple[dict[int, Scene], list[dict[str, Any]]]:

@@ -33,7 +33,8 @@ class Sheet:
     same_cameras: bool = True
 
 
-def _open(path: Path) -> Image.Image:
+def open_picture(path: Path) -> Image.Image:
+    """A picture as RGB. Raises UserError naming a file that cannot be read."""
     try:
         with Image.open(path) as image:
             return image.convert("RGB")
@@ -45,7 +46,7 @@ def _enlarged(image: Image.Image, factor: int) -> Image.Image:
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
-def _paste(rows: list[list[Image.Image]]) -> Image.Image:
+def paste(rows: list[list[Image.Image]]) -> Image.Image:
     """Square pictures of one size, in rows on white."""
     factor = max(1, round(CELL / rows[0][0].width))
     step = factor * rows[0][0].width + GAP
@@ -74,14 +75,14 @@ def sample_sheet(runs: list[Run], data: PreparedCategory | None, columns: int, p
     seeds = shared_seeds(runs, columns)
     if not seeds:
         return None
-    rows = [[_open(run.scenes[seed].views[0]) for seed in seeds] for run in runs]
+    rows = [[open_picture(run.scenes[seed].views[0]) for seed in seeds] for run in runs]
     labels = [run.label for run in runs]
     cameras = [[run.scenes[seed].cameras[0] for seed in seeds] for run in runs]
     if data is not None:
         rows.append([Image.fromarray(np.asarray(data.images[row])) for row in nearest_rows(data, cameras[0])])
         labels.append("Real training images")
     with replacing(path) as temporary:
-        _paste(rows).save(temporary)
+        paste(rows).save(temporary)
     same = all(_equal(row, cameras[0]) for row in cameras)
     return Sheet(path, path, labels, seeds, len(seeds), same)
 
@@ -113,11 +114,11 @@ def nearest_sheet(runs: list[Run], data: PreparedCategory | None, columns: int, 
     rows, labels = [], []
     for run, metrics in nearest:
         shown = metrics["nearest"][: min(columns, count)]
-        rows.append([_open(run.results / "views" / run.name / near["picture"]) for near in shown])
+        rows.append([open_picture(run.results / "views" / run.name / near["picture"]) for near in shown])
         rows.append([Image.fromarray(np.asarray(data.images[near["row"]])) for near in shown])
         labels += [run.label, "nearest training image"]
     with replacing(path) as temporary:
-        _paste(rows).save(temporary)
+        paste(rows).save(temporary)
     return Sheet(path, path, labels, nearest[0][1]["scenes"][: len(rows[0])], len(rows[0]))
 
 
@@ -136,7 +137,7 @@ def zoom_sheet(runs: list[Run], scenes: int, path: Path) -> Sheet | None:
         return None
     rows: list[list[Image.Image]] = [[] for _ in runs]
     for seed in seeds:
-        views = [_open(run.scenes[seed].views[0]) for run in runs]
+        views = [open_picture(run.scenes[seed].views[0]) for run in runs]
         side = views[0].width // 3
         factor = max(2, round(ZOOM_CELL / side))
         left, top = busiest_window(np.stack([np.asarray(view) for view in views]), side)
@@ -145,7 +146,7 @@ def zoom_sheet(runs: list[Run], scenes: int, path: Path) -> Sheet | None:
             row.append(_framed(view, box, side * factor))
             row.append(_enlarged(view.crop(box), factor))
     with replacing(path) as temporary:
-        _paste(rows).save(temporary)
+        paste(rows).save(temporary)
     return Sheet(path, path, [run.label for run in runs], seeds, 2 * len(seeds))
 
 
@@ -184,8 +185,8 @@ def turntable_sheet(runs: list[Run], columns: int, path: Path) -> Sheet | None:
     count = min(len(run.scenes[seed].turntable) for run in runs for seed in seeds)
     frames = []
     for index in range(count):
-        rows = [[_open(run.scenes[seed].turntable[index]) for seed in seeds] for run in runs]
-        frames.append(_paste(rows))
+        rows = [[open_picture(run.scenes[seed].turntable[index]) for seed in seeds] for run in runs]
+        frames.append(paste(rows))
     with replacing(path) as temporary:
         frames[0].save(
             temporary,
