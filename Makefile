@@ -12,7 +12,8 @@ RESULTS ?= results
 CORES ?= all
 PYTHON ?= python3.11
 BIN := .venv/bin
-BENCHMARKS := dataset prepare warmup train sample hypotheses render evaluate reference consistency curve mesh geometry
+BENCHMARKS := dataset prepare warmup train sample hypotheses render import_views mesh evaluate reference consistency geometry \
+	geometry_floor curve
 
 .PHONY: report data train sample evaluate push pull reference zip bench test lint types unit dry-run clean .venv
 
@@ -30,7 +31,7 @@ report: .venv
 	$(call snakemake,all)
 	@echo "$(RESULTS)/report.html"
 
-# The rungs below it, which dvc.yaml calls; it wants every folder to be there, also those that no row needs.
+# The stages below it, which dvc.yaml calls; it wants every folder to be there, also those that no row needs.
 data train sample evaluate: .venv
 	$(call snakemake,$@)
 	@$(BIN)/holofusion contents $@ --results "$(RESULTS)"

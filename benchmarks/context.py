@@ -8,11 +8,13 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from holofusion.config.load import Resolved, load_params, load_step
 from holofusion.config.params import Params, Settings
 from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.holodiffusion import VoxelAutoencoder
 from holofusion.methods.holofusion import HoloFusion
+from holofusion.pipeline.checks import load_params
+from holofusion.pipeline.job import Resolved
+from holofusion.pipeline.resolve import load_step
 from holofusion.scenes.voxel import unprefixed
 from holofusion.steps.train import build
 from holofusion.utils.malloc import keep_freed_memory

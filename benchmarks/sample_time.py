@@ -21,7 +21,7 @@ from holofusion.evaluation.kernel import kernel_replicates
 from holofusion.evaluation.references import ImageSet, reference_set
 from holofusion.methods.distillation import distil
 from holofusion.methods.superresolution import SuperResolution
-from holofusion.pipeline.checks import with_overrides
+from holofusion.pipeline.resolve import settings_for
 from holofusion.scenes.voxel import SparseScene, SuperResolvedScene, unprefixed
 from holofusion.steps.sample import from_bytes, hypotheses_of, sampler_from_noise, spread_cameras, to_bytes
 from holofusion.utils.progress import Progress
@@ -62,7 +62,7 @@ def measure(context: Context) -> dict[str, Any]:
 def settings_of(params: Params, mode: str) -> Settings:
     """What a row of HoloFusion is sampled with in this mode."""
     distillation = params.distillation.model_copy(update={"mode": mode})
-    content = with_overrides(params.model_copy(update={"distillation": distillation}), "holofusion")
+    content = settings_for(params.model_copy(update={"distillation": distillation}), "holofusion")
     return Settings.model_validate(
         {
             name: content[name]

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from holofusion.config.load import load_params, load_step, write_resolved
+from holofusion.pipeline.checks import load_params
+from holofusion.pipeline.resolve import load_step, write_resolved
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

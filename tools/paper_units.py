@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from holofusion.cameras import Cameras, turntable
-from holofusion.config.load import load_params
 from holofusion.config.params import Settings
 from holofusion.data.batches import ViewBatch
 from holofusion.evaluation import static_field
@@ -27,8 +26,9 @@ from holofusion.methods.holofusion import HoloFusion
 from holofusion.methods.sds import distil_score
 from holofusion.methods.superresolution import SuperResolution
 from holofusion.networks.render_mlp import RenderMLP
-from holofusion.pipeline.checks import with_overrides
+from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.registry import ROWS, method_class, needs_warmup
+from holofusion.pipeline.resolve import settings_for
 from holofusion.rendering.grids import DenseField, voxel_centres
 from holofusion.scenes.voxel import DenseScene, SparseScene, SuperResolvedScene
 
@@ -39,7 +39,7 @@ REPEATED = 10  # steps at once of what has a start that would blur a single one
 
 def settings_of(method: str | None = None, **changes: dict) -> Settings:
     """The preset as a method sees it, with some keys of some sections changed."""
-    content = with_overrides(load_params(Path(__file__).parents[1] / "params.yaml", "paper"), method)
+    content = settings_for(load_params(Path(__file__).parents[1] / "params.yaml", "paper"), method)
     changing = {"fast", *filter(needs_warmup, ROWS)}  # sections that change others, and are in `content` already
     sections = {name: content[name] for name in content if name not in changing}
     return Settings.model_validate(sections | {name: sections[name] | values for name, values in changes.items()})

@@ -1,4 +1,4 @@
-"""The verbs `holofusion data ...`: getting photographs, and looking whether they can be used. `cli.py` registers them."""
+"""The verbs `holofusion data ...`: getting photographs, and looking whether they can be used. `main.py` registers them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from holofusion.cli.options import Log, open_step
-from holofusion.cli.photographs import import_images
-from holofusion.pipeline.checks import ROOT_VARIABLE
-from holofusion.utils.files import UserError, write_json
+from holofusion.cli.options import Log
+from holofusion.pipeline.sources import ROOT_VARIABLE
 from holofusion.utils.log_file import mirror_to
 
 data = typer.Typer(
     help="Photographs in CO3D layout: download, check, import them.", no_args_is_help=True, rich_markup_mode=None
 )
-data.command("import")(import_images)
 
 
 @data.command()
@@ -25,10 +22,7 @@ def download(
         Path,
         typer.Option(envvar=ROOT_VARIABLE, help="folder that will hold one folder per category", show_default=False),
     ],
-    categories: Annotated[list[str] | None, typer.Argument(help="categories, such as apple hydrant")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="take category, release and the like from results/config/download/NAME.yaml")
-    ] = None,
+    categories: Annotated[list[str], typer.Argument(help="categories, such as apple hydrant", show_default=False)],
     release: Annotated[
         Literal["full", "singlesequence"], typer.Option(help="5.5 TB of all sequences, or 8.9 GB of one per task")
     ] = "full",
@@ -37,28 +31,19 @@ def download(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print what would come, and how large it is")] = False,
     links: Annotated[Path | None, typer.Option(help="another link list, in CO3D's format")] = None,
     checksums: Annotated[Path | None, typer.Option(help="another list of SHA-256, in CO3D's format")] = None,
-    out: Annotated[Path | None, typer.Option(help="write what has arrived to this JSON file")] = None,
     log: Log = None,
 ) -> None:
     """Download categories of CO3Dv2, check and unpack them. Stopped and started again, it goes on where it stopped.
 
     Example: holofusion data download apple hydrant --root photographs
     """
-    if bool(categories) == (config is not None):
-        raise UserError("data download: name either categories, such as `apple`, or a --config")
-    if config is not None:
-        resolved = open_step(config, "download", 1, log)
-        settings, categories = resolved.settings.download, [resolved.category]
-        release, connections, keep_archives = settings.release, settings.connections, settings.keep_archives
-    elif log is not None:
+    if log is not None:
         mirror_to(log)
     from holofusion.data.co3d.download import download as run
     from holofusion.data.co3d.releases import read_release
 
     listed = read_release(release, list(dict.fromkeys(categories)), links, checksums)
     run(root, listed, connections, keep_archives, dry_run)
-    if out is not None and not dry_run:
-        write_json(out, {"root": str(root), "release": release, "categories": categories})
 
 
 @data.command()
@@ -84,3 +69,25 @@ def check(
 
     if not run(root, category or (), subset, thorough):
         raise typer.Exit(2)
+
+
+@data.command("import")
+def import_images(
+    source: Annotated[
+        Path, typer.Argument(help="one folder per object, each with transforms.json or a COLMAP text model")
+    ],
+    out: Annotated[Path, typer.Argument(help="folder in CO3D layout to write to; made if absent")],
+    category: Annotated[str, typer.Option(help="what the objects are, such as mug", show_default=False)],
+    log: Log = None,
+) -> None:
+    """Take over photographs, masks and cameras from nerfstudio, instant-ngp or COLMAP. One object in eight is held out.
+
+    Masks: mask_path in transforms.json, masks/NAME.png beside the images, or the images' alpha channel. Distorted
+    lenses are refused. Folders named a__1, a__2 are two captures of one object.
+    Example: holofusion data import photographs dataset --category mug
+    """
+    if log is not None:
+        mirror_to(log)
+    from holofusion.data.importers.captures import import_images as run
+
+    run(source, out, category)

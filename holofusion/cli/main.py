@@ -6,6 +6,7 @@ Heavy imports happen inside the verbs, so that `--help` and bad arguments answer
 from __future__ import annotations
 
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -26,14 +27,15 @@ from holofusion.cli.options import (
     Samples,
     Shard,
     Threads,
-    find_device,
     path_option,
-    step_at_work,
+    perform,
 )
 from holofusion.config.documentation import write_generated
-from holofusion.config.load import load_params, write_resolved
-from holofusion.pipeline.checks import data_root
+from holofusion.pipeline.checks import data_root, load_params
+from holofusion.pipeline.resolve import write_resolved
 from holofusion.utils.files import UserError
+from holofusion.utils.log_file import note_in_log
+from holofusion.utils.refusals import in_one_line
 from holofusion.utils.signals import Stopped
 
 app = typer.Typer(
@@ -51,10 +53,7 @@ def dataset(config: Config, out: Out, threads: Threads = 1, log: Log = None) -> 
 
     Example: holofusion dataset --config results/config/dataset/hydrant.yaml --out results/dataset
     """
-    with step_at_work(config, "dataset", threads, log, out / config.stem) as resolved:
-        from holofusion.data.synthetic.dataset import make_dataset
-
-        make_dataset(resolved.settings.synthetic, resolved.category, resolved.seed, out, threads)
+    perform("dataset", config, out / config.stem, threads=threads, log=log)
 
 
 @app.command()
@@ -70,10 +69,7 @@ def prepare(
     Example: holofusion prepare --config results/config/prepare/hydrant.yaml --dataset results/dataset
     --out results/data/hydrant
     """
-    with step_at_work(config, "prepare", threads, log, out, dataset) as resolved:
-        from holofusion.data.preparation.prepare import prepare as run
-
-        run(resolved.settings, resolved.category, resolved.seed, dataset, out, resolved.hash, threads)
+    perform("prepare", config, out, threads=threads, log=log, dataset=dataset)
 
 
 @app.command()
@@ -92,12 +88,7 @@ def warmup(
     Example: holofusion warmup --config results/config/warmup/hydrant-s0.yaml --data results/data/hydrant
     --out results/warmup/hydrant-s0 --threads 2
     """
-    with step_at_work(config, "warmup", threads, log, out, data=data) as resolved:
-        from holofusion.steps.train import run_warmup
-        from holofusion.training.parallel import run_in_processes
-
-        run_in_processes(processes, nodes, resolved.settings.parallel.micro_batches)
-        run_warmup(resolved, data, out, find_device(device, threads))
+    perform("warmup", config, out, threads=threads, log=log, device=device, processes=(processes, nodes), data=data)
 
 
 @app.command()
@@ -119,18 +110,22 @@ def train(
     Example: holofusion train --config results/config/train/holofusion-hydrant-s0.yaml --data results/data/hydrant
     --warmup results/warmup/hydrant-s0 --out results/runs/holofusion-hydrant-s0 --threads 2
     """
-    with step_at_work(config, "train", threads, log, out, warmup, data=data) as resolved:
-        from holofusion.steps.train import run_train
-        from holofusion.training.parallel import run_in_processes
-
-        run_in_processes(processes, nodes, resolved.settings.parallel.micro_batches)
-        run_train(resolved, data, warmup, out, find_device(device, threads))
+    perform(
+        "train",
+        config,
+        out,
+        threads=threads,
+        log=log,
+        device=device,
+        processes=(processes, nodes),
+        data=data,
+        warmup=warmup,
+    )
 
 
 @app.command()
 def sample(
     config: Config,
-    data: Data,
     model: ModelFolder,
     shard: Shard,
     out: Out,
@@ -143,13 +138,10 @@ def sample(
     """Make one shard of scenes: from noise, or from coarse scenes and their super-resolved views.
 
     Example: holofusion sample --config results/config/sample/holodiffusion-hydrant-s0.yaml
-    --data results/data/hydrant --model results/runs/holofusion-hydrant-s0 --shard 0
-    --out results/samples/holodiffusion-hydrant-s0/0
+    --model results/runs/holofusion-hydrant-s0 --shard 0 --out results/samples/holodiffusion-hydrant-s0/0
     """
-    with step_at_work(config, "sample", threads, log, out, model, coarse, hypotheses, data=data) as resolved:
-        from holofusion.steps.sample import run_sample
-
-        run_sample(resolved, model, coarse, hypotheses, shard, out, find_device(device, threads))
+    inputs = {"model": model, "coarse": coarse, "hypotheses": hypotheses}
+    perform("sample", config, out, threads=threads, log=log, device=device, shard=shard, **inputs)
 
 
 @app.command()
@@ -170,10 +162,8 @@ def hypotheses(
     --data results/data/hydrant --model results/runs/holofusion-hydrant-s0
     --coarse results/samples/holodiffusion-hydrant-s0/0 --shard 0 --out results/hypotheses/holofusion-hydrant-s0/0
     """
-    with step_at_work(config, "hypotheses", threads, log, out, model, coarse, data=data) as resolved:
-        from holofusion.steps.sample import run_hypotheses
-
-        run_hypotheses(resolved, data, model, coarse, shard, out, find_device(device, threads))
+    inputs = {"data": data, "model": model, "coarse": coarse}
+    perform("hypotheses", config, out, threads=threads, log=log, device=device, shard=shard, **inputs)
 
 
 @app.command()
@@ -191,42 +181,57 @@ def render(
     Example: holofusion render --config results/config/render/holofusion-hydrant-s0.yaml --data results/data/hydrant
     --samples results/samples/holofusion-hydrant-s0/0 --out results/views/holofusion-hydrant-s0/0
     """
-    with step_at_work(config, "render", threads, log, out, samples, data=data) as resolved:
-        from holofusion.steps.render import run_render
-
-        run_render(resolved, data, samples, out, find_device(device, threads))
+    perform("render", config, out, threads=threads, log=log, device=device, data=data, samples=samples)
 
 
-@app.command("import")
-def import_views(config: Config, data: Data, out: Out, threads: Threads = 1, log: Log = None) -> None:
+@app.command()
+def download(
+    config: Config,
+    root: path_option("folder that will hold one folder per category", "--root"),
+    out: Out,
+    log: Log = None,
+) -> None:
+    """Fetch the photographs of one category of CO3Dv2, as `download` of the settings says.
+
+    Example: holofusion download --config results/config/download/apple.yaml --root photographs
+    --out results/download/apple.json
+    """
+    perform("download", config, out, threads=1, log=log, made_from=(), root=root)
+
+
+@app.command("import_views")
+def import_views(
+    config: Config,
+    data: Data,
+    pictures: path_option("folder with cameras.json and the pictures it lists", "--pictures"),
+    out: Out,
+    threads: Threads = 1,
+    log: Log = None,
+) -> None:
     """Check pictures made elsewhere, and their cameras.json, and take them over as views of the row `external`.
 
-    Example: holofusion import --config results/config/import/external-hydrant-s0.yaml --data results/data/hydrant
-    --out results/views/external-hydrant-s0/0
+    Example: holofusion import_views --config results/config/import_views/external-hydrant-s0.yaml
+    --data results/data/hydrant --pictures elsewhere/hydrant --out results/views/external-hydrant-s0/0
     """
-    with step_at_work(config, "import", threads, log, out, data=data) as resolved:
-        from holofusion.steps.import_views import run_import
-
-        run_import(resolved, data, out)
+    perform("import_views", config, out, threads=threads, log=log, data=data, pictures=pictures)
 
 
-for verb in (
+for verb in (  # called as their functions are, underscores included: a verb is called like its step
     cli_scores.evaluate,
     cli_scores.reference,
     cli_scores.consistency,
     cli_scores.curve,
     cli_scores.mesh,
     cli_scores.geometry,
+    cli_scores.geometry_floor,
     cli_scores.report,
     cli_results.verify,
     cli_results.status,
     cli_results.push,
     cli_results.pull,
 ):
-    app.command()(verb)
+    app.command(verb.__name__)(verb)
 app.command("contents")(cli_results.list_contents)
-
-app.add_typer(cli_data.data, name="data")
 
 app.add_typer(cli_data.data, name="data")
 
@@ -257,13 +262,18 @@ def schema(folder: Annotated[Path, typer.Option(help="root of the repository")] 
 
 
 def main() -> None:
-    """Entry point: bad input is printed as `error: ...`, one line each, with exit status 2."""
+    """Entry point. Bad input, and what the operating system refuses, is printed as `error: ...`, with exit status 2."""
     try:
         app()
-    except UserError as error:
-        for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)
-        sys.exit(2)
     except Stopped as stop:
         print(f"{stop}; the same command goes on from there", file=sys.stderr)
         sys.exit(stop.status)
+    except Exception as error:
+        lines = in_one_line(error)
+        if not lines:
+            raise
+        if not isinstance(error, UserError):
+            note_in_log(traceback.format_exc())
+        for line in lines:
+            print(f"error: {line}", file=sys.stderr)
+        sys.exit(2)

@@ -1,17 +1,20 @@
-"""What the verbs of the command line share: their options, and how settings and device are opened."""
+"""What the verbs of the command line share: their options, and how a job of a step is done."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holofusion.config.load import Resolved, load_step
+from holofusion.pipeline.job import Job, Resolved
 from holofusion.pipeline.provenance import record
+from holofusion.pipeline.resolve import load_step
+from holofusion.pipeline.steps import STEPS
 from holofusion.utils.files import UserError, read_json
 from holofusion.utils.log_file import mirror_to
 from holofusion.utils.malloc import keep_freed_memory
@@ -41,35 +44,56 @@ Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto: a GPU i
 Log = Annotated[Path | None, typer.Option(help="also write messages to this file", show_default=False)]
 
 
-@contextmanager
-def step_at_work(
-    config: Path, step: str, threads: int, log: Path | None, out: Path, *inputs: Path | None, data: Path | None = None
-) -> Iterator[Resolved]:
-    """The settings of a step, opened as by `open_step`, for the block that does its work.
+def perform(
+    step: str,
+    config: Path,
+    out: Path,
+    *,
+    threads: int,
+    log: Path | None,
+    device: str | None = None,
+    shard: int = 0,
+    processes: tuple[int, int] | None = None,
+    made_from: Iterable[Path] | None = None,
+    **inputs: Path | None,
+) -> None:
+    """Do one job of a step: what every verb comes to. If it succeeds, note what `out` was made from.
 
-    If the block succeeds, note what the artefact `out` was made from: these settings, the inputs that are given, `data`.
+    device: None for a step that does not choose one. processes: of a training in all, and nodes they are on. inputs: by
+    the name of their option; made_from: what is noted in place of these.
+    Raises UserError for settings of another step or data of another category.
     """
-    resolved = open_step(config, step, threads, log)
-    if data is not None and (category := read_json(data / "data.json")["category"]) != resolved.category:
-        raise UserError(f"{data}: holds {category!r}, {config} is for {resolved.category!r}")
-    yield resolved
+    resolved = open_step(config, step, log)
+    given = {name: path for name, path in inputs.items() if path is not None}
+    _check_category(resolved, config, given.get("data"))
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # before anything loads torch
+    keep_freed_memory()
+    if processes is not None:
+        from holofusion.training.parallel import run_in_processes
+
+        run_in_processes(*processes, resolved.settings.parallel.micro_batches)
+    code = import_module(STEPS[step].module)
+    job = Job(resolved, out, given, shard, threads, None if device is None else find_device(device))
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+    code.run(job)
     if _first_process():
-        given = [path for path in (data, *inputs) if path is not None]
-        if step == "import":
-            given.append(Path(resolved.settings.external.folder))
-        record(resolved, out, given, config.resolve().parents[2])
+        record(resolved, out, given.values() if made_from is None else made_from, config.resolve().parents[2])
 
 
-def open_step(config: Path, step: str, threads: int, log: Path | None) -> Resolved:
-    """Start the log, read the settings, and limit CPU threads before anything loads torch."""
+def open_step(config: Path, step: str, log: Path | None) -> Resolved[Any]:
+    """Start the log, and read the settings. Raises UserError if they are those of another step."""
     if log is not None and _first_process():
         mirror_to(log)
     resolved = load_step(config)
     if resolved.step != step:
         raise UserError(f"{config}: holds settings of the step {resolved.step!r}, this is {step!r}")
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    keep_freed_memory()
     return resolved
+
+
+def _check_category(resolved: Resolved[Any], config: Path, data: Path | None) -> None:
+    if data is not None and (category := read_json(data / "data.json")["category"]) != resolved.category:
+        raise UserError(f"{data}: holds {category!r}, {config} is for {resolved.category!r}")
 
 
 def _first_process() -> bool:
@@ -77,10 +101,10 @@ def _first_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def find_device(name: str, threads: int) -> torch.device:
+def find_device(name: str) -> torch.device:
+    """The device of that name; for `auto` a GPU if there is one. Raises UserError where it cannot be used."""
     import torch
 
-    torch.set_num_threads(threads)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

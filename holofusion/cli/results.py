@@ -1,6 +1,6 @@
 """The verbs about a results folder as a whole: how far it is, whether it is in order, to and from a remote.
 
-`cli.py` registers them.
+`main.py` registers them.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from typing import Annotated
 
 import typer
 
-from holofusion.config.load import load_params, write_resolved
+from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.dvc import synchronise
+from holofusion.pipeline.resolve import write_resolved
 from holofusion.pipeline.status import table, tasks_of
-from holofusion.pipeline.verify import RUNGS, contents, require_verified
+from holofusion.pipeline.steps import STAGES
+from holofusion.pipeline.verify import contents, require_verified
 from holofusion.utils.files import UserError, write_json
 
 
@@ -32,16 +34,16 @@ def verify(
 
 
 def list_contents(
-    rung: Annotated[str, typer.Argument(help=", ".join(RUNGS), show_default=False)],
+    stage: Annotated[str, typer.Argument(help=", ".join(STAGES), show_default=False)],
     results: Annotated[Path, typer.Option(help="results folder")] = Path("results"),
 ) -> None:
-    """Write the content hash of every artefact of one rung to RESULTS/contents/RUNG.json, which version control keeps.
+    """Write the content hash of every artefact of one stage to RESULTS/contents/STAGE.json, which version control keeps.
 
     Example: holofusion contents train --results results
     """
-    if rung not in RUNGS:
-        raise UserError(f"contents: {rung!r} is not a rung; these are {', '.join(RUNGS)}")
-    write_json(results / "contents" / f"{rung}.json", contents(results, rung))
+    if stage not in STAGES:
+        raise UserError(f"contents: {stage!r} is not a stage; these are {', '.join(STAGES)}")
+    write_json(results / "contents" / f"{stage}.json", contents(results, stage))
 
 
 def status(

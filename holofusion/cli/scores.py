@@ -1,4 +1,4 @@
-"""The verbs that follow rendering: scores, surfaces and the page. `cli.py` registers them."""
+"""The verbs that follow rendering: scores, surfaces and the page. `main.py` registers them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,9 @@ from holofusion.cli.options import (
     Samples,
     Threads,
     Views,
-    find_device,
     path_option,
-    step_at_work,
+    perform,
 )
-from holofusion.pipeline.verify import TABLES, require_verified
-from holofusion.utils.files import UserError
 
 
 def evaluate(
@@ -39,10 +36,7 @@ def evaluate(
     Example: holofusion evaluate --config results/config/evaluate/holofusion-hydrant-s0.yaml
     --data results/data/hydrant --views results/views/holofusion-hydrant-s0 --out results/metrics/holofusion-hydrant-s0.json
     """
-    with step_at_work(config, "evaluate", threads, log, out, views, data=data) as resolved:
-        from holofusion.steps.evaluate import run_evaluate
-
-        run_evaluate(resolved, data, views, out, find_device(device, threads))
+    perform("evaluate", config, out, threads=threads, log=log, device=device, data=data, views=views)
 
 
 def curve(
@@ -59,10 +53,7 @@ def curve(
     Example: holofusion curve --config results/config/curve/holodiffusion-hydrant-s0.yaml --data results/data/hydrant
     --model results/runs/holofusion-hydrant-s0 --out results/metrics/curve-holodiffusion-hydrant-s0.json
     """
-    with step_at_work(config, "curve", threads, log, out, model, data=data) as resolved:
-        from holofusion.steps.curve import run_curve
-
-        run_curve(resolved, data, model, out, find_device(device, threads))
+    perform("curve", config, out, threads=threads, log=log, device=device, data=data, model=model)
 
 
 def reference(
@@ -77,13 +68,10 @@ def reference(
     """Score real images as if they were generated: held-out ones (the floor), blurred ones, another category's, copies.
 
     The settings file's name says which. Example: holofusion reference
-    --config results/config/evaluate/real_floor-hydrant.yaml --data results/data/hydrant
+    --config results/config/reference/real_floor-hydrant.yaml --data results/data/hydrant
     --out results/metrics/real_floor-hydrant.json
     """
-    with step_at_work(config, "evaluate", threads, log, out, other, data=data) as resolved:
-        from holofusion.steps.reference import run_reference
-
-        run_reference(resolved, data, other, out, find_device(device, threads))
+    perform("reference", config, out, threads=threads, log=log, device=device, data=data, other=other)
 
 
 def consistency(
@@ -95,10 +83,7 @@ def consistency(
     --data results/data/hydrant --views results/views/holofusion-hydrant-s0
     --out results/metrics/consistency-holofusion-hydrant-s0.json
     """
-    with step_at_work(config, "consistency", threads, log, out, views, data=data) as resolved:
-        from holofusion.steps.consistency import run_consistency
-
-        run_consistency(resolved, data, views, out, find_device(device, threads))
+    perform("consistency", config, out, threads=threads, log=log, device=device, data=data, views=views)
 
 
 def mesh(
@@ -109,19 +94,14 @@ def mesh(
     Example: holofusion mesh --config results/config/mesh/holofusion-hydrant-s0.yaml
     --samples results/samples/holofusion-hydrant-s0/0 --out results/meshes/holofusion-hydrant-s0/0
     """
-    with step_at_work(config, "mesh", threads, log, out, samples) as resolved:
-        from holofusion.meshing.surface import run_mesh
-
-        run_mesh(resolved, samples, out, find_device(device, threads))
+    perform("mesh", config, out, threads=threads, log=log, device=device, samples=samples)
 
 
 def geometry(
     config: Config,
     data: Data,
+    meshes: path_option("all shards of one run, results/meshes/RUN", "--meshes"),
     out: Out,
-    meshes: Annotated[
-        Path | None, typer.Option(help="all shards of one run, results/meshes/RUN; none: the floor")
-    ] = None,
     dataset: Annotated[Path | None, typer.Option(help="embedded objects, whose true surfaces are known")] = None,
     threads: Threads = 1,
     log: Log = None,
@@ -132,33 +112,34 @@ def geometry(
     --data results/data/hydrant --meshes results/meshes/holofusion-hydrant-s0 --dataset results/dataset
     --out results/metrics/geometry-holofusion-hydrant-s0.json
     """
-    with step_at_work(config, "geometry", threads, log, out, meshes, dataset, data=data) as resolved:
-        from holofusion.steps.geometry import run_geometry, run_geometry_floor
+    perform("geometry", config, out, threads=threads, log=log, data=data, meshes=meshes, dataset=dataset)
 
-        if resolved.method is not None:
-            if meshes is None:
-                raise UserError(f"--meshes: missing; {config} is of a run, whose surfaces are scored")
-            run_geometry(resolved, data, meshes, dataset, out)
-        else:
-            if meshes is not None or dataset is None:
-                raise UserError(f"--dataset: {config} is of the true surfaces; name their folder, and no --meshes")
-            run_geometry_floor(resolved, data, dataset, out)
+
+def geometry_floor(
+    config: Config,
+    data: Data,
+    dataset: path_option("embedded objects, whose true surfaces are known", "--dataset"),
+    out: Out,
+    threads: Threads = 1,
+    log: Log = None,
+) -> None:
+    """Compare the true surfaces of held-out objects with those of the others: what a good generator can be asked for.
+
+    Example: holofusion geometry_floor --config results/config/geometry_floor/real_floor-hydrant.yaml
+    --data results/data/hydrant --dataset results/dataset --out results/metrics/geometry-real_floor-hydrant.json
+    """
+    perform("geometry_floor", config, out, threads=threads, log=log, data=data, dataset=dataset)
 
 
 def report(
     config: Config,
     results: path_option("the results folder", "--results"),
-    out: Out,
     threads: Threads = 1,
     log: Log = None,
 ) -> None:
     """Gather everything into one page that opens offline, and tables/metrics.csv and figures/ beside it.
 
-    Example: holofusion report --config results/config/report/report.yaml --results results --out results/report.html
+    Example: holofusion report --config results/config/report/report.yaml --results results
     """
     metrics = sorted(results.glob("metrics/*.json"))
-    with step_at_work(config, "report", threads, log, results / TABLES, *metrics) as resolved:
-        from holofusion.report.page import run_report
-
-        require_verified(results, but=TABLES)
-        run_report(resolved, results, out)
+    perform("report", config, results / "tables", threads=threads, log=log, made_from=metrics)

@@ -21,7 +21,7 @@ class Adversarial(Section):
     checkpoint_every: Count = Field(description="steps between saved states")
 
 
-class PiGan(Section):
+class PiGanSection(Section):
     """pi-GAN: a FiLM-SIREN radiance field against a progressive discriminator."""
 
     steps: Count = Field(description="training steps")
@@ -36,7 +36,7 @@ class PiGan(Section):
     r1: Weight = Field(description="weight (gamma) of the R1 penalty on real images")
 
 
-class EG3D(Section):
+class EG3DSection(Section):
     """EG3D: StyleGAN2 tri-planes, rendered to features and upsampled, against a dual discriminator."""
 
     steps: Count = Field(description="training steps")
@@ -59,7 +59,7 @@ class EG3D(Section):
     pose_conditioning: bool = Field(description="whether the generator is told a camera, its own or another's")
 
 
-class GET3D(Section):
+class GET3DSection(Section):
     """GET3D: textured meshes by marching tetrahedra, against a colour and a mask discriminator."""
 
     steps: Count = Field(description="training steps")
@@ -77,7 +77,7 @@ class GET3D(Section):
     distance_weight: Weight = Field(description="weight of the cross-entropy of signs across the surface")
 
 
-class ScoreDistillation(Section):
+class ScoreDistillationSection(Section):
     """Score distillation from scratch, guided by a 2D denoiser of the category's images."""
 
     steps: Count = Field(description="training steps of the guide")
@@ -103,7 +103,7 @@ class ScoreDistillation(Section):
     importance_samples: int = Field(description="further points per ray, where the first met density", ge=0)
 
 
-class StableDreamFusion(Section):
+class StableDreamFusionSection(Section):
     """Score distillation guided by Stable Diffusion, from a folder; scenes and noise range are those of `sds`."""
 
     folder: str | None = Field(

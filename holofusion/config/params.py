@@ -1,6 +1,6 @@
 """Every key of params.yaml: its type, range and meaning. Values live in params.yaml alone.
 
-One class per section, here or in a file `settings_*`. To add a key: one line in its section's class, one line in
+One class per section, here or in the files beside this one. To add a key: one line in its section's class, one line in
 params.yaml, then `holofusion schema`.
 """
 
@@ -10,7 +10,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from holofusion.config.baselines import EG3D, GET3D, Adversarial, External, PiGan, ScoreDistillation, StableDreamFusion
+from holofusion.config.baselines import (
+    Adversarial,
+    EG3DSection,
+    External,
+    GET3DSection,
+    PiGanSection,
+    ScoreDistillationSection,
+    StableDreamFusionSection,
+)
 from holofusion.config.data import Dataset, Download, Synthetic
 from holofusion.config.evaluation import Consistency, Curve, Evaluation, Geometry, Intervals, Mesh, Render, Report
 from holofusion.config.sampling import (
@@ -25,7 +33,7 @@ from holofusion.config.section import Count, Name, Positive, Section, Share, Wei
 
 
 class Threads(Section):
-    """CPU threads of one job of each rule. With fewer cores (`--cores`), fewer are used."""
+    """CPU threads of one job of each step; of those not named here, one. With fewer cores (`--cores`), fewer are used."""
 
     dataset: Count = Field(description="worker processes that make the embedded objects")
     prepare: Count = Field(description="worker processes that crop and resize")
@@ -35,6 +43,7 @@ class Threads(Section):
     sample: Count = Field(description="torch threads of one shard; shards run side by side")
     render: Count = Field(description="torch threads of one shard; shards run side by side")
     evaluate: Count = Field(description="torch threads; runs are scored side by side")
+    reference: Count = Field(description="torch threads; rows of real images are scored side by side")
     mesh: Count = Field(description="torch threads of one shard; shards run side by side")
     consistency: Count = Field(description="torch threads; runs are scored side by side")
     curve: Count = Field(description="torch threads; trainings are followed side by side")
@@ -138,7 +147,7 @@ class Training(Section):
     checkpoint_every: Count = Field(description="steps between saved states")
 
 
-class SuperResolution(Section):
+class SuperResolutionSection(Section):
     """The 2D denoiser that sharpens one view."""
 
     objects: int = Field(description="objects of the batch it is trained on, all target views of each; 0: none", ge=0)
@@ -164,7 +173,7 @@ class TrainingOverrides(Section):
     """What a row with a training of its own changes."""
 
     training: partial(Training, "TrainingChanges") = Field(None, description="keys of training")
-    superresolution: partial(SuperResolution, "SuperResolutionChanges") = Field(
+    superresolution: partial(SuperResolutionSection, "SuperResolutionChanges") = Field(
         None, description="keys of superresolution"
     )
 
@@ -188,7 +197,7 @@ class Params(Section):
     refinement: Refinement
     denoiser: Denoiser
     training: Training
-    superresolution: SuperResolution
+    superresolution: SuperResolutionSection
     sampling: Sampling
     superresolution_sampling: SuperResolutionSampling
     hypotheses: Hypotheses
@@ -199,11 +208,11 @@ class Params(Section):
     holofusion_sds: DistillationOverrides = Field(description="what this row changes")
     holodiffusion_nobootstrap: TrainingOverrides = Field(description="what this row changes")
     adversarial: Adversarial
-    pigan: PiGan
-    eg3d: EG3D
-    get3d: GET3D
-    sds: ScoreDistillation
-    stable_dreamfusion: StableDreamFusion
+    pigan: PiGanSection
+    eg3d: EG3DSection
+    get3d: GET3DSection
+    sds: ScoreDistillationSection
+    stable_dreamfusion: StableDreamFusionSection
     external: External
     render: Render
     mesh: Mesh

@@ -211,7 +211,7 @@ def run_mesh(resolved, samples: Path, out: Path, device: torch.device) -> None:
         write_json(
             temporary / "meshes.json",
             {
-                "run": f"{resolved.method}-{resolved.category}-s{resolved.seed}",
+                "run": resolved.name,
                 "config_hash": resolved.hash,
                 "level": settings.level,
                 "resolution": settings.resolution,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from holofusion.config.load import Overlay, read_params
 from holofusion.config.messages import nearest
 from holofusion.config.params import Params
-from holofusion.pipeline.registry import REAL_ROWS, ROWS, Source
+from holofusion.pipeline.registry import ROWS, Source
+from holofusion.pipeline.resolve import settings_for
+from holofusion.pipeline.scopes import categories_of
+from holofusion.pipeline.sources import ROOT_VARIABLE, source_of
 from holofusion.utils.files import UserError
-
-ROOT_VARIABLE = "CO3DV2_DATASET_ROOT"
 
 AT_MOST = (
     # the first may not exceed the second
@@ -38,19 +40,14 @@ POWERS_OF_TWO = (
 SMALLEST_SIDE = 3
 
 
-def with_overrides(params: Params, method: str | None) -> dict[str, Any]:
-    """All settings as plain values, with those that fast distillation and the method's own section change."""
-    content = params.model_dump(mode="json")
-    if method is None:
-        return content
-    row, section = ROWS[method], content.get(method) or {}
-    own = {name: section.get(name) for name in row.changes}
-    mode = (own.get("distillation") or {}).get("mode") or params.distillation.mode
-    fast = mode == "fast" and row.source == Source.HYPOTHESES
-    for changes in (content["fast"] if fast else {}, own):
-        for section, values in changes.items():
-            content[section] |= {key: value for key, value in (values or {}).items() if value is not None}
-    return content
+def load_params(
+    path: Path | str = "params.yaml", preset: str | None = None, overlays: Sequence[Overlay] = ()
+) -> Params:
+    """params.yaml with its overlays, as `config.load.read_params` reads them, and free of conflicts.
+
+    Raises UserError with one line per mistake.
+    """
+    return read_params(path, preset, overlays, conflicts)
 
 
 def conflicts(params: Params) -> Iterator[tuple[str, str]]:
@@ -62,13 +59,13 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
     for method in params.methods:
         if method not in ROWS:
             yield "methods", f"unknown method {method!r}; {nearest(method, ROWS)}"
-    if params.dataset.root is not None and params.dataset.source != "co3d":
+    if params.dataset.root is not None and source_of(params).embedded:
         yield "dataset.root", "is only read with dataset.source: co3d; remove it or change the source"
-    if params.download.release is not None and params.dataset.source != "co3d":
+    if params.download.release is not None and source_of(params).embedded:
         yield "download.release", "is only read with dataset.source: co3d; set it to null or change the source"
     for method in params.methods:
         if method in ROWS and ROWS[method].source in (Source.COARSE, Source.HYPOTHESES):
-            if with_overrides(params, ROWS[method].trained_by)["superresolution"]["objects"] == 0:
+            if settings_for(params, ROWS[method].trained_by)["superresolution"]["objects"] == 0:
                 yield (
                     "superresolution.objects",
                     f"0 is not valid; the row {method} needs super-resolution, so at least 1",
@@ -95,7 +92,7 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
                 f"{params.render.consistency_views} is not valid; of {pool} dataset.evaluation_cameras some would be taken twice"
             ),
         )
-    if params.dataset.source == "synthetic" and params.evaluation.reference_frames >= params.synthetic.views:
+    if source_of(params).embedded and params.evaluation.reference_frames >= params.synthetic.views:
         yield (
             "evaluation.reference_frames",
             (
@@ -110,7 +107,7 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
             yield f"{row}.folder", f"null is not valid with the row `{row}`; name the folder {holds}"
     seen: set[str] = set()
     for method in (None, *ROWS):
-        content = with_overrides(params, method)
+        content = settings_for(params, method)
         for key, message in (*_over_limit(content), *_indivisible(content), *_uncounted(content)):
             if key not in seen:
                 seen.add(key)
@@ -183,25 +180,6 @@ def _uncounted(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "superresolution_sampling.steps", message
 
 
-def other_category(params: Params, category: str) -> str | None:
-    """The category whose real images are scored as a ceiling of `category`'s table: the next one listed, or the one named."""
-    listed = params.categories
-    if len(listed) > 1:
-        return listed[(listed.index(category) + 1) % len(listed)]
-    return params.evaluation.other_category
-
-
-def categories_of(params: Params) -> list[str]:
-    """Every category whose images are prepared: those listed, and the one that serves as a ceiling."""
-    others = [other_category(params, category) for category in params.categories]
-    return list(dict.fromkeys(params.categories + [name for name in others if name]))
-
-
-def real_rows(params: Params, category: str) -> list[str]:
-    """The rows of real images beside the table of `category`; `real_other` only where there is another category."""
-    return [row for row in REAL_ROWS if row != "real_other" or other_category(params, category)]
-
-
 def data_root(params: Params) -> Path | None:
     """The folder of photographs; None where the data are made here.
 
@@ -209,7 +187,7 @@ def data_root(params: Params) -> Path | None:
 
     Raises UserError naming the key or variable that is missing or wrong.
     """
-    if params.dataset.source != "co3d":
+    if source_of(params).embedded:
         return None
     chosen, source = params.dataset.root, "dataset.root"
     if chosen is None:

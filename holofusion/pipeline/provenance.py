@@ -9,41 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from holofusion.config.load import Resolved
-from holofusion.pipeline.registry import ROWS
+from holofusion.pipeline.code import code_hash
+from holofusion.pipeline.job import Resolved
+from holofusion.pipeline.steps import STEPS
 from holofusion.utils.files import read_json, sha256_of, write_json
 
 FILE, KEY = "provenance.json", "provenance"
-PACKAGE = Path(__file__).parents[1]
 
 # Beside an artefact, or of its last saving, but not part of it.
 NOT_CONTENT = {FILE, "state", "lock.json"}
 # Differ between runs that are otherwise alike.
 TIMES = ("seconds", "sample_seconds", "render_seconds")
-
-# Module behind each step; `methods` and `curve` also run that of a method of its own.
-CODE = {
-    "dataset": "data.synthetic.dataset",
-    "prepare": "data.preparation.prepare",
-    "warmup": "steps.train",
-    "train": "steps.train",
-    "sample": "steps.sample",
-    "hypotheses": "steps.sample",
-    "render": "steps.render",
-    "import": "steps.import_views",
-    "evaluate": "steps.evaluate",
-    "consistency": "steps.consistency",
-    "curve": "steps.curve",
-    "mesh": "meshing.surface",
-    "geometry": "steps.geometry",
-    "report": "report.page",
-}
 
 
 class Digests:
@@ -143,7 +123,7 @@ def record(resolved: Resolved, artefact: Path, inputs: Iterable[Path], results: 
         "name": resolved.name,
         "config_hash": resolved.hash,
         "inputs": dict(sorted(found.items())),
-        "code": code_hash(resolved.step, resolved.method),
+        "code": code_hash(STEPS[resolved.step], resolved.method),
     }
     if artefact.is_dir():
         write_json(artefact / FILE, facts | {"content": digests.of(artefact)})
@@ -165,28 +145,3 @@ def _name(path: Path, results: Path) -> str:
     # links are not followed: version control may have made a file one into its cache
     path, results = Path(os.path.abspath(path)), Path(os.path.abspath(results))
     return path.relative_to(results).as_posix() if path.is_relative_to(results) else str(path)
-
-
-@cache
-def code_hash(step: str, method: str | None) -> str:
-    """Hash of the modules of this package that a step of a method runs: its own, and all that these import."""
-    entry = ROWS.get(method)
-    waiting = {CODE[step]}
-    if entry and entry.model and step in ("train", "sample", "render", "mesh", "curve"):
-        waiting.add(entry.model.partition(":")[0].removeprefix("holofusion."))
-    seen: dict[str, bytes] = {}
-    while waiting:
-        module = waiting.pop()
-        path = PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
-        if module in seen or not path.is_file():
-            continue
-        seen[module] = path.read_bytes()
-        for source, names in IMPORT.findall(seen[module].decode()):
-            waiting |= {source, *(f"{source}.{name.strip()}".lstrip(".") for name in names.split(","))} - {""}
-    digest = hashlib.sha256()
-    for module in sorted(seen):
-        digest.update(module.encode() + b"\0" + seen[module])
-    return digest.hexdigest()
-
-
-IMPORT = re.compile(r"^\s*from holofusion\.?([\w.]*) import ([\w, ]*)", re.MULTILINE)

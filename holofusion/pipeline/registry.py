@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
 
+from holofusion.config import steps as settings
+from holofusion.config.steps import SampleSettings, TrainSettings
+
 
 class Source(StrEnum):
     """What the scenes of a row are made from."""
@@ -32,7 +35,7 @@ class Row:
     trained_by: the row whose training gives the weights; rows that differ only in a later step share one.
     model: "module:Class" of a `holofusion.methods.base.Method`; None where nothing is trained or sampled here.
     needs: what its training takes beside data.
-    reads: the sections of params.yaml that its training reads, and that sampling from noise reads again.
+    train_settings, sample_settings: the sections of params.yaml that its training and the making of its scenes read.
     changes: the sections that the section of params.yaml named like the row may change.
     """
 
@@ -40,21 +43,27 @@ class Row:
     trained_by: str
     source: Source
     model: str | None
+    train_settings: type[TrainSettings] = TrainSettings
+    sample_settings: type[SampleSettings] = SampleSettings
     needs: tuple[Need, ...] = ()
-    reads: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
 
 
 HOLOFUSION = "holofusion.methods.holofusion:HoloFusion"
-JOINT = ("volume", "rendering", "denoiser", "training", "superresolution")
+FROM = {
+    Source.NOISE: settings.NoiseSampleSettings,
+    Source.COARSE: settings.CoarseSampleSettings,
+    Source.HYPOTHESES: settings.HypothesesSampleSettings,
+}
 
 
 def _holofusion(name: str, trained_by: str, source: Source, *changes: str) -> Row:
-    return Row(name, trained_by, source, HOLOFUSION, (Need.WARMUP,), JOINT, changes)
+    train = settings.HoloFusionTrainSettings
+    return Row(name, trained_by, source, HOLOFUSION, train, FROM[source], (Need.WARMUP,), changes)
 
 
-def _baseline(name: str, model: str, *reads: str) -> Row:
-    return Row(name, name, Source.NOISE, f"holofusion.methods.{model}", (), reads)
+def _baseline(name: str, model: str, train: type[TrainSettings], sample: type[SampleSettings]) -> Row:
+    return Row(name, name, Source.NOISE, f"holofusion.methods.{model}", train, sample)
 
 
 ROWS: dict[str, Row] = {
@@ -68,12 +77,22 @@ ROWS: dict[str, Row] = {
         _holofusion(
             "holodiffusion_nobootstrap", "holodiffusion_nobootstrap", Source.NOISE, "training", "superresolution"
         ),
-        _baseline("pigan", "pigan:PiGan", "volume", "adversarial", "pigan"),
-        _baseline("eg3d", "eg3d:EG3D", "volume", "adversarial", "eg3d"),
-        _baseline("get3d", "get3d:GET3D", "volume", "adversarial", "get3d"),
-        _baseline("sds", "sds:ScoreDistillation", "volume", "sds"),
-        _baseline("stable_dreamfusion", "stable_dreamfusion:StableDreamFusion", "volume", "sds", "stable_dreamfusion"),
-        Row("external", "external", Source.IMAGES, None, reads=("external",)),
+        _baseline("pigan", "pigan:PiGan", settings.PiGanTrainSettings, settings.PiGanSampleSettings),
+        _baseline("eg3d", "eg3d:EG3D", settings.EG3DTrainSettings, settings.EG3DSampleSettings),
+        _baseline("get3d", "get3d:GET3D", settings.GET3DTrainSettings, settings.GET3DSampleSettings),
+        _baseline(
+            "sds",
+            "sds:ScoreDistillation",
+            settings.ScoreDistillationTrainSettings,
+            settings.ScoreDistillationSampleSettings,
+        ),
+        _baseline(
+            "stable_dreamfusion",
+            "stable_dreamfusion:StableDreamFusion",
+            settings.StableDreamFusionTrainSettings,
+            settings.StableDreamFusionSampleSettings,
+        ),
+        Row("external", "external", Source.IMAGES, None),
     )
 }
 

@@ -11,8 +11,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from holofusion.config.load import Resolved, load_step
-from holofusion.pipeline.verify import FINISHED, PLACES, SHARDED, trace_of
+from holofusion.pipeline.job import Resolved
+from holofusion.pipeline.resolve import load_step
+from holofusion.pipeline.runs import read_name
+from holofusion.pipeline.steps import STEPS, Step
 from holofusion.utils.files import UserError
 
 QUIET = 120.0  # seconds without a line after which a log is of a job that has ended; progress comes every 20
@@ -45,26 +47,27 @@ def tasks_of(results: Path) -> list[Task]:
     if not (results / "config").is_dir():
         raise UserError(f"{results}: no results (expected {results}/config)")
     queue, shards, found = queued(), _shards(results), []
-    for step, place in PLACES.items():
-        for config in sorted((results / "config" / step).glob("*.yaml")):
+    for step in STEPS.values():
+        for config in sorted((results / "config" / step.name).glob("*.yaml")):
             resolved = load_step(config)
-            many = shards if step in SHARDED else 1
-            for shard in range(many):
-                path = results / place.format(name=resolved.name).replace("*", str(shard))
-                name = f"{resolved.name}/{shard}" if many > 1 else resolved.name
-                finished = path / FINISHED[step] if step in FINISHED else path
+            for shard in range(shards if step.sharded else 1):
+                path = step.path(results, resolved.name, shard)
+                name = f"{resolved.name}/{shard}" if step.sharded and shards > 1 else resolved.name
+                done = step.finished(path)
                 found.append(
-                    Task(step, name, "done")
-                    if finished.exists()
-                    else _unfinished(results, resolved, shard, name, path, queue)
+                    Task(step.name, name, "done")
+                    if done
+                    else _unfinished(results, step, resolved, shard, name, path, queue)
                 )
     return found
 
 
-def _unfinished(results: Path, resolved: Resolved, shard: int, name: str, path: Path, queue: list[QueuedJob]) -> Task:
-    log = trace_of(results / "logs", resolved, shard, ".log")
+def _unfinished(
+    results: Path, step: Step, resolved: Resolved, shard: int, name: str, path: Path, queue: list[QueuedJob]
+) -> Task:
+    log = step.trace_of(results / "logs", resolved.name, shard, ".log")
     lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
-    job = next((job for job in queue if job.comment == _comment(resolved, shard)), None)
+    job = next((job for job in queue if job.comment == _comment(step, resolved.name, shard)), None)
     fresh = bool(lines) and time.time() - log.stat().st_mtime < QUIET
     failed = next(
         (line for line in reversed(lines) if line.startswith("error:") or re.match(r"\w*(Error|Exception)\b", line)),
@@ -109,31 +112,13 @@ def queued() -> list[QueuedJob]:
     return [QueuedJob(*line.split("|", 3)) for line in printed.splitlines() if line.count("|") >= 3]
 
 
-RULES = {"train": "train_run", "sample": "sample_shard", "evaluate": "evaluate_run", "import": "import_views"}
-
-
-def _comment(resolved: Resolved, shard: int) -> str:
+def _comment(step: Step, name: str, shard: int) -> str:
     """What Snakemake's SLURM executor writes beside a job: the rule, and its wildcards in order.
 
     Of a job array it is that of the first; the others are told from their logs alone.
     """
-    step, seed = resolved.step, str(resolved.seed)
-    if resolved.method is None and step in ("evaluate", "geometry"):
-        row = resolved.name.removesuffix(f"-{resolved.category}")
-        return (
-            f"rule_reference_wildcards_{row}_{resolved.category}"
-            if step == "evaluate"
-            else (f"rule_geometry_floor_wildcards_{resolved.category}")
-        )
-    if step in ("dataset", "prepare"):
-        values = [resolved.category]
-    elif step in ("warmup", "import"):
-        values = [resolved.category, seed]
-    elif step == "report":
-        values = []
-    else:
-        values = [resolved.method, resolved.category, seed, *([str(shard)] if step in SHARDED else [])]
-    return "_".join([f"rule_{RULES.get(step, step)}", *(["wildcards", *values] if values else [])])
+    values = [*(read_name(step.scope.pattern, name) or {}).values(), *([str(shard)] if step.sharded else [])]
+    return "_".join([f"rule_{step.rule}", *(["wildcards", *values] if values else [])])
 
 
 def _shards(results: Path) -> int:

@@ -6,8 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
-from holofusion.pipeline.provenance import FILE
-from holofusion.pipeline.verify import TABLES, Artefact, examine, in_order, needs_of, resting_on
+from holofusion.pipeline.scopes import ONCE
+from holofusion.pipeline.verify import Artefact, examine, in_order, needs_of, resting_on
 
 DIGESTS = ".digests.json"
 
@@ -28,11 +28,14 @@ def settle(results: Path, remove: bool) -> list[str]:
         _remove(artefact)
     for artefact in in_order(found):
         before = [artefact.config, *(found[name].path for name in needs_of(artefact, found))]
-        if artefact.name == TABLES:
+        if artefact.step.scope is ONCE:
             before.append(results / "config" / "changed.json")
         if not artefact.fault and artefact not in doomed:
-            newest = max(time for path in before if path.exists() for part in _timed(path) for time in _times(part))
-            made = [*_timed(artefact.path), *([artefact.benchmark] if artefact.benchmark.exists() else [])]
+            newest = max(time for path in before if path.exists() for part in _timed([path]) for time in _times(part))
+            made = [
+                *_timed([artefact.path, *(results / name for name in artefact.step.also)]),
+                *([artefact.benchmark] if artefact.benchmark.exists() else []),
+            ]
             if newest > min(time for part in made for time in _times(part)):
                 for part in made:
                     os.utime(part)
@@ -41,10 +44,8 @@ def settle(results: Path, remove: bool) -> list[str]:
 
 
 def _remove(artefact: Artefact) -> None:
-    names = {"warmup": ("model.safetensors", "model.json", FILE), "runs": ("model.safetensors", "model.json", FILE)}
-    parts = names.get(artefact.name.split("/")[0])
-    if parts:
-        for name in parts:
+    if artefact.step.files:
+        for name in artefact.step.files:
             (artefact.path / name).unlink(missing_ok=True)
     elif artefact.path.is_dir():
         shutil.rmtree(artefact.path)
@@ -52,9 +53,8 @@ def _remove(artefact: Artefact) -> None:
         artefact.path.unlink()
 
 
-def _timed(path: Path) -> list[Path]:
-    """The paths whose times the workflow compares: of a folder, itself and the files in it; with the tables, the page."""
-    paths = [path, path.parent / "report.html", path.parent / "figures"] if path.name == TABLES else [path]
+def _timed(paths: list[Path]) -> list[Path]:
+    """The paths whose times the workflow compares, of those that are there: of a folder, itself and the files in it."""
     paths = [part for part in paths if part.exists()]
     return [*paths, *(file for part in paths if part.is_dir() for file in part.iterdir() if file.is_file())]
 

@@ -7,37 +7,13 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from holofusion.config.load import Resolved, load_step
 from holofusion.pipeline.provenance import Digests, code_hash, provenance_of
 from holofusion.pipeline.registry import FLOOR
+from holofusion.pipeline.resolve import load_step
+from holofusion.pipeline.runs import real_name
+from holofusion.pipeline.scopes import ONCE
+from holofusion.pipeline.steps import STEPS, Step
 from holofusion.utils.files import UserError
-
-TABLES = "tables"  # the page and the figures are made with them
-PLACES = {
-    # step -> what it makes below results/; `*` stands for shards
-    "dataset": "dataset/{name}",
-    "prepare": "data/{name}",
-    "warmup": "warmup/{name}",
-    "train": "runs/{name}",
-    "sample": "samples/{name}/*",
-    "hypotheses": "hypotheses/{name}/*",
-    "render": "views/{name}/*",
-    "import": "views/{name}/*",
-    "mesh": "meshes/{name}/*",
-    "evaluate": "metrics/{name}.json",
-    "consistency": "metrics/consistency-{name}.json",
-    "geometry": "metrics/geometry-{name}.json",
-    "curve": "metrics/curve-{name}.json",
-    "report": TABLES,
-}
-RUNGS = {
-    "data": ("dataset", "prepare"),
-    "train": ("warmup", "train"),
-    "sample": ("sample", "hypotheses", "render", "import"),
-    "evaluate": ("evaluate", "consistency", "geometry", "curve", "mesh"),
-}
-FINISHED = {"warmup": "model.safetensors", "train": "model.safetensors", "report": "metrics.json"}
-SHARDED = ("sample", "hypotheses", "render", "mesh")
 
 
 @dataclass
@@ -48,6 +24,7 @@ class Artefact:
     other_code: the code of its step has changed since.
     """
 
+    step: Step
     name: str
     path: Path
     config: Path
@@ -58,15 +35,13 @@ class Artefact:
     other_code: bool = False
 
 
-def artefacts_of(results: Path) -> Iterator[tuple[str, Artefact]]:
-    """(step, artefact) of everything that is there and that the present settings ask for, in the order of the steps."""
-    for step, place in PLACES.items():
-        for config in sorted((results / "config" / step).glob("*.yaml")):
-            pattern = place.format(name=config.stem)
-            for path in sorted(results.glob(pattern)):
-                shard = "*" not in pattern or path.name.isdigit()
-                if shard and (path / FINISHED[step] if step in FINISHED else path).exists():
-                    yield step, Artefact(path.relative_to(results).as_posix(), path, config)
+def artefacts_of(results: Path) -> Iterator[Artefact]:
+    """Everything that is there and that the present settings ask for, in the order of the steps."""
+    for step in STEPS.values():
+        for config in sorted((results / "config" / step.name).glob("*.yaml")):
+            for path in sorted(results.glob(step.makes.format(name=config.stem, shard="*"))):
+                if (path.name.isdigit() or not step.sharded) and step.finished(path):
+                    yield Artefact(step, path.relative_to(results).as_posix(), path, config)
 
 
 def examine(results: Path, memory: Path | None = None) -> dict[str, Artefact]:
@@ -77,18 +52,18 @@ def examine(results: Path, memory: Path | None = None) -> dict[str, Artefact]:
     if not (results / "config").is_dir():
         raise UserError(f"{results}: no results (expected {results}/config)")
     digests, found = Digests(memory), {}
-    for step, artefact in artefacts_of(results):
+    for artefact in artefacts_of(results):
         found[artefact.name] = artefact
         resolved = load_step(artefact.config)
         artefact.category = resolved.category
-        artefact.benchmark = trace_of(results / "benchmarks", resolved, artefact.path.name, ".tsv")
+        artefact.benchmark = artefact.step.trace_of(results / "benchmarks", resolved.name, artefact.path.name, ".tsv")
         try:
             facts = provenance_of(artefact.path)
             if facts is None:
                 artefact.fault = "nothing is recorded of how it was made; delete it, and it is made again"
                 continue
             artefact.inputs = facts["inputs"]
-            artefact.other_code = facts["code"] != code_hash(step, resolved.method)
+            artefact.other_code = facts["code"] != code_hash(artefact.step, resolved.method)
             if digests.of(artefact.path) != facts["content"]:
                 artefact.fault = "not as it was made: edited or damaged"
             elif facts["config_hash"] != resolved.hash:
@@ -124,9 +99,12 @@ def resting_on(faulty: set[str], found: dict[str, Artefact]) -> list[str]:
     )
 
 
-def require_verified(results: Path, but: str = "") -> dict[str, Artefact]:
-    """Every artefact by name, but that called `but`. Raises UserError with a line for each fault, and for what rests on it."""
-    found = {name: artefact for name, artefact in examine(results).items() if name != but}
+def require_verified(results: Path, but: str | None = None) -> dict[str, Artefact]:
+    """Every artefact by name, but those of the step `but`.
+
+    Raises UserError with a line for each fault, and for what rests on it.
+    """
+    found = {name: artefact for name, artefact in examine(results).items() if artefact.step.name != but}
     lines = [f"{artefact.path}: {artefact.fault}" for artefact in found.values() if artefact.fault]
     if not lines:
         return found
@@ -136,29 +114,22 @@ def require_verified(results: Path, but: str = "") -> dict[str, Artefact]:
     raise UserError("\n".join([*lines, "run the workflow again: it makes anew what is named here"]))
 
 
-def trace_of(folder: Path, resolved: Resolved, shard: object, suffix: str) -> Path:
-    """Where a step's log or benchmark lies below `folder`."""
-    real = resolved.step == "evaluate" and resolved.method is None
-    name = folder / ("reference" if real else resolved.step) / resolved.name
-    return name / f"{shard}{suffix}" if resolved.step in SHARDED else name.with_name(f"{name.name}{suffix}")
-
-
-def contents(results: Path, rung: str) -> dict[str, str]:
-    """Name of every artefact of a rung -> hash of its content as recorded: what the next rung depends on."""
+def contents(results: Path, stage: str) -> dict[str, str]:
+    """Name of every artefact of a stage -> hash of its content as recorded: what the next stage depends on."""
     found = {}
-    for step, artefact in artefacts_of(results):
-        if step in RUNGS[rung]:
+    for artefact in artefacts_of(results):
+        if artefact.step.stage == stage:
             found[artefact.name] = (provenance_of(artefact.path) or {}).get("content")
     return dict(sorted(found.items()))
 
 
 def needs_of(artefact: Artefact, found: dict[str, Artefact]) -> list[str]:
     """What the workflow makes before an artefact: its inputs; for the tables everything; for scores, those of the floor."""
-    if artefact.name == TABLES:
-        return [name for name in found if name != TABLES]
+    if artefact.step.scope is ONCE:
+        return [name for name in found if name != artefact.name]
     needs = [name for name in artefact.inputs or () if name in found]
-    if artefact.config.parent.name in ("evaluate", "curve"):
-        floor = f"metrics/{FLOOR}-{artefact.category}.json"
+    if artefact.step.after_floor and artefact.category:
+        floor = STEPS["reference"].makes.format(name=real_name(FLOOR, artefact.category))
         needs += [floor] if floor in found and floor != artefact.name else []
     return needs
 

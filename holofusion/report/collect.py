@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from holofusion.config.load import load_step
 from holofusion.evaluation.entries import Entry
 from holofusion.evaluation.ladder import Ladder
+from holofusion.pipeline import runs
 from holofusion.pipeline.registry import FLOOR, REAL_ROWS, ROWS, Source, coarse_of, needs_warmup
+from holofusion.pipeline.resolve import load_step
+from holofusion.pipeline.runs import real_name
+from holofusion.pipeline.steps import STEPS
 from holofusion.report.paper import label_of
 from holofusion.utils.files import UserError, read_json
 
@@ -19,6 +22,8 @@ UNMEASURED = {
     "evaluate": "not scored",
     "consistency": "agreement of its views not scored",
     "geometry": "surfaces not scored",
+    "reference": "not scored",
+    "geometry_floor": "surfaces not scored",
     "curve": "not followed through its training",
 }
 
@@ -69,7 +74,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        return f"{self.method}-{self.category}-s{self.seed}"
+        return runs.Run(self.method, self.category, self.seed).name
 
     @property
     def label(self) -> str:
@@ -78,11 +83,11 @@ class Run:
     @property
     def training_run(self) -> str:
         """Name of the run whose weights this one uses: its own, or the method's it shares them with."""
-        return f"{trained_by(self.method)}-{self.category}-s{self.seed}"
+        return runs.Run(self.method, self.category, self.seed).training.name
 
     @property
     def warmup_run(self) -> str:
-        return f"{self.category}-s{self.seed}"
+        return runs.Run(self.method, self.category, self.seed).warmup
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,7 @@ def read_results(folder: Path, methods: list[str], categories: list[str], seeds:
         for seed in seeds:
             results.runs.extend(_run(folder, method, category, seed, results.missing) for method in methods)
             for method in dict.fromkeys(map(coarse_of, trained)):
-                scored = _scored(folder, "curve", f"{method}-{category}-s{seed}", results.missing)
+                scored = _scored(folder, "curve", runs.Run(method, category, seed).name, results.missing)
                 warmup = _warmup(folder, method, category, seed) or {}
                 if scored:
                     curve = Curve(method, category, seed, scored["points"], warmup.get("seconds", 0.0))
@@ -142,24 +147,24 @@ def _real(folder: Path, category: str, missing: list[str]) -> dict[str, dict[str
     """What was found of the rows of real images: the floor, and those that this category has settings for."""
     found = {}
     for row in REAL_ROWS:
-        if row == FLOOR or (folder / "config" / "evaluate" / f"{row}-{category}.yaml").is_file():
-            scored = _scored(folder, "evaluate", f"{row}-{category}", missing)
+        if row == FLOOR or (folder / "config" / "reference" / f"{real_name(row, category)}.yaml").is_file():
+            scored = _scored(folder, "reference", real_name(row, category), missing)
             if scored is not None:
                 found[row] = scored
-    name = f"{FLOOR}-{category}"  # true surfaces are known for embedded objects only
-    if FLOOR in found and (folder / "config" / "geometry" / f"{name}.yaml").is_file():
-        found[FLOOR]["entries"] += (_scored(folder, "geometry", name, missing) or {"entries": []})["entries"]
+    name = real_name(FLOOR, category)  # true surfaces are known for embedded objects only
+    if FLOOR in found and (folder / "config" / "geometry_floor" / f"{name}.yaml").is_file():
+        found[FLOOR]["entries"] += (_scored(folder, "geometry_floor", name, missing) or {"entries": []})["entries"]
     return found
 
 
 def _run(folder: Path, method: str, category: str, seed: int, missing: list[str]) -> Run:
-    name = f"{method}-{category}-s{seed}"
+    name = runs.Run(method, category, seed).name
     scenes, costs = _views(folder / "views" / name)
     if not scenes:
         missing.append(f"{name}: no rendered views")
     elif ROWS[method].source != Source.IMAGES and not any(scene.turntable for scene in scenes.values()):
         missing.append(f"{name}: no turntable")
-    training = f"{trained_by(method)}-{category}-s{seed}"
+    training = runs.Run(method, category, seed).training.name
     model = _optional_json(folder / "runs" / training / "model.json")
     if model is None and ROWS[method].source != Source.IMAGES:
         missing.append(f"{name}: no trained model")
@@ -179,7 +184,11 @@ def _run(folder: Path, method: str, category: str, seed: int, missing: list[str]
 
 
 def _warmup(folder: Path, method: str, category: str, seed: int) -> dict[str, Any] | None:
-    return _optional_json(folder / "warmup" / f"{category}-s{seed}" / "model.json") if needs_warmup(method) else None
+    return (
+        _optional_json(folder / "warmup" / runs.Run(method, category, seed).warmup / "model.json")
+        if needs_warmup(method)
+        else None
+    )
 
 
 def _scored(folder: Path, step: str, name: str, missing: list[str]) -> dict[str, Any] | None:
@@ -187,7 +196,7 @@ def _scored(folder: Path, step: str, name: str, missing: list[str]) -> dict[str,
 
     Raises UserError if its settings are gone or have another hash.
     """
-    path = folder / "metrics" / (f"{name}.json" if step == "evaluate" else f"{step}-{name}.json")
+    path = STEPS[step].path(folder, name)
     if not path.is_file():
         missing.append(f"{name}: {UNMEASURED[step]}")
         return None

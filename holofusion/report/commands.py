@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from holofusion.pipeline.registry import ROWS, Source, coarse_of, needs_warmup
+from holofusion.pipeline import runs
+from holofusion.pipeline.registry import ROWS, Source, needs_warmup
 from holofusion.report.collect import Run
 
 
@@ -15,7 +16,7 @@ def commands(run: Run) -> list[str]:
     data, warmup = f"results/data/{category}", f"results/warmup/{run.warmup_run}"
     model = f"results/runs/{training}"
     source = ROWS[run.method].source
-    coarse_run = f"{coarse_of(run.method)}-{category}-s{run.seed}"
+    coarse_run = runs.Run(run.method, category, run.seed).coarse.name
     last = len(run.costs) - 1
     note = f"   # and so on to --shard {last}" if last > 0 else ""
     note_views = f"   # and so on to {last}" if last > 0 else ""
@@ -35,20 +36,22 @@ def commands(run: Run) -> list[str]:
         f"{settings('consistency', name)} {seen} --out {metrics}/consistency-{name}.json",
     ]
     if source == Source.IMAGES:
-        return [*lines, f"{settings('import', name)} --data {data} --out results/views/{name}/0", *scores]
+        pictures = f"$PICTURES/{category}"  # external.folder
+        imported = f"{settings('import_views', name)} --data {data} --pictures {pictures} --out results/views/{name}/0"
+        return [*lines, imported, *scores]
     grids = ""
     if needs_warmup(run.method):
         lines.append(f"{settings('warmup', run.warmup_run)} --data {data} --out {warmup}")
         grids = f" --warmup {warmup}"
     lines.append(f"{settings('train', training)} --data {data}{grids} --out {model}")
-    inputs = f"--data {data} --model {model}"
+    inputs = f"--model {model}"
     if source in (Source.COARSE, Source.HYPOTHESES):
         coarse = f"results/samples/{coarse_run}/0"
         lines.append(f"{settings('sample', coarse_run)} {inputs} --shard 0 --out {coarse}{note}")
         inputs += f" --coarse {coarse}"
     if source == Source.HYPOTHESES:
         bank = f"results/hypotheses/{training}/0"
-        lines.append(f"{settings('hypotheses', training)} {inputs} --shard 0 --out {bank}{note}")
+        lines.append(f"{settings('hypotheses', training)} --data {data} {inputs} --shard 0 --out {bank}{note}")
         inputs += f" --hypotheses {bank}"
     samples, views = f"results/samples/{name}/0", f"results/views/{name}/0"
     lines += [

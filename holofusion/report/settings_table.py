@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from holofusion.config.load import load_step
+from holofusion.pipeline.resolve import load_step
 from holofusion.report.collect import Run
 from holofusion.report.paper import label_of
 

@@ -205,7 +205,7 @@ def save_scene(scene: Scene, folder: Path, facts: dict) -> None:
         "superresolution",
         "superresolution_sampling",
         "distillation",
-        *(ROWS[facts["method"]].reads if not needs_warmup(facts["method"]) else ()),
+        *(ROWS[facts["method"]].train_settings.model_fields if not needs_warmup(facts["method"]) else ()),
     )
     plain = {name: vars(getattr(scene.settings, name)) for name in sections if getattr(scene.settings, name, None)}
     kind = getattr(scene, "kind", facts["method"])

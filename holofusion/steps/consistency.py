@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
-from holofusion.config.load import Resolved
+from holofusion.config.steps import ConsistencySettings
 from holofusion.data.prepared import PreparedCategory
 from holofusion.evaluation.bootstrap import Redraws
 from holofusion.evaluation.consistency import FEWEST_VIEWS, choose_scenes, entries_of, score_scene
 from holofusion.evaluation.folders import ViewFolder
+from holofusion.pipeline.job import Job, Resolved
 from holofusion.utils.files import write_json
 from holofusion.utils.progress import Progress, say
 
@@ -21,7 +22,7 @@ def run_consistency(resolved: Resolved, data: Path, views_dir: Path, out: Path, 
     Without any such scene `out` holds no entries. Raises UserError for a folder of another run, an unusable picture, or
     cameras that look past the objects.
     """
-    run = f"{resolved.method}-{resolved.category}-s{resolved.seed}"
+    run = resolved.name
     size = PreparedCategory.load(data).image_size
     ViewFolder.load(views_dir, run, size)  # its checks
     chosen = choose_scenes(views_dir)
@@ -44,3 +45,8 @@ def run_consistency(resolved: Resolved, data: Path, views_dir: Path, out: Path, 
     )
     if not scenes:
         say(f"{views_dir}: no scene has {FEWEST_VIEWS} views; view consistency is not scored")
+
+
+def run(job: Job[ConsistencySettings]) -> None:
+    """Write the view consistency of the run below `--views` to the JSON file `job.out`."""
+    run_consistency(job.resolved, job.path("data"), job.path("views"), job.out, job.device)

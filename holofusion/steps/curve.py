@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from holofusion.config.steps import CurveSettings
 from holofusion.evaluation.bootstrap import Redraws
 from holofusion.evaluation.fidelity import compare
 from holofusion.evaluation.references import Pictures
 from holofusion.evaluation.score import Scorer
+from holofusion.pipeline.job import Job
 from holofusion.steps.sample import sampler_from_noise, to_bytes
 from holofusion.training.checkpoint import read_snapshots
 from holofusion.utils.files import read_json, write_json
@@ -64,3 +66,8 @@ def run_curve(resolved, data_folder: Path, model: Path, out: Path, device: torch
             "points": points,
         },
     )
+
+
+def run(job: Job[CurveSettings]) -> None:
+    """Write the kernel distance of each point of the training `--model` to the JSON file `job.out`."""
+    run_curve(job.resolved, job.path("data"), job.path("model"), job.out, job.device)

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from holofusion.config.load import Resolved
+from holofusion.config.steps import EvaluateSettings
 from holofusion.evaluation.bootstrap import Redraws
 from holofusion.evaluation.folders import ViewFolder
 from holofusion.evaluation.references import Pictures, Scored, evenly, renumbered
 from holofusion.evaluation.score import Scorer, say_entries
+from holofusion.pipeline.job import Job, Resolved
 from holofusion.utils.files import UserError, write_json
 
 
@@ -26,7 +27,7 @@ def run_evaluate(
     of images do not compare.
     """
     settings = resolved.settings.evaluation
-    run = f"{resolved.method}-{resolved.category}-s{resolved.seed}"
+    run = resolved.name
     redraws = Redraws(resolved.settings.intervals.replicates, resolved.seed)
     scorer = Scorer.open(data, settings, redraws, out.parent, device)
     views = ViewFolder.load(views_dir, run, scorer.data.image_size)
@@ -52,3 +53,8 @@ def run_evaluate(
     }
     write_json(out, content | scores)
     say_entries(run, scores["entries"])
+
+
+def run(job: Job[EvaluateSettings]) -> None:
+    """Write the scores of the views below `--views` to the JSON file `job.out`."""
+    run_evaluate(job.resolved, job.path("data"), job.path("views"), job.out, job.device)

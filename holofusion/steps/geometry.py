@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from holofusion.config.load import Resolved
+from holofusion.config.steps import GeometrySettings
 from holofusion.evaluation.bootstrap import Redraws, drawn_of
 from holofusion.evaluation.entries import Entry, entry
 from holofusion.evaluation.geometry import (
@@ -17,6 +17,7 @@ from holofusion.evaluation.geometry import (
     true_meshes,
 )
 from holofusion.evaluation.score import say_entries
+from holofusion.pipeline.job import Job, Resolved
 from holofusion.pipeline.registry import FLOOR
 from holofusion.utils.files import read_json, write_json
 
@@ -30,7 +31,7 @@ def run_geometry(resolved: Resolved, data: Path, meshes: Path, dataset: Path | N
     Scenes without a surface are counted, and left out of everything else.
     Raises UserError naming the file that is missing, of another run, or not a mesh.
     """
-    run, count = f"{resolved.method}-{resolved.category}-s{resolved.seed}", resolved.settings.geometry.points
+    run, count = resolved.name, resolved.settings.geometry.points
     scenes = read_scenes(meshes, run)
     surfaces = {seed: read_mesh(path) for seed, (facts, path) in scenes.items() if facts["faces"]}
     empty = len(scenes) - len(surfaces)
@@ -84,3 +85,8 @@ def _write(resolved: Resolved, method: str, run: str, n_scenes: int, entries: li
         },
     )
     say_entries(run, entries)
+
+
+def run(job: Job[GeometrySettings]) -> None:
+    """Write the scores of the surfaces below `--meshes` to the JSON file `job.out`."""
+    run_geometry(job.resolved, job.path("data"), job.path("meshes"), job.inputs.get("dataset"), job.out)

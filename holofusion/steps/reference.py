@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
-from holofusion.config.load import Resolved
+from holofusion.config.steps import EvaluateSettings
 from holofusion.data.prepared import PreparedCategory
 from holofusion.evaluation.bootstrap import Redraws
 from holofusion.evaluation.references import real_pictures
 from holofusion.evaluation.score import Scorer, say_entries
+from holofusion.pipeline.job import Job, Resolved
 from holofusion.pipeline.registry import FLOOR
 from holofusion.utils.files import write_json
 
@@ -47,3 +48,8 @@ def run_reference(
         content["one_image_repeated"] = scorer.one_image_repeated()
     write_json(out, content)
     say_entries(run, scores["entries"])
+
+
+def run(job: Job[EvaluateSettings]) -> None:
+    """Write the scores of the row that the settings' name says to the JSON file `job.out`."""
+    run_reference(job.resolved, job.path("data"), job.inputs.get("other"), job.out, job.device)

@@ -10,7 +10,9 @@ import torch
 from PIL import Image
 
 from holofusion.cameras import CONVENTION, Cameras, cameras_to_json
+from holofusion.config.steps import RenderSettings
 from holofusion.data.prepared import PreparedCategory
+from holofusion.pipeline.job import Job
 from holofusion.pipeline.paths import scene_name
 from holofusion.scenes.voxel import Views, load_scene
 from holofusion.steps.sample import spread_cameras, to_bytes
@@ -63,7 +65,7 @@ def run_render(resolved, data_folder: Path, samples: Path, out: Path, device: to
         write_json(
             temporary / "cameras.json",
             {
-                "run": f"{resolved.method}-{resolved.category}-s{resolved.seed}",
+                "run": resolved.name,
                 "convention": CONVENTION,
                 "image_size": size,
                 "config_hash": resolved.hash,
@@ -101,3 +103,8 @@ def write_consistency(views: Views, cameras: Cameras, root: Path, seed: int) -> 
         Image.fromarray((depth / unit).round().astype(np.uint16)).save(root / entry["depth"])
         Image.fromarray((alpha.clip(0, 1) * 255).round().astype(np.uint8)).save(root / entry["alpha"])
     return entries
+
+
+def run(job: Job[RenderSettings]) -> None:
+    """Write the views of every scene below `--samples` to the folder `job.out`."""
+    run_render(job.resolved, job.path("data"), job.path("samples"), job.out, job.device)

@@ -15,10 +15,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from holofusion.cameras import CONVENTION, Cameras, cameras_from_json, cameras_to_json
+from holofusion.config.steps import SampleSettings
 from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.distillation import distil
 from holofusion.methods.holodiffusion import HoloDiffusion
 from holofusion.methods.superresolution import SuperResolution
+from holofusion.pipeline.job import Job
 from holofusion.pipeline.paths import scene_name
 from holofusion.pipeline.registry import ROWS, Source, method_class, needs_warmup
 from holofusion.scenes.voxel import DenseScene, SuperResolvedScene, load_scene, save_scene, unprefixed
@@ -195,3 +197,11 @@ def to_bytes(images: Tensor) -> np.ndarray:
 def from_bytes(images: np.ndarray) -> Tensor:
     """uint8 (..., S, S, 3) -> (..., 3, S, S) in [0, 1]."""
     return torch.from_numpy(images).movedim(-1, -3).float() / 255
+
+
+def run(job: Job[SampleSettings]) -> None:
+    """Write one shard of scenes to the folder `job.out`."""
+    given = job.inputs
+    run_sample(
+        job.resolved, job.path("model"), given.get("coarse"), given.get("hypotheses"), job.shard, job.out, job.device
+    )

@@ -10,14 +10,16 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from holofusion.config.load import Resolved
+from holofusion.config.steps import TrainSettings
 from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.holodiffusion import VoxelAutoencoder
 from holofusion.methods.holofusion import HoloFusion
 from holofusion.methods.refinement import refine
+from holofusion.pipeline.job import Job, Resolved
 from holofusion.pipeline.registry import method_class, needs_warmup
 from holofusion.training.checkpoint import stamp_of
-from holofusion.training.loop import Job, averaged_tensors, fit, save_model
+from holofusion.training.loop import Job as Training
+from holofusion.training.loop import averaged_tensors, fit, save_model
 from holofusion.training.parallel import Group, joined
 from holofusion.utils.files import UserError, sha256_of
 from holofusion.utils.locks import owned
@@ -55,7 +57,7 @@ def run_warmup(resolved: Resolved, data_folder: Path, out: Path, device: torch.d
     stamp = stamp_of(resolved.hash, resolve_precision(device, settings.volume.precision), data_hash(data))
     with _sole_training(out, device) as (group, check):
         method = build(VoxelAutoencoder, settings, group.device, resolved.seed, "warmup")
-        average, seconds = fit(method, Job(resolved, data, out, stamp, group, check), "warmup")
+        average, seconds = fit(method, Training(resolved, data, out, stamp, group, check), "warmup")
         if group.rank:
             return
         method.load_state_dict(averaged_tensors(method, average))
@@ -85,7 +87,7 @@ def run_train(
         tensors, seconds = method.state_dict(), 0.0
         if method.steps:
             average, seconds = fit(
-                method, Job(resolved, data, out, stamp_of(*hashes), group, check), "train", SNAPSHOTS
+                method, Training(resolved, data, out, stamp_of(*hashes), group, check), "train", SNAPSHOTS
             )
             tensors = averaged_tensors(method, average)
         if group.rank == 0:
@@ -113,3 +115,8 @@ def _method(
     decoder = {name.removeprefix(prefix): value for name, value in warmup.items() if name.startswith(prefix)}
     method.prepare(data.train, warmup["grids"], decoder)
     return method
+
+
+def run(job: Job[TrainSettings]) -> None:
+    """Write the weights of the method to the folder `job.out`."""
+    run_train(job.resolved, job.path("data"), job.inputs.get("warmup"), job.out, job.device)

@@ -20,9 +20,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from holofusion.config.load import Resolved
 from holofusion.data.batches import draw_batch
 from holofusion.data.prepared import PreparedCategory
+from holofusion.pipeline.job import Resolved
 from holofusion.training.checkpoint import Average, load_state, save_snapshot, save_state
 from holofusion.training.parallel import Group, share_of
 from holofusion.utils.files import UserError, replacing, write_json

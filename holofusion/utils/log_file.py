@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -30,21 +31,26 @@ class Mirror(io.TextIOBase):
                 self._note()
         elif text:
             self._note()
-            if self.open and not text.startswith("\n"):
-                self.log.write("\n")
+            self.note("\n" + text if self.open and not text.startswith("\n") else text)
             self.open = False
-            self.log.write(text)
         return len(text)
+
+    def note(self, text: str) -> None:
+        """Write to the log alone. A log that cannot be written, as on a full disk, costs nothing but itself."""
+        with suppress(OSError):
+            self.log.write(text)
 
     def _note(self) -> None:
         if self.status:
-            self.log.write(("\n" if self.open else "") + self.status)
-            self.log.flush()
+            self.note(("\n" if self.open else "") + self.status)
+            with suppress(OSError):
+                self.log.flush()
             self.noted, self.status, self.open = time.monotonic(), "", True
 
     def flush(self) -> None:
         self.stream.flush()
-        self.log.flush()
+        with suppress(OSError):
+            self.log.flush()
 
     def isatty(self) -> bool:
         return self.stream.isatty()
@@ -59,3 +65,9 @@ def mirror_to(path: Path) -> None:
     log = open(path, "w", encoding="utf-8", buffering=1)  # noqa: SIM115 - open until the process ends
     sys.stdout = Mirror(sys.stdout, log)
     sys.stderr = Mirror(sys.stderr, log)
+
+
+def note_in_log(text: str) -> None:
+    """Write to the log file alone, if there is one."""
+    if isinstance(sys.stderr, Mirror):
+        sys.stderr.note(text)

@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import context
-from holofusion.config.load import load_params, write_resolved
+from holofusion.pipeline.checks import load_params
+from holofusion.pipeline.resolve import write_resolved
 from holofusion.utils.files import read_json
 
 

@@ -12,9 +12,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from holofusion.cli.main import app
-from holofusion.config.load import load_params, write_resolved
+from holofusion.cli.main import app, main
+from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.registry import ROWS
+from holofusion.pipeline.resolve import write_resolved
 from holofusion.report.collect import Run
 from holofusion.report.commands import commands
 from holofusion.utils.log_file import STATUS, Mirror
@@ -78,7 +79,7 @@ def test_settings_of_another_step(holofusion: Command, resolved: Path, tmp_path:
 
 def test_data_of_another_category(holofusion: Command, resolved: Path, tmp_path: Path) -> None:
     (tmp_path / "data.json").write_text('{"category": "donut"}')
-    config = resolved / "evaluate" / "real_floor-hydrant.yaml"
+    config = resolved / "reference" / "real_floor-hydrant.yaml"
     result = holofusion("reference", "--config", config, "--data", tmp_path, "--out", tmp_path / "out.json")
     assert failure(result) == f"error: {tmp_path}: holds 'donut', {config} is for 'hydrant'"
     assert not (tmp_path / "out.json").exists()
@@ -111,12 +112,23 @@ def test_log_holds_messages_and_errors(holofusion: Command, resolved: Path, tmp_
     assert not (tmp_path / "out").exists()
 
 
-def test_tracebacks_reach_the_log(holofusion: Command, resolved: Path, tmp_path: Path) -> None:
+def test_refusals_of_the_system_are_one_line_and_a_traceback_in_the_log(
+    holofusion: Command, resolved: Path, tmp_path: Path
+) -> None:
     config, log = resolved / "floor.yaml", tmp_path / "floor.log"
-    config.mkdir()  # reading a folder is no foreseen mistake
+    config.mkdir()
     result = holofusion("reference", "--config", config, "--data", tmp_path, "--out", tmp_path / "out", "--log", log)
-    assert result.returncode == 1
+    assert failure(result).startswith(f"error: {config}: Is a directory; ")
     assert "Traceback" in log.read_text() and "IsADirectoryError" in log.read_text()
+
+
+def test_faults_of_the_program_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("holofusion.cli.main.app", fail)
+    with pytest.raises(ZeroDivisionError):
+        main()
 
 
 @pytest.mark.parametrize(

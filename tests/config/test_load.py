@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from holofusion.config.documentation import README_FILE, SCHEMA_FILE, json_schema, readme
-from holofusion.config.load import load_params, resolved_steps
 from holofusion.config.params import Params
-from holofusion.pipeline.checks import data_root
+from holofusion.pipeline.checks import data_root, load_params
 from holofusion.pipeline.registry import ROWS, coarse_of
+from holofusion.pipeline.resolve import resolved_steps
 from holofusion.utils.files import UserError
 
 Edit = Callable[..., None]
@@ -172,8 +172,8 @@ def test_registry_and_settings_agree() -> None:
     for name, entry in ROWS.items():
         assert entry.name == name and entry.trained_by in ROWS
         assert ROWS[coarse_of(name)].trained_by == entry.trained_by
-        assert set(entry.reads) <= set(Params.model_fields)
-        if name not in entry.reads:
+        assert set(entry.train_settings.model_fields) <= set(Params.model_fields)
+        if name not in (*entry.train_settings.model_fields, "external"):  # sections of their own
             section = Params.model_fields.get(name)
             assert (set(section.annotation.model_fields) if section else set()) == set(entry.changes)
 

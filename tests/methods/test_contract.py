@@ -11,11 +11,12 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from holofusion.config.load import load_params, load_step, write_resolved
 from holofusion.data.prepared import PreparedCategory
 from holofusion.meshing.surface import extract, run_mesh
 from holofusion.pipeline import registry
+from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.registry import ROWS, Row, Source
+from holofusion.pipeline.resolve import load_step, write_resolved
 from holofusion.report.page import run_report
 from holofusion.scenes.voxel import load_scene
 from holofusion.steps import train as runs
@@ -130,7 +131,7 @@ def test_a_toy_method_reaches_the_table_with_one_class_and_one_line(results, tmp
     run_render(
         load_step(out / f"config/render/{run}.yaml"), data, out / f"samples/{run}/0", out / f"views/{run}/0", CPU
     )
-    floor = load_step(out / "config/evaluate/real_floor-hydrant.yaml")
+    floor = load_step(out / "config/reference/real_floor-hydrant.yaml")
     run_reference(floor, data, None, out / "metrics/real_floor-hydrant.json", CPU)
     run_evaluate(
         load_step(out / f"config/evaluate/{run}.yaml"), data, out / f"views/{run}", out / f"metrics/{run}.json", CPU

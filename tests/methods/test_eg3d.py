@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from holofusion.cameras import turntable
-from holofusion.config.load import load_params
 from holofusion.data.batches import draw_batch
 from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.eg3d import EG3D, camera_label
+from holofusion.pipeline.checks import load_params
 from holofusion.utils.random import generator_for
 
 

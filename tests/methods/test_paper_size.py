@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from holofusion.config.load import load_params, load_step, write_resolved
 from holofusion.data.preparation.prepare import prepare
 from holofusion.data.synthetic.dataset import make_dataset
+from holofusion.pipeline.checks import load_params
+from holofusion.pipeline.resolve import load_step, write_resolved
 
 pytestmark = pytest.mark.slow
 MOST_GB = 20

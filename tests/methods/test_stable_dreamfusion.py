@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from holofusion.cameras import turntable
-from holofusion.config.load import load_params, load_step, write_resolved
 from holofusion.methods.stable_dreamfusion import VIEWS, StableDiffusionGuide, load_pipeline, view_number
+from holofusion.pipeline.checks import load_params
+from holofusion.pipeline.resolve import load_step, write_resolved
 from holofusion.scenes.voxel import load_scene
 from holofusion.steps import train as runs
 from holofusion.steps.sample import run_sample

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from holofusion.config.load import load_params
 from holofusion.config.params import Params
+from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.resources import memory_mb, run_minutes
 
 STEPS = (

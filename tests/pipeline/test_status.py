@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from holofusion.config.load import load_params, write_resolved
 from holofusion.pipeline import status as watch
+from holofusion.pipeline.checks import load_params
+from holofusion.pipeline.resolve import write_resolved
 from holofusion.pipeline.status import QueuedJob, Task, table, tasks_of
 from holofusion.utils.files import UserError
 
@@ -64,15 +65,15 @@ def test_shards_are_told_apart(results: Path) -> None:
 
 def test_jobs_of_a_cluster(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = [
-        QueuedJob("12", "RUNNING", "n1", "rule_train_run_wildcards_pigan_hydrant_0"),
-        QueuedJob("13", "PENDING", "", "rule_sample_shard_wildcards_pigan_hydrant_0_1"),
-        QueuedJob("14", "PENDING", "", "rule_reference_wildcards_real_floor_hydrant"),
+        QueuedJob("12", "RUNNING", "n1", "rule_step_train_wildcards_pigan_hydrant_0"),
+        QueuedJob("13", "PENDING", "", "rule_step_sample_wildcards_pigan_hydrant_0_1"),
+        QueuedJob("14", "PENDING", "", "rule_step_reference_wildcards_real_floor_hydrant"),
     ]
     monkeypatch.setattr(watch, "queued", lambda: jobs)
     assert state(results, "train", RUN) == ("running", "n1 (job 12)")
     assert state(results, "sample", f"{RUN}/0") == ("waiting", "")
     assert state(results, "sample", f"{RUN}/1") == ("waiting", "job 13, pending")
-    assert state(results, "evaluate", "real_floor-hydrant") == ("waiting", "job 14, pending")
+    assert state(results, "reference", "real_floor-hydrant") == ("waiting", "job 14, pending")
 
 
 def test_the_table_counts_and_names() -> None:

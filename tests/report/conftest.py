@@ -13,8 +13,9 @@ import trimesh
 from PIL import Image
 
 from holofusion.cameras import cameras_to_json, turntable
-from holofusion.config.load import load_params, load_step, write_resolved
+from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.registry import REAL_ROWS
+from holofusion.pipeline.resolve import load_step, write_resolved
 
 SIDE = 32
 METHODS = ["holofusion", "holodiffusion_star", "holodiffusion", "holodiffusion_nobootstrap"]
@@ -66,7 +67,9 @@ def made_up(metric: str, reference: str | None, value: float, low: float, high: 
 
 
 def write_metrics(results: Path, name: str, method: str, kernel: float) -> None:
-    settings = load_step(results / "config" / "evaluate" / f"{name}.yaml")
+    settings = load_step(
+        results / "config" / ("reference" if method.startswith("real_") else "evaluate") / f"{name}.yaml"
+    )
     network = settings.settings.evaluation.feature_network
     entries = []
     for reference, add in (("train", 0.0), ("held_out", 0.005)):

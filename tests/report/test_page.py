@@ -154,7 +154,7 @@ def test_metrics_of_other_settings_are_refused(results: Path, resolved: Any) -> 
 
 
 def test_metrics_without_settings_are_refused(results: Path, resolved: Any) -> None:
-    (results / "config" / "evaluate" / "real_floor-teddybear.yaml").unlink()
+    (results / "config" / "reference" / "real_floor-teddybear.yaml").unlink()
     with pytest.raises(UserError, match="real_floor-teddybear.yaml"):
         make(results, resolved)
 

@@ -7,9 +7,11 @@ import pytest
 from PIL import Image
 
 from holofusion.cameras import CONVENTION, cameras_to_json, turntable
+from holofusion.config.baselines import External
+from holofusion.config.steps import ImportViewsSettings
 from holofusion.evaluation.folders import ViewFolder
+from holofusion.pipeline.job import Job, Resolved
 from holofusion.steps import import_views
-from holofusion.steps.import_views import run_import
 from holofusion.utils.files import UserError, write_json
 
 
@@ -29,13 +31,14 @@ def made(tmp_path, monkeypatch):
         scenes.append({"seed": seed, "views": views})
     listing = {"convention": CONVENTION, "image_size": 16, "scenes": scenes}
     write_json(folder / "cameras.json", listing)
-    external = SimpleNamespace(folder=str(tmp_path / "elsewhere"))
-    resolved = SimpleNamespace(settings=SimpleNamespace(external=external), category="hydrant", seed=0, hash="0" * 64)
-    return SimpleNamespace(folder=folder, listing=listing, resolved=resolved, out=tmp_path / "views/0")
+    settings = ImportViewsSettings(external=External(folder=str(tmp_path / "elsewhere")))
+    resolved = Resolved("import_views", "external-hydrant-s0", "external", "hydrant", 0, "0" * 64, settings)
+    job = Job(resolved, tmp_path / "views/0", {"data": tmp_path, "pictures": folder})
+    return SimpleNamespace(folder=folder, listing=listing, job=job, out=job.out)
 
 
 def test_views_arrive_as_those_of_the_row(made):
-    run_import(made.resolved, made.folder, made.out)
+    import_views.run(made.job)
     found = ViewFolder.load(made.out.parent, "external-hydrant-s0", 16)
     assert found.seeds == [0, 1] and len(found.files) == 6
     assert [int(image[0, 0, 0]) for image in (found.image(index) for index in range(len(found.files)))] == [
@@ -62,5 +65,5 @@ def test_what_is_wrong_is_named_and_nothing_is_written(made, change, message):
     change(made)
     write_json(made.folder / "cameras.json", made.listing)
     with pytest.raises(UserError, match=message):
-        run_import(made.resolved, made.folder, made.out)
+        import_views.run(made.job)
     assert not made.out.exists()

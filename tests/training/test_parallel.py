@@ -15,7 +15,8 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
-from holofusion.config.load import load_params, write_resolved
+from holofusion.pipeline.checks import load_params
+from holofusion.pipeline.resolve import write_resolved
 from holofusion.training.checkpoint import read_facts
 from holofusion.training.parallel import run_in_processes, share_of
 from holofusion.utils.files import UserError

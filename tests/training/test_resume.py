@@ -14,7 +14,8 @@ import torch
 import yaml
 from safetensors.torch import load, load_file
 
-from holofusion.config.load import load_params, write_resolved
+from holofusion.pipeline.checks import load_params
+from holofusion.pipeline.resolve import write_resolved
 from holofusion.training.checkpoint import read_facts
 
 REPOSITORY = Path(__file__).resolve().parents[2]

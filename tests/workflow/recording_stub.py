@@ -7,8 +7,8 @@ import hashlib
 import sys
 from pathlib import Path
 
-from holofusion.config.load import load_step
 from holofusion.pipeline.provenance import provenance_of, record
+from holofusion.pipeline.resolve import load_step
 from holofusion.pipeline.verify import TABLES, require_verified
 from holofusion.utils.files import write_json
 

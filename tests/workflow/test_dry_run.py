@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from holofusion.config.load import load_params
+from holofusion.pipeline.checks import load_params
 
 HERE = Path(__file__).parent
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]

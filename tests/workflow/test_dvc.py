@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from holofusion.config.load import load_params, resolved_steps
+from holofusion.pipeline.checks import load_params
+from holofusion.pipeline.resolve import resolved_steps
 
 HERE = Path(__file__).parent
 PRIVATE = {"PYTHONPATH", "CO3DV2_DATASET_ROOT", "SNAKEMAKE_PROFILE", "GIT_DIR"}

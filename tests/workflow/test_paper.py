@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from holofusion.config.load import load_params
+from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.registry import REAL_ROWS, ROWS, Source, coarse_of
 
 Plan = Callable[..., subprocess.CompletedProcess[str]]

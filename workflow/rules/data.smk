@@ -1,61 +1,62 @@
-# Embedded objects (made only where no photographs are given), and preparation.
-rule dataset:
+# Embedded objects (made only where no photographs are given), or photographs, and their preparation.
+rule step_dataset:
     input:
-        config="<results>/config/dataset/{category}.yaml",
+        config=config_of("dataset"),
     output:
-        directory("<results>/dataset/{category}"),
+        directory(output_of("dataset")),
     log:
-        "<results>/logs/dataset/{category}.log",
+        log_of("dataset"),
     benchmark:
-        "<results>/benchmarks/dataset/{category}.tsv"
-    threads: PARAMS.threads.dataset
+        benchmark_of("dataset")
+    threads: threads_of("dataset")
     resources:
         mem_mb=memory("dataset"),
         runtime=run_time("dataset"),
     params:
         root=lambda wildcards, output: str(Path(output[0]).parent),
     shell:
-        "holofusion dataset --config {input.config} --out {params.root} --threads {threads} --log {log}"
+        "{HOLOFUSION} dataset --config {input.config:q} --out {params.root:q} --threads {threads} --log"
+        " {log:q}"
 
 
-# Photographs, fetched only where download.release names what: where Snakemake itself runs, which has a network.
-rule download:
+# Fetched only where download.release names what: where Snakemake itself runs, which has a network.
+rule step_download:
     input:
-        config="<results>/config/download/{category}.yaml",
+        config=config_of("download"),
     output:
-        "<results>/download/{category}.json",
+        output_of("download"),
     log:
-        "<results>/logs/download/{category}.log",
+        log_of("download"),
     localrule: True
     params:
         root=str(PHOTOGRAPHS),
     shell:
-        "holofusion data download --config {input.config} --root {params.root:q} --out {output} --log {log}"
+        "{HOLOFUSION} download --config {input.config:q} --root {params.root:q} --out {output:q} --log"
+        " {log:q}"
 
 
-rule prepare:
+rule step_prepare:
     input:
-        config="<results>/config/prepare/{category}.yaml",
-        dataset=[] if PHOTOGRAPHS else "<results>/dataset/{category}",
-        downloaded=(
-            "<results>/download/{category}.json" if PARAMS.download.release else []
-        ),
+        config=config_of("prepare"),
+        dataset=[] if PHOTOGRAPHS else output_of("dataset"),
+        downloaded=output_of("download") if PARAMS.download.release else [],
     output:
-        directory("<results>/data/{category}"),
+        directory(output_of("prepare")),
     log:
-        "<results>/logs/prepare/{category}.log",
+        log_of("prepare"),
     benchmark:
-        "<results>/benchmarks/prepare/{category}.tsv"
-    threads: PARAMS.threads.prepare
+        benchmark_of("prepare")
+    threads: threads_of("prepare")
     resources:
         mem_mb=memory("prepare"),
         runtime=run_time("prepare"),
     params:
         root=lambda wildcards, input: str(PHOTOGRAPHS or Path(input.dataset).parent),
     shell:
-        "holofusion prepare --config {input.config} --dataset {params.root:q} --out {output} --threads {threads} --log {log}"
+        "{HOLOFUSION} prepare --config {input.config:q} --dataset {params.root:q} --out {output:q}"
+        " --threads {threads} --log {log:q}"
 
 
 rule data:
     input:
-        expand("<results>/data/{category}", category=categories_of(PARAMS)),
+        made("prepare"),

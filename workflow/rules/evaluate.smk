@@ -1,173 +1,159 @@
-# Scores, from pictures and camera files alone.
-rule evaluate_run:
+# Scores, from views and camera files alone.
+rule step_evaluate:
     input:
-        config="<results>/config/evaluate/{method}-{category}-s{seed}.yaml",
-        data="<results>/data/{category}",
-        views=lambda wildcards: views_of(**wildcards),
-        # scored first, it leaves the features of the real images for all runs
-        # (not `ancient`: when the floor is scored again, Snakemake 9.27 then overlooks every other reason)
-        floor="<results>/metrics/real_floor-{category}.json",
+        config=config_of("evaluate"),
+        data=output_of("prepare"),
+        views=views_of,
+        # scored first; not `ancient`: when the floor is scored again, Snakemake 9.27 then overlooks every other reason
+        floor=floor,
     output:
-        "<results>/metrics/{method}-{category}-s{seed}.json",
+        output_of("evaluate"),
     log:
-        "<results>/logs/evaluate/{method}-{category}-s{seed}.log",
+        log_of("evaluate"),
     benchmark:
-        "<results>/benchmarks/evaluate/{method}-{category}-s{seed}.tsv"
-    threads: PARAMS.threads.evaluate
+        benchmark_of("evaluate")
+    threads: threads_of("evaluate")
     resources:
         mem_mb=memory("evaluate"),
         runtime=run_time("evaluate"),
         gpu=1,
     params:
-        views=lambda wildcards, input: str(Path(input.views[0]).parent),
+        views=options("views", folder=True),
     shell:
-        "holofusion evaluate --config {input.config} --data {input.data} --views {params.views}"
-        " --out {output} --threads {threads} --log {log}"
+        "{HOLOFUSION} evaluate --config {input.config:q} --data {input.data:q} {params.views} --out"
+        " {output:q} --threads {threads} --log {log:q}"
 
 
-rule curve:
+rule step_curve:
     input:
-        config="<results>/config/curve/{method}-{category}-s{seed}.yaml",
-        data="<results>/data/{category}",
-        weights=weights,
-        floor="<results>/metrics/real_floor-{category}.json",
+        config=config_of("curve"),
+        data=output_of("prepare"),
+        model=weights,
+        floor=floor,
     output:
-        "<results>/metrics/curve-{method}-{category}-s{seed}.json",
+        output_of("curve"),
     log:
-        "<results>/logs/curve/{method}-{category}-s{seed}.log",
+        log_of("curve"),
     benchmark:
-        "<results>/benchmarks/curve/{method}-{category}-s{seed}.tsv"
-    threads: PARAMS.threads.curve
+        benchmark_of("curve")
+    threads: threads_of("curve")
     resources:
         mem_mb=memory("curve"),
         runtime=run_time("curve"),
         gpu=1,
     params:
-        model=lambda wildcards, input: str(Path(input.weights).parent),
+        model=options("model", folder=True),
     shell:
-        "holofusion curve --config {input.config} --data {input.data} --model {params.model}"
-        " --out {output} --threads {threads} --log {log}"
+        "{HOLOFUSION} curve --config {input.config:q} --data {input.data:q} {params.model} --out"
+        " {output:q} --threads {threads} --log {log:q}"
 
 
-rule consistency:
+rule step_consistency:
     input:
-        config="<results>/config/consistency/{method}-{category}-s{seed}.yaml",
-        data="<results>/data/{category}",
-        views=lambda wildcards: views_of(**wildcards),
+        config=config_of("consistency"),
+        data=output_of("prepare"),
+        views=views_of,
     output:
-        "<results>/metrics/consistency-{method}-{category}-s{seed}.json",
+        output_of("consistency"),
     log:
-        "<results>/logs/consistency/{method}-{category}-s{seed}.log",
+        log_of("consistency"),
     benchmark:
-        "<results>/benchmarks/consistency/{method}-{category}-s{seed}.tsv"
-    threads: PARAMS.threads.consistency
+        benchmark_of("consistency")
+    threads: threads_of("consistency")
     resources:
         mem_mb=memory("consistency"),
         runtime=run_time("consistency"),
         gpu=1,
     params:
-        views=lambda wildcards, input: str(Path(input.views[0]).parent),
+        views=options("views", folder=True),
     shell:
-        "holofusion consistency --config {input.config} --data {input.data} --views {params.views}"
-        " --out {output} --threads {threads} --log {log}"
+        "{HOLOFUSION} consistency --config {input.config:q} --data {input.data:q} {params.views} --out"
+        " {output:q} --threads {threads} --log {log:q}"
 
 
 # Real images in the place of generated ones: the floor and the ceilings of the table.
-rule reference:
+rule step_reference:
     input:
-        config="<results>/config/evaluate/{real}-{category}.yaml",
-        data="<results>/data/{category}",
+        config=config_of("reference"),
+        data=output_of("prepare"),
         other=other_data,
-        floor=lambda wildcards: (
-            []
-            if wildcards.real == FLOOR
-            else f"<results>/metrics/{FLOOR}-{wildcards.category}.json"
-        ),
+        floor=floor,
     output:
-        "<results>/metrics/{real}-{category}.json",
+        output_of("reference"),
     log:
-        "<results>/logs/reference/{real}-{category}.log",
+        log_of("reference"),
     benchmark:
-        "<results>/benchmarks/reference/{real}-{category}.tsv"
-    threads: PARAMS.threads.evaluate
+        benchmark_of("reference")
+    threads: threads_of("reference")
     resources:
         mem_mb=memory("reference"),
         runtime=run_time("reference"),
         gpu=1,
     params:
-        other=lambda wildcards, input: f"--other {input.other}" if input.other else "",
+        other=options("other"),
     shell:
-        "holofusion reference --config {input.config} --data {input.data} {params.other}"
-        " --out {output} --threads {threads} --log {log}"
+        "{HOLOFUSION} reference --config {input.config:q} --data {input.data:q} {params.other} --out"
+        " {output:q} --threads {threads} --log {log:q}"
 
 
 # Surfaces: what they consist of, and how they compare with the true ones where these are known (embedded objects).
-rule geometry:
+rule step_geometry:
     input:
-        config="<results>/config/geometry/{method}-{category}-s{seed}.yaml",
-        data="<results>/data/{category}",
+        config=config_of("geometry"),
+        data=output_of("prepare"),
         dataset=true_surfaces,
-        meshes=lambda wildcards: meshes_of(**wildcards),
+        meshes=meshes_of,
     output:
-        "<results>/metrics/geometry-{method}-{category}-s{seed}.json",
+        output_of("geometry"),
     log:
-        "<results>/logs/geometry/{method}-{category}-s{seed}.log",
+        log_of("geometry"),
     benchmark:
-        "<results>/benchmarks/geometry/{method}-{category}-s{seed}.tsv"
-    threads: 1
+        benchmark_of("geometry")
+    threads: threads_of("geometry")
     resources:
         mem_mb=memory("geometry"),
         runtime=run_time("geometry"),
     params:
-        meshes=lambda wildcards, input: str(Path(input.meshes[0]).parent),
-        dataset=lambda wildcards, input: (
-            f"--dataset {Path(input.dataset).parent}" if input.dataset else ""
-        ),
+        folders=options("meshes", "dataset", folder=True),
     shell:
-        "holofusion geometry --config {input.config} --data {input.data} --meshes {params.meshes} {params.dataset}"
-        " --out {output} --threads {threads} --log {log}"
+        "{HOLOFUSION} geometry --config {input.config:q} --data {input.data:q} {params.folders} --out"
+        " {output:q} --threads {threads} --log {log:q}"
 
 
-rule geometry_floor:
+rule step_geometry_floor:
     input:
-        config=f"<results>/config/geometry/{FLOOR}-{{category}}.yaml",
-        data="<results>/data/{category}",
+        config=config_of("geometry_floor"),
+        data=output_of("prepare"),
         dataset=true_surfaces,
     output:
-        f"<results>/metrics/geometry-{FLOOR}-{{category}}.json",
+        output_of("geometry_floor"),
     log:
-        f"<results>/logs/geometry/{FLOOR}-{{category}}.log",
+        log_of("geometry_floor"),
     benchmark:
-        f"<results>/benchmarks/geometry/{FLOOR}-{{category}}.tsv"
-    threads: 1
+        benchmark_of("geometry_floor")
+    wildcard_constraints:
+        real=FLOOR,
+    threads: threads_of("geometry_floor")
     resources:
-        mem_mb=memory("geometry"),
-        runtime=run_time("geometry"),
+        mem_mb=memory("geometry_floor"),
+        runtime=run_time("geometry_floor"),
     params:
-        dataset=lambda wildcards, input: str(Path(input.dataset).parent),
+        dataset=options("dataset", folder=True),
     shell:
-        "holofusion geometry --config {input.config} --data {input.data} --dataset {params.dataset}"
-        " --out {output} --threads {threads} --log {log}"
+        "{HOLOFUSION} geometry_floor --config {input.config:q} --data {input.data:q} {params.dataset}"
+        " --out {output:q} --threads {threads} --log {log:q}"
 
 
 rule evaluate:
     input:
-        expand("<results>/metrics/{method}-{category}-s{seed}.json", **RUNS),
-        expand("<results>/metrics/consistency-{method}-{category}-s{seed}.json", **RUNS),
-        expand(
-            "<results>/metrics/geometry-{method}-{category}-s{seed}.json",
-            **(RUNS | {"method": MADE}),
-        ),
-        expand(
-            f"<results>/metrics/geometry-{FLOOR}-{{category}}.json",
-            category=[] if PHOTOGRAPHS else PARAMS.categories,
-        ),
         [
-            f"<results>/metrics/{row}-{category}.json"
-            for category in PARAMS.categories
-            for row in real_rows(PARAMS, category)
+            made(step)
+            for step in (
+                "evaluate",
+                "reference",
+                "consistency",
+                "geometry",
+                "geometry_floor",
+                "curve",
+            )
         ],
-        expand(
-            "<results>/metrics/curve-{method}-{category}-s{seed}.json",
-            **(RUNS | FROM_NOISE),
-        ),

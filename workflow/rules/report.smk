@@ -1,10 +1,10 @@
 # The table and the page.
-rule report:
+rule step_report:
     input:
         rules.train.input,
         rules.sample.input,
         rules.evaluate.input,
-        config="<results>/config/report/report.yaml",
+        config=config_of("report"),
         changed="<results>/config/changed.json",
     output:
         page=report(
@@ -14,16 +14,7 @@ rule report:
             labels={"content": "the whole page"},
         ),
         tables=report(
-            multiext(
-                "<results>/tables/",
-                "metrics.csv",
-                "claims.csv",
-                "curves.csv",
-                "metrics.md",
-                "metrics.tex",
-                "metrics.json",
-                "provenance.json",
-            ),
+            output_of("report"),
             caption="../report/tables.rst",
             category="Tables",
         ),
@@ -35,15 +26,20 @@ rule report:
             labels={"figure": "{figure}"},
         ),
     log:
-        "<results>/logs/report/report.log",
+        log_of("report"),
     benchmark:
-        "<results>/benchmarks/report/report.tsv"
-    threads: PARAMS.threads.report
+        benchmark_of("report")
+    threads: threads_of("report")
     resources:
         mem_mb=memory("report"),
         runtime=run_time("report"),
     params:
         results=lambda wildcards, output: str(Path(output.page).parent),
     shell:
-        "holofusion report --config {input.config} --results {params.results} --out {output.page}"
-        " --threads {threads} --log {log}"
+        "{HOLOFUSION} report --config {input.config:q} --results {params.results:q}"
+        " --threads {threads} --log {log:q}"
+
+
+rule report:
+    input:
+        rules.step_report.output,

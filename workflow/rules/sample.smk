@@ -1,119 +1,119 @@
-# Scenes, their super-resolved views, and pictures, in shards. Scenes are made from noise, or from those of another row.
-rule sample_shard:
+# Scenes, their super-resolved views, and views, in shards. Scenes are made from noise, or from those of another row.
+rule step_sample:
     input:
         unpack(sources),
-        config="<results>/config/sample/{method}-{category}-s{seed}.yaml",
-        data="<results>/data/{category}",
-        weights=weights,
+        config=config_of("sample"),
+        model=weights,
     output:
-        directory("<results>/samples/{method}-{category}-s{seed}/{shard}"),
+        directory(output_of("sample")),
     log:
-        "<results>/logs/sample/{method}-{category}-s{seed}/{shard}.log",
+        log_of("sample"),
     benchmark:
-        "<results>/benchmarks/sample/{method}-{category}-s{seed}/{shard}.tsv"
-    threads: PARAMS.threads.sample
+        benchmark_of("sample")
+    threads: threads_of("sample")
     resources:
         mem_mb=memory("sample"),
         runtime=run_time("sample"),
         gpu=1,
     params:
-        model=lambda wildcards, input: str(Path(input.weights).parent),
-        sources=lambda wildcards, input: " ".join(
-            f"--{name} {input[name]}"
-            for name in ("coarse", "hypotheses")
-            if name in input.keys()
-        ),
+        model=options("model", folder=True),
+        sources=options("coarse", "hypotheses"),
     shell:
-        "holofusion sample --config {input.config} --data {input.data} --model {params.model} {params.sources}"
-        " --shard {wildcards.shard} --out {output} --threads {threads} --log {log}"
+        "{HOLOFUSION} sample --config {input.config:q} {params.model} {params.sources} --shard"
+        " {wildcards.shard} --out {output:q} --threads {threads} --log {log:q}"
 
 
-rule hypotheses:
+rule step_hypotheses:
     input:
-        config="<results>/config/hypotheses/{method}-{category}-s{seed}.yaml",
-        data="<results>/data/{category}",
-        weights=weights,
+        config=config_of("hypotheses"),
+        data=output_of("prepare"),
+        model=weights,
         coarse=coarse_scenes,
     output:
-        directory("<results>/hypotheses/{method}-{category}-s{seed}/{shard}"),
+        directory(output_of("hypotheses")),
     log:
-        "<results>/logs/hypotheses/{method}-{category}-s{seed}/{shard}.log",
+        log_of("hypotheses"),
     benchmark:
-        "<results>/benchmarks/hypotheses/{method}-{category}-s{seed}/{shard}.tsv"
-    threads: PARAMS.threads.hypotheses
+        benchmark_of("hypotheses")
+    threads: threads_of("hypotheses")
     resources:
         mem_mb=memory("hypotheses"),
         runtime=run_time("hypotheses"),
         gpu=1,
     params:
-        model=lambda wildcards, input: str(Path(input.weights).parent),
+        model=options("model", folder=True),
     shell:
-        "holofusion hypotheses --config {input.config} --data {input.data} --model {params.model} --coarse {input.coarse}"
-        " --shard {wildcards.shard} --out {output} --threads {threads} --log {log}"
+        "{HOLOFUSION} hypotheses --config {input.config:q} --data {input.data:q} {params.model} --coarse"
+        " {input.coarse:q} --shard {wildcards.shard} --out {output:q} --threads {threads} --log {log:q}"
 
 
-rule render:
+rule step_render:
     input:
-        config="<results>/config/render/{method}-{category}-s{seed}.yaml",
-        data="<results>/data/{category}",
-        samples="<results>/samples/{method}-{category}-s{seed}/{shard}",
+        config=config_of("render"),
+        data=output_of("prepare"),
+        samples=output_of("sample"),
     output:
-        directory("<results>/views/{method}-{category}-s{seed}/{shard}"),
+        directory(output_of("render")),
     log:
-        "<results>/logs/render/{method}-{category}-s{seed}/{shard}.log",
+        log_of("render"),
     benchmark:
-        "<results>/benchmarks/render/{method}-{category}-s{seed}/{shard}.tsv"
-    threads: PARAMS.threads.render
+        benchmark_of("render")
+    threads: threads_of("render")
     resources:
         mem_mb=memory("render"),
         runtime=run_time("render"),
         gpu=1,
     shell:
-        "holofusion render --config {input.config} --data {input.data} --samples {input.samples}"
-        " --out {output} --threads {threads} --log {log}"
+        "{HOLOFUSION} render --config {input.config:q} --data {input.data:q} --samples {input.samples:q}"
+        " --out {output:q} --threads {threads} --log {log:q}"
 
 
-rule mesh:
+rule step_mesh:
     input:
-        config="<results>/config/mesh/{method}-{category}-s{seed}.yaml",
-        samples="<results>/samples/{method}-{category}-s{seed}/{shard}",
+        config=config_of("mesh"),
+        samples=output_of("sample"),
     output:
-        directory("<results>/meshes/{method}-{category}-s{seed}/{shard}"),
+        directory(output_of("mesh")),
     log:
-        "<results>/logs/mesh/{method}-{category}-s{seed}/{shard}.log",
+        log_of("mesh"),
     benchmark:
-        "<results>/benchmarks/mesh/{method}-{category}-s{seed}/{shard}.tsv"
-    threads: PARAMS.threads.mesh
+        benchmark_of("mesh")
+    threads: threads_of("mesh")
     resources:
         mem_mb=memory("mesh"),
         runtime=run_time("mesh"),
         gpu=1,
     shell:
-        "holofusion mesh --config {input.config} --samples {input.samples} --out {output} --threads {threads} --log {log}"
+        "{HOLOFUSION} mesh --config {input.config:q} --samples {input.samples:q} --out {output:q}"
+        " --threads {threads} --log {log:q}"
 
 
-ruleorder: import_views > render
+ruleorder: step_import_views > step_render
 
 
-rule import_views:
+rule step_import_views:
     input:
-        config="<results>/config/import/external-{category}-s{seed}.yaml",
-        data="<results>/data/{category}",
+        config=config_of("import_views"),
+        data=output_of("prepare"),
         pictures=lambda wildcards: f"{PARAMS.external.folder}/{wildcards.category}",
     output:
-        directory("<results>/views/external-{category}-s{seed}/0"),
+        directory(output_of("import_views")),
     log:
-        "<results>/logs/import/external-{category}-s{seed}.log",
+        log_of("import_views"),
     benchmark:
-        "<results>/benchmarks/import/external-{category}-s{seed}.tsv"
-    threads: PARAMS.threads.render
+        benchmark_of("import_views")
+    wildcard_constraints:
+        method="|".join(ELSEWHERE),
+    threads: threads_of("import_views")
     resources:
-        mem_mb=memory("import"),
-        runtime=run_time("import"),
+        mem_mb=memory("import_views"),
+        runtime=run_time("import_views"),
     shell:
-        "holofusion import --config {input.config} --data {input.data} --out {output} --threads {threads} --log {log}"
+        "{HOLOFUSION} import_views --config {input.config:q} --data {input.data:q} --pictures"
+        " {input.pictures:q} --out {output:q} --threads {threads} --log {log:q}"
 
 
 rule sample:
     input:
-        [views_of(*run) for run in product(*RUNS.values())],
+        made("render"),
+        made("import_views"),

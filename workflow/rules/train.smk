@@ -1,22 +1,17 @@
 # Training. Declared outputs are deleted before a job starts and after it fails; so only the finished weights are declared.
 # The saved state and log.jsonl lie beside them, undeclared: a killed training goes on from there.
-rule warmup:
+rule step_warmup:
     input:
-        config="<results>/config/warmup/{category}-s{seed}.yaml",
-        data="<results>/data/{category}",
+        config=config_of("warmup"),
+        data=output_of("prepare"),
     output:
-        multiext(
-            "<results>/warmup/{category}-s{seed}/",
-            "model.safetensors",
-            "model.json",
-            "provenance.json",
-        ),
+        output_of("warmup"),
     log:
-        "<results>/logs/warmup/{category}-s{seed}.log",
+        log_of("warmup"),
     benchmark:
-        "<results>/benchmarks/warmup/{category}-s{seed}.tsv"
+        benchmark_of("warmup")
     priority: 1  # trainings take all cores: behind them, the small jobs share these in pairs
-    threads: PARAMS.threads.warmup
+    threads: threads_of("warmup")
     resources:
         mem_mb=memory("warmup"),
         runtime=run_time("warmup"),
@@ -25,46 +20,36 @@ rule warmup:
     params:
         out=lambda wildcards, output: str(Path(output[0]).parent),
     shell:
-        "holofusion warmup --config {input.config} --data {input.data} --out {params.out}"
-        " --processes {resources.gpu} --nodes {resources.nodes} --threads {threads} --log {log}"
+        "{HOLOFUSION} warmup --config {input.config:q} --data {input.data:q} --processes {resources.gpu}"
+        " --nodes {resources.nodes} --out {params.out:q} --threads {threads} --log {log:q}"
 
 
-rule train_run:
+rule step_train:
     input:
-        config="<results>/config/train/{method}-{category}-s{seed}.yaml",
-        data="<results>/data/{category}",
+        config=config_of("train"),
+        data=output_of("prepare"),
         warmup=warmup,
     output:
-        multiext(
-            "<results>/runs/{method}-{category}-s{seed}/",
-            "model.safetensors",
-            "model.json",
-            "provenance.json",
-        ),
+        output_of("train"),
     log:
-        "<results>/logs/train/{method}-{category}-s{seed}.log",
+        log_of("train"),
     benchmark:
-        "<results>/benchmarks/train/{method}-{category}-s{seed}.tsv"
+        benchmark_of("train")
     priority: 1
-    threads: PARAMS.threads.train
+    threads: threads_of("train")
     resources:
         mem_mb=memory("train"),
         runtime=run_time("train"),
         gpu=1,
         nodes=1,
     params:
-        warmup=lambda wildcards, input: (
-            f"--warmup {Path(input.warmup).parent}" if input.warmup else ""
-        ),
+        warmup=options("warmup", folder=True),
         out=lambda wildcards, output: str(Path(output[0]).parent),
     shell:
-        "holofusion train --config {input.config} --data {input.data} {params.warmup} --out {params.out}"
-        " --processes {resources.gpu} --nodes {resources.nodes} --threads {threads} --log {log}"
+        "{HOLOFUSION} train --config {input.config:q} --data {input.data:q} {params.warmup} --processes"
+        " {resources.gpu} --nodes {resources.nodes} --out {params.out:q} --threads {threads} --log {log:q}"
 
 
 rule train:
     input:
-        expand(
-            "<results>/runs/{method}-{category}-s{seed}/model.safetensors",
-            **(RUNS | TRAINED),
-        ),
+        made("train"),

@@ -17,13 +17,14 @@ from pathlib import Path
 
 import pytest
 
-from holofusion.config.load import load_params, write_resolved
 from holofusion.data.co3d import download as download_module
 from holofusion.data.co3d import http as transfer
 from holofusion.data.co3d.check import check_category
 from holofusion.data.co3d.download import download
 from holofusion.data.co3d.reader import read_category
 from holofusion.data.co3d.releases import read_release
+from holofusion.pipeline.checks import load_params
+from holofusion.pipeline.resolve import write_resolved
 from holofusion.utils.files import UserError
 from tests.data.co3d.release_server import Server, link_member, serving, write_lists, zip_of
 

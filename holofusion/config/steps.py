@@ -1,0 +1,264 @@
+"""The settings of each step: one class per step, whose fields are the sections of params.yaml that it reads.
+
+A step reruns when one of these sections changes, and when nothing else does. What a row trains on and samples with
+differs between methods: `pipeline/registry.py` names these classes for every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from holofusion.config.baselines import (
+    Adversarial,
+    EG3DSection,
+    External,
+    GET3DSection,
+    PiGanSection,
+    ScoreDistillationSection,
+    StableDreamFusionSection,
+)
+from holofusion.config.data import Dataset, Download, Synthetic
+from holofusion.config.evaluation import Consistency, Curve, Evaluation, Geometry, Intervals, Mesh, Render, Report
+from holofusion.config.params import (
+    Denoiser,
+    Encoder,
+    Parallel,
+    Refinement,
+    Rendering,
+    SuperResolutionSection,
+    Training,
+    Volume,
+    Warmup,
+)
+from holofusion.config.sampling import Distillation, Hypotheses, Sampling, SuperResolutionSampling
+from holofusion.config.section import Section
+
+
+class StepSettings(Section):
+    """The sections that one step reads, each complete."""
+
+
+class DatasetSettings(StepSettings):
+    """Of making the embedded objects."""
+
+    synthetic: Synthetic
+
+
+class DownloadSettings(StepSettings):
+    """Of fetching photographs."""
+
+    download: Download
+
+
+class PrepareSettings(StepSettings):
+    """Of cropping, centring and splitting photographs."""
+
+    dataset: Dataset
+
+
+class WarmupSettings(StepSettings):
+    """Of training encoder and decoder without noise."""
+
+    volume: Volume
+    rendering: Rendering
+    encoder: Encoder
+    warmup: Warmup
+    parallel: Parallel
+    refinement: Refinement
+
+
+class TrainSettings(StepSettings):
+    """Of a training: what all methods have. Each has a class of its own, which adds what it is built from."""
+
+    parallel: Parallel
+    volume: Volume
+
+
+class HoloFusionTrainSettings(TrainSettings):
+    """Of training the 3D denoiser together with the super-resolution."""
+
+    rendering: Rendering
+    denoiser: Denoiser
+    training: Training
+    superresolution: SuperResolutionSection
+
+
+class PiGanTrainSettings(TrainSettings):
+    """Of training pi-GAN."""
+
+    adversarial: Adversarial
+    pigan: PiGanSection
+
+
+class EG3DTrainSettings(TrainSettings):
+    """Of training EG3D."""
+
+    adversarial: Adversarial
+    eg3d: EG3DSection
+
+
+class GET3DTrainSettings(TrainSettings):
+    """Of training GET3D."""
+
+    adversarial: Adversarial
+    get3d: GET3DSection
+
+
+class ScoreDistillationTrainSettings(TrainSettings):
+    """Of training the guide of score distillation."""
+
+    sds: ScoreDistillationSection
+
+
+class StableDreamFusionTrainSettings(TrainSettings):
+    """Of the row whose guide is Stable Diffusion, and is not trained."""
+
+    sds: ScoreDistillationSection
+    stable_dreamfusion: StableDreamFusionSection
+
+
+class SampleSettings(StepSettings):
+    """Of making scenes: what all methods have. Each way of making them has a class of its own."""
+
+    sampling: Sampling
+    volume: Volume
+
+
+class NoiseSampleSettings(SampleSettings):
+    """Of the coarse scenes of HoloFusion's family, from noise."""
+
+    rendering: Rendering
+    denoiser: Denoiser
+
+
+class CoarseSampleSettings(SampleSettings):
+    """Of scenes that are coarse ones with every view super-resolved."""
+
+    rendering: Rendering
+    superresolution: SuperResolutionSection
+    superresolution_sampling: SuperResolutionSampling
+
+
+class HypothesesSampleSettings(CoarseSampleSettings):
+    """Of scenes distilled from hypotheses."""
+
+    distillation: Distillation
+
+
+class PiGanSampleSettings(SampleSettings):
+    """Of pi-GAN's scenes."""
+
+    adversarial: Adversarial
+    pigan: PiGanSection
+
+
+class EG3DSampleSettings(SampleSettings):
+    """Of EG3D's scenes."""
+
+    adversarial: Adversarial
+    eg3d: EG3DSection
+
+
+class GET3DSampleSettings(SampleSettings):
+    """Of GET3D's scenes."""
+
+    adversarial: Adversarial
+    get3d: GET3DSection
+
+
+class ScoreDistillationSampleSettings(SampleSettings):
+    """Of scenes optimised against the guide."""
+
+    sds: ScoreDistillationSection
+
+
+class StableDreamFusionSampleSettings(SampleSettings):
+    """Of scenes optimised against Stable Diffusion."""
+
+    sds: ScoreDistillationSection
+    stable_dreamfusion: StableDreamFusionSection
+
+
+class HypothesesSettings(StepSettings):
+    """Of super-resolving views of the coarse scenes."""
+
+    volume: Volume
+    rendering: Rendering
+    sampling: Sampling
+    superresolution: SuperResolutionSection
+    superresolution_sampling: SuperResolutionSampling
+    hypotheses: Hypotheses
+
+
+class RenderSettings(StepSettings):
+    """Of the views of finished scenes."""
+
+    render: Render
+
+
+class ImportViewsSettings(StepSettings):
+    """Of views made elsewhere."""
+
+    external: External
+
+
+class MeshSettings(StepSettings):
+    """Of the surfaces of finished scenes."""
+
+    mesh: Mesh
+
+
+class EvaluateSettings(StepSettings):
+    """Of the scores of views, or of real images in their place."""
+
+    evaluation: Evaluation
+    intervals: Intervals
+
+
+class ConsistencySettings(StepSettings):
+    """Of the score of view consistency."""
+
+    consistency: Consistency
+    intervals: Intervals
+
+
+class GeometrySettings(StepSettings):
+    """Of the scores of surfaces."""
+
+    geometry: Geometry
+    intervals: Intervals
+
+
+class CurveSettings(EvaluateSettings):
+    """Of kernel distance against training time; joined by the sections that the row's sampling reads."""
+
+    curve: Curve
+
+
+class ReportSettings(StepSettings):
+    """Of the page."""
+
+    preset: str
+    categories: list[str]
+    seeds: list[int]
+    methods: list[str]
+    report: Report
+
+
+Settings = TypeVar("Settings", bound=StepSettings)
+
+
+def select(kind: type[Settings], sections: Mapping[str, Any]) -> Settings:
+    """The settings of the class `kind` out of a mapping that holds at least its sections, as plain values.
+
+    Raises pydantic's ValidationError where one is missing or not valid.
+    """
+    return kind.model_validate({name: sections[name] for name in kind.model_fields if name in sections})
+
+
+def joined(*kinds: type[StepSettings]) -> type[StepSettings]:
+    """The class whose fields are those of all `kinds`; itself where there is one."""
+    if len(kinds) == 1:
+        return kinds[0]
+    return type("And".join(kind.__name__ for kind in kinds), kinds, {"__doc__": "Sections of several classes."})

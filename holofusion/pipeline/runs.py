@@ -1,0 +1,74 @@
+"""What results are called: the names of runs, warm-ups and rows of real images, spelled and read here alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from holofusion.pipeline.registry import ROWS, coarse_of
+
+RUN = "{method}-{category}-s{seed}"
+WARMUP = "{category}-s{seed}"
+REAL = "{real}-{category}"
+CATEGORY = "{category}"
+
+CONSTRAINTS = {
+    # wildcard of a pattern: regular expression
+    "method": "[a-z][a-z0-9_]*",
+    "category": "[a-z][a-z0-9_]*",
+    "real": "real_[a-z]+",
+    "seed": r"\d+",
+    "shard": r"\d+",
+}
+
+
+def read_name(pattern: str, name: str) -> dict[str, str] | None:
+    """The wildcards of a name of this pattern, in their order; None where it is none."""
+    parts = re.split(r"\{(\w+)\}", pattern)
+    expression = "".join(
+        f"(?P<{part}>{CONSTRAINTS[part]})" if index % 2 else re.escape(part) for index, part in enumerate(parts)
+    )
+    match = re.fullmatch(expression, name)
+    return match.groupdict() if match else None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row for one category and training seed."""
+
+    method: str
+    category: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """As its files and folders are called."""
+        return RUN.format(method=self.method, category=self.category, seed=self.seed)
+
+    @property
+    def training(self) -> Run:
+        """The run whose weights this one uses: itself, or that of the method it shares them with."""
+        return Run(ROWS[self.method].trained_by, self.category, self.seed)
+
+    @property
+    def coarse(self) -> Run:
+        """The run whose scenes come from noise by the same weights; itself where there is none."""
+        return Run(coarse_of(self.method), self.category, self.seed)
+
+    @property
+    def warmup(self) -> str:
+        """The name of the warm-up that its training starts from, if its method needs one."""
+        return WARMUP.format(category=self.category, seed=self.seed)
+
+    @classmethod
+    def parse(cls, name: str) -> Run:
+        """The run called `name`. Raises ValueError where it is no name of a run."""
+        parts = read_name(RUN, name)
+        if parts is None:
+            raise ValueError(f"{name!r} is not a name like {RUN}")
+        return cls(parts["method"], parts["category"], int(parts["seed"]))
+
+
+def real_name(row: str, category: str) -> str:
+    """The name of a row of real images for one category."""
+    return REAL.format(real=row, category=category)
