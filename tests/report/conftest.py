@@ -16,6 +16,7 @@ from holofusion.cameras import cameras_to_json, turntable
 from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.registry import REAL_ROWS
 from holofusion.pipeline.resolve import load_step, write_resolved
+from holofusion.pipeline.steps import STEPS
 
 SIDE = 32
 METHODS = ["holofusion", "holodiffusion_star", "holodiffusion", "holodiffusion_nobootstrap"]
@@ -98,7 +99,7 @@ def write_further_metrics(results: Path, step: str, name: str, values: dict[str,
     """What the step `consistency` or `geometry` found."""
     settings = load_step(results / "config" / step / f"{name}.yaml")
     entries = [made_up(metric, None, value, 0.9 * value, 1.1 * value) for metric, value in values.items()]
-    write_json(results / "metrics" / f"{step}-{name}.json", {"config_hash": settings.hash, "entries": entries})
+    write_json(STEPS[step].path(results, name), {"config_hash": settings.hash, "entries": entries})
 
 
 def write_surface(results: Path, name: str) -> None:
@@ -146,7 +147,7 @@ def results(tmp_path: Path, prepared_smoke: Path) -> Path:
     shutil.copytree(prepared_smoke, folder / "data" / "teddybear")
     for number, row in enumerate(REAL_ROWS):
         write_metrics(folder, f"{row}-teddybear", row, 0.002 + 0.05 * number)
-    write_further_metrics(folder, "geometry", "real_floor-teddybear", SURFACES)
+    write_further_metrics(folder, "geometry_floor", "real_floor-teddybear", SURFACES)
     for number, method in enumerate(METHODS):
         name = f"{method}-teddybear-s0"
         write_metrics(folder, name, method, KERNEL[method])
