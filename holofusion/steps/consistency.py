@@ -12,6 +12,7 @@ from holofusion.evaluation.bootstrap import Redraws
 from holofusion.evaluation.consistency import FEWEST_VIEWS, choose_scenes, entries_of, score_scene
 from holofusion.evaluation.folders import ViewFolder
 from holofusion.pipeline.job import Job, Resolved
+from holofusion.pipeline.runs import Run
 from holofusion.utils.files import write_json
 from holofusion.utils.progress import Progress, say
 
@@ -22,7 +23,7 @@ def run_consistency(resolved: Resolved, data: Path, views_dir: Path, out: Path, 
     Without any such scene `out` holds no entries. Raises UserError for a folder of another run, an unusable picture, or
     cameras that look past the objects.
     """
-    run = resolved.name
+    run = Run(str(resolved.method), str(resolved.category), resolved.seed).name
     size = PreparedCategory.load(data).image_size
     ViewFolder.load(views_dir, run, size)  # its checks
     chosen = choose_scenes(views_dir)

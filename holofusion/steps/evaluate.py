@@ -13,6 +13,7 @@ from holofusion.evaluation.folders import ViewFolder
 from holofusion.evaluation.references import Pictures, Scored, evenly, renumbered
 from holofusion.evaluation.score import Scorer, say_entries
 from holofusion.pipeline.job import Job, Resolved
+from holofusion.pipeline.runs import Run
 from holofusion.utils.files import UserError, write_json
 
 
@@ -27,7 +28,7 @@ def run_evaluate(
     of images do not compare.
     """
     settings = resolved.settings.evaluation
-    run = resolved.name
+    run = Run(str(resolved.method), str(resolved.category), resolved.seed).name
     redraws = Redraws(resolved.settings.intervals.replicates, resolved.seed)
     scorer = Scorer.open(data, settings, redraws, out.parent, device)
     views = ViewFolder.load(views_dir, run, scorer.data.image_size)

@@ -19,6 +19,7 @@ from holofusion.evaluation.geometry import (
 from holofusion.evaluation.score import say_entries
 from holofusion.pipeline.job import Job, Resolved
 from holofusion.pipeline.registry import FLOOR
+from holofusion.pipeline.runs import Run
 from holofusion.utils.files import read_json, write_json
 
 
@@ -31,7 +32,10 @@ def run_geometry(resolved: Resolved, data: Path, meshes: Path, dataset: Path | N
     Scenes without a surface are counted, and left out of everything else.
     Raises UserError naming the file that is missing, of another run, or not a mesh.
     """
-    run, count = resolved.name, resolved.settings.geometry.points
+    run, count = (
+        Run(str(resolved.method), str(resolved.category), resolved.seed).name,
+        resolved.settings.geometry.points,
+    )
     scenes = read_scenes(meshes, run)
     surfaces = {seed: read_mesh(path) for seed, (facts, path) in scenes.items() if facts["faces"]}
     empty = len(scenes) - len(surfaces)
