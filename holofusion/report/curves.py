@@ -98,5 +98,5 @@ def label_ends(axis: Axes, curves: list[Curve]) -> None:
             va="center",
             textcoords=axis.get_yaxis_transform(),
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.5, "shrinkB": 5},
+            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.5, "shrinkB": 5, "relpos": (0, 0.5)},
         )

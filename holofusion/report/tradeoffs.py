@@ -89,15 +89,15 @@ def scatter_plot(
         if x.line is not None:
             axes.axvline(x.line, color=SECOND, linewidth=1, linestyle=(0, (4, 3)))
         for method, (across, up) in points.items():
-            colour = ACCENT if method == "holofusion" else INK
+            colour, above = (ACCENT, 3) if method == "holofusion" else (INK, 2)
             if across.low is not None and across.high is not None:
                 axes.plot([across.low, across.high], [up.at, up.at], color=colour, alpha=0.35, linewidth=1)
             if up.low is not None and up.high is not None:
                 axes.plot([across.at, across.at], [up.low, up.high], color=colour, alpha=0.35, linewidth=1)
-            axes.plot(across.at, up.at, "o", color=colour, markersize=5)
-        _name(axes, points)
+            axes.plot(across.at, up.at, "o", color=colour, markersize=5, zorder=above)
         if y.from_zero:
             axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+        _name(axes, points)
         return save(figure, folder, name)
 
 
@@ -115,5 +115,5 @@ def _name(axes: Axes, points: dict[str, tuple[Value, Value]]) -> None:
             fontsize=8,
             va="center",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.5, "shrinkB": 4},
+            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.5, "shrinkB": 4, "relpos": (0, 0.5)},
         )
