@@ -19,7 +19,7 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks.table import TARGETS
-from holofusion.report.paper import label_of
+from holofusion.pipeline.registry import label_of
 from holofusion.utils.files import read_json
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -37,6 +37,7 @@ class Row:
     needs: what its training takes beside data.
     train_settings, sample_settings: the sections of params.yaml that its training and the making of its scenes read.
     changes: the sections that the section of params.yaml named like the row may change.
+    label: what the page and the documents call it; "" for its name.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Row:
     sample_settings: type[SampleSettings] = SampleSettings
     needs: tuple[Need, ...] = ()
     changes: tuple[str, ...] = ()
+    label: str = ""
 
 
 HOLOFUSION = "holofusion.methods.holofusion:HoloFusion"
@@ -57,49 +59,67 @@ FROM = {
 }
 
 
-def _holofusion(name: str, trained_by: str, source: Source, *changes: str) -> Row:
+def _holofusion(name: str, label: str, trained_by: str, source: Source, *changes: str) -> Row:
     train = settings.HoloFusionTrainSettings
-    return Row(name, trained_by, source, HOLOFUSION, train, FROM[source], (Need.WARMUP,), changes)
+    return Row(name, trained_by, source, HOLOFUSION, train, FROM[source], (Need.WARMUP,), changes, label)
 
 
-def _baseline(name: str, model: str, train: type[TrainSettings], sample: type[SampleSettings]) -> Row:
-    return Row(name, name, Source.NOISE, f"holofusion.methods.{model}", train, sample)
+def _baseline(name: str, label: str, model: str, train: type[TrainSettings], sample: type[SampleSettings]) -> Row:
+    return Row(name, name, Source.NOISE, f"holofusion.methods.{model}", train, sample, label=label)
 
 
 ROWS: dict[str, Row] = {
     row.name: row
     for row in (
-        _holofusion("holofusion", "holofusion", Source.HYPOTHESES, "distillation"),
-        _holofusion("holofusion_mse", "holofusion", Source.HYPOTHESES, "distillation"),
-        _holofusion("holofusion_sds", "holofusion", Source.HYPOTHESES, "distillation"),
-        _holofusion("holodiffusion_star", "holofusion", Source.COARSE),
-        _holofusion("holodiffusion", "holofusion", Source.NOISE),
+        _holofusion("holofusion", "HoloFusion", "holofusion", Source.HYPOTHESES, "distillation"),
+        _holofusion("holofusion_mse", "HoloFusion (MSE)", "holofusion", Source.HYPOTHESES, "distillation"),
+        _holofusion("holofusion_sds", "HoloFusion (SDS)", "holofusion", Source.HYPOTHESES, "distillation"),
+        _holofusion("holodiffusion_star", "HoloDiffusion*", "holofusion", Source.COARSE),
+        _holofusion("holodiffusion", "HoloDiffusion", "holofusion", Source.NOISE),
         _holofusion(
-            "holodiffusion_nobootstrap", "holodiffusion_nobootstrap", Source.NOISE, "training", "superresolution"
+            "holodiffusion_nobootstrap",
+            "HoloDiffusion, no bootstrap",
+            "holodiffusion_nobootstrap",
+            Source.NOISE,
+            "training",
+            "superresolution",
         ),
-        _baseline("pigan", "pigan:PiGan", settings.PiGanTrainSettings, settings.PiGanSampleSettings),
-        _baseline("eg3d", "eg3d:EG3D", settings.EG3DTrainSettings, settings.EG3DSampleSettings),
-        _baseline("get3d", "get3d:GET3D", settings.GET3DTrainSettings, settings.GET3DSampleSettings),
+        _baseline("pigan", "pi-GAN", "pigan:PiGan", settings.PiGanTrainSettings, settings.PiGanSampleSettings),
+        _baseline("eg3d", "EG3D", "eg3d:EG3D", settings.EG3DTrainSettings, settings.EG3DSampleSettings),
+        _baseline("get3d", "GET3D", "get3d:GET3D", settings.GET3DTrainSettings, settings.GET3DSampleSettings),
         _baseline(
             "sds",
+            "Score distillation",
             "sds:ScoreDistillation",
             settings.ScoreDistillationTrainSettings,
             settings.ScoreDistillationSampleSettings,
         ),
         _baseline(
             "stable_dreamfusion",
+            "Stable-DreamFusion",
             "stable_dreamfusion:StableDreamFusion",
             settings.StableDreamFusionTrainSettings,
             settings.StableDreamFusionSampleSettings,
         ),
-        Row("external", "external", Source.IMAGES, None),
+        Row("external", "external", Source.IMAGES, None, label="External pictures"),
     )
 }
 
 
 FLOOR = "real_floor"
-REAL_ROWS = (FLOOR, "real_blurred", "real_other", "real_copy")
-"""Real images scored like rows, which the others are read against; `evaluation/references.py` says what each is."""
+REAL_ROWS = {
+    FLOOR: "Real images (floor)",
+    "real_blurred": "Real images, blurred",
+    "real_other": "Real images, other category",
+    "real_copy": "Copies of training objects",
+}
+"""Real images scored like rows, which the others are read against, with their labels; `evaluation/references.py` says what
+each is."""
+
+
+def label_of(name: str) -> str:
+    """What readers call a row, or a row of real images; the plain name of any other."""
+    return REAL_ROWS.get(name) or (ROWS[name].label if name in ROWS else "") or name
 
 
 def coarse_of(name: str) -> str:

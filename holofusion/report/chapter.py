@@ -11,7 +11,7 @@ from holofusion.evaluation.claims import HOLDS, Measured, Verdict
 from holofusion.pipeline.registry import FLOOR
 from holofusion.report import curves, figures, grids, tradeoffs
 from holofusion.report.claim_lines import ClaimLine, claim_lines
-from holofusion.report.collect import Results, Run, read_ladders
+from holofusion.report.collect import Results, RunResults, read_ladders
 from holofusion.report.commands import commands, target
 from holofusion.report.cost import Cost, cost_of
 from holofusion.report.figures import Plot
@@ -42,7 +42,7 @@ class NearestTable:
     lines: list[NearestLine]
 
 
-def nearest_tables(runs: list[Run], data: PreparedCategory | None) -> list[NearestTable]:
+def nearest_tables(runs: list[RunResults], data: PreparedCategory | None) -> list[NearestTable]:
     """The sheet of nearest training images in words, for readers who do not see it."""
     if data is None:
         return []
@@ -64,7 +64,7 @@ def nearest_tables(runs: list[Run], data: PreparedCategory | None) -> list[Neare
 class Instructions:
     """How to make one run again: with the workflow in one line, or step by step."""
 
-    run: Run
+    run: RunResults
     target: str
     commands: list[str]
 
@@ -158,6 +158,6 @@ def chapter_of(
     )
 
 
-def viewer_meshes(runs: list[Run], scenes: int) -> list[tuple[str, int, Path]]:
+def viewer_meshes(runs: list[RunResults], scenes: int) -> list[tuple[str, int, Path]]:
     """(label, sample seed, .ply) of the first scenes of every run that has surfaces."""
     return [(run.label, seed, path) for run in runs for seed, path in list(run.meshes.items())[:scenes]]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from holofusion.evaluation.claims import CLAIMS, Sum, Verdict, judge
 from holofusion.evaluation.metrics import METRICS
+from holofusion.pipeline.registry import label_of
 from holofusion.report.collect import Results
-from holofusion.report.paper import CATEGORIES, label_of, published_table
+from holofusion.report.paper import CATEGORIES, published_table
 from holofusion.report.scores import finder
 
 

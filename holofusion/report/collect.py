@@ -10,17 +10,16 @@ from typing import Any
 
 from holofusion.evaluation.entries import Entry
 from holofusion.evaluation.ladder import Ladder
-from holofusion.pipeline import runs
-from holofusion.pipeline.registry import FLOOR, REAL_ROWS, ROWS, Source, coarse_of, needs_warmup
+from holofusion.pipeline.paths import scene_name
+from holofusion.pipeline.registry import FLOOR, REAL_ROWS, ROWS, Source, label_of, needs_warmup
 from holofusion.pipeline.resolve import load_step
-from holofusion.pipeline.runs import real_name
+from holofusion.pipeline.runs import Run, real_name
 from holofusion.pipeline.steps import STEPS
-from holofusion.report.paper import label_of
 from holofusion.utils.files import UserError, read_json
 
 UNMEASURED = {
     "evaluate": "not scored",
-    "consistency": "agreement of its views not scored",
+    "consistency": "view consistency not scored",
     "geometry": "surfaces not scored",
     "reference": "not scored",
     "geometry_floor": "surfaces not scored",
@@ -39,7 +38,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunResults:
     """One method on one category and seed, with whatever its steps have left behind; None or empty where absent."""
 
     method: str
@@ -58,23 +57,28 @@ class Run:
     def entries(self) -> list[Entry]:
         """Every number measured for this run, of whichever step."""
         return [
-            entry for found in (self.metrics, self.consistency, self.geometry) if found for entry in found["entries"]
+            entry for scores in (self.metrics, self.consistency, self.geometry) if scores for entry in scores["entries"]
         ]
 
     @property
     def meshes(self) -> dict[int, Path]:
         """Sample seed -> surface, of the scenes that have one."""
-        found = {}
+        surfaces = {}
         for listing in sorted((self.results / "meshes" / self.name).glob("*/meshes.json")):
             for scene in read_json(listing)["scenes"]:
-                path = listing.parent / f"{scene['seed']:06d}.ply"
+                path = listing.parent / f"{scene_name(scene['seed'])}.ply"
                 if path.is_file():
-                    found[scene["seed"]] = path
-        return dict(sorted(found.items()))
+                    surfaces[scene["seed"]] = path
+        return dict(sorted(surfaces.items()))
+
+    @property
+    def identity(self) -> Run:
+        """Method, category and seed alone, which know the names of the runs behind this one."""
+        return Run(self.method, self.category, self.seed)
 
     @property
     def name(self) -> str:
-        return runs.Run(self.method, self.category, self.seed).name
+        return self.identity.name
 
     @property
     def label(self) -> str:
@@ -83,11 +87,11 @@ class Run:
     @property
     def training_run(self) -> str:
         """Name of the run whose weights this one uses: its own, or the method's it shares them with."""
-        return runs.Run(self.method, self.category, self.seed).training.name
+        return self.identity.training.name
 
     @property
     def warmup_run(self) -> str:
-        return runs.Run(self.method, self.category, self.seed).warmup
+        return self.identity.warmup
 
 
 @dataclass(frozen=True)
@@ -108,91 +112,85 @@ class Curve:
 class Results:
     """All runs in the order methods are listed, the rows of real images, and what was expected but not found.
 
-    real: category -> row -> what the step `evaluate` found, with the entries of `geometry` added to the floor's.
+    real: category -> row -> the scores of the step `reference`, with the entries of `geometry` added to the floor's.
     """
 
     folder: Path
-    runs: list[Run]
+    runs: list[RunResults]
     real: dict[str, dict[str, dict[str, Any]]]
     curves: list[Curve]
     missing: list[str] = field(default_factory=list)
 
-    def of(self, category: str, seed: int) -> list[Run]:
+    def of(self, category: str, seed: int) -> list[RunResults]:
         return [run for run in self.runs if (run.category, run.seed) == (category, seed)]
-
-
-def trained_by(method: str) -> str:
-    """The method whose training `method` shows; often itself."""
-    return ROWS[method].trained_by
 
 
 def read_results(folder: Path, methods: list[str], categories: list[str], seeds: list[int]) -> Results:
     """Collect everything below `folder`. Raises UserError if a metrics file was made with other settings than now in force."""
     results = Results(folder, [], {}, [])
-    trained = [method for method in methods if ROWS[method].source != Source.IMAGES]
     for category in categories:
         results.real[category] = _real(folder, category, results.missing)
         for seed in seeds:
-            results.runs.extend(_run(folder, method, category, seed, results.missing) for method in methods)
-            for method in dict.fromkeys(map(coarse_of, trained)):
-                scored = _scored(folder, "curve", runs.Run(method, category, seed).name, results.missing)
-                warmup = _warmup(folder, method, category, seed) or {}
+            rows = [Run(method, category, seed) for method in methods]
+            results.runs.extend(_run(folder, run, results.missing) for run in rows)
+            for run in dict.fromkeys(run.coarse for run in rows if _generated(run)):
+                scored = _scored(folder, "curve", run.name, results.missing)
                 if scored:
-                    curve = Curve(method, category, seed, scored["points"], warmup.get("seconds", 0.0))
-                    results.curves.append(curve)
+                    seconds = (_warmup(folder, run) or {}).get("seconds", 0.0)
+                    results.curves.append(Curve(run.method, category, seed, scored["points"], seconds))
     return results
 
 
+def _generated(run: Run) -> bool:
+    """Whether the scenes of a run are made here."""
+    return ROWS[run.method].source != Source.IMAGES
+
+
 def _real(folder: Path, category: str, missing: list[str]) -> dict[str, dict[str, Any]]:
-    """What was found of the rows of real images: the floor, and those that this category has settings for."""
-    found = {}
+    """The scores of the rows of real images: of the floor, and of those that this category has settings for."""
+    rows = {}
     for row in REAL_ROWS:
         if row == FLOOR or (folder / "config" / "reference" / f"{real_name(row, category)}.yaml").is_file():
             scored = _scored(folder, "reference", real_name(row, category), missing)
             if scored is not None:
-                found[row] = scored
+                rows[row] = scored
     name = real_name(FLOOR, category)  # true surfaces are known for embedded objects only
-    if FLOOR in found and (folder / "config" / "geometry_floor" / f"{name}.yaml").is_file():
-        found[FLOOR]["entries"] += (_scored(folder, "geometry_floor", name, missing) or {"entries": []})["entries"]
-    return found
+    if FLOOR in rows and (folder / "config" / "geometry_floor" / f"{name}.yaml").is_file():
+        rows[FLOOR]["entries"] += (_scored(folder, "geometry_floor", name, missing) or {"entries": []})["entries"]
+    return rows
 
 
-def _run(folder: Path, method: str, category: str, seed: int, missing: list[str]) -> Run:
-    name = runs.Run(method, category, seed).name
+def _run(folder: Path, run: Run, missing: list[str]) -> RunResults:
+    name = run.name
     scenes, costs = _views(folder / "views" / name)
     if not scenes:
         missing.append(f"{name}: no rendered views")
-    elif ROWS[method].source != Source.IMAGES and not any(scene.turntable for scene in scenes.values()):
+    elif _generated(run) and not any(scene.turntable for scene in scenes.values()):
         missing.append(f"{name}: no turntable")
-    training = runs.Run(method, category, seed).training.name
-    model = _optional_json(folder / "runs" / training / "model.json")
-    if model is None and ROWS[method].source != Source.IMAGES:
+    model = _optional_json(folder / "runs" / run.training.name / "model.json")
+    if model is None and _generated(run):
         missing.append(f"{name}: no trained model")
-    return Run(
-        method=method,
-        category=category,
-        seed=seed,
+    return RunResults(
+        method=run.method,
+        category=run.category,
+        seed=run.seed,
         results=folder,
         metrics=_scored(folder, "evaluate", name, missing),
         consistency=_scored(folder, "consistency", name, missing),
-        geometry=_scored(folder, "geometry", name, missing) if ROWS[method].source != Source.IMAGES else None,
+        geometry=_scored(folder, "geometry", name, missing) if _generated(run) else None,
         scenes=scenes,
         costs=costs,
         model=model,
-        warmup=_warmup(folder, method, category, seed),
+        warmup=_warmup(folder, run),
     )
 
 
-def _warmup(folder: Path, method: str, category: str, seed: int) -> dict[str, Any] | None:
-    return (
-        _optional_json(folder / "warmup" / runs.Run(method, category, seed).warmup / "model.json")
-        if needs_warmup(method)
-        else None
-    )
+def _warmup(folder: Path, run: Run) -> dict[str, Any] | None:
+    return _optional_json(folder / "warmup" / run.warmup / "model.json") if needs_warmup(run.method) else None
 
 
 def _scored(folder: Path, step: str, name: str, missing: list[str]) -> dict[str, Any] | None:
-    """What the step `evaluate`, `consistency`, `geometry` or `curve` found for `name`, or None with a note.
+    """The metrics file that a step wrote for `name`, or None with a note.
 
     Raises UserError if its settings are gone or have another hash.
     """
@@ -265,13 +263,13 @@ def benchmarks(folder: Path, rule: str, name: str) -> list[dict[str, float]]:
 
     Keys as Snakemake writes them: s (wall seconds), max_rss (MB), ...; values it could not measure are left out.
     """
-    found = []
+    rows = []
     for path in sorted((folder / "benchmarks" / rule).rglob("*.tsv")):
         relative = str(path.relative_to(folder / "benchmarks" / rule).with_suffix(""))
         if not name or relative == name or (relative.startswith(name) and relative[len(name)] in "-_./"):
             with open(path, newline="") as file:
-                found += [_numbers(row) for row in csv.DictReader(file, delimiter="\t")]
-    return found
+                rows += [_numbers(row) for row in csv.DictReader(file, delimiter="\t")]
+    return rows
 
 
 def _numbers(row: dict[str, str]) -> dict[str, float]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from holofusion.pipeline import runs
 from holofusion.pipeline.registry import ROWS, Source, needs_warmup
-from holofusion.report.collect import Run
+from holofusion.pipeline.runs import Run
+from holofusion.report.collect import RunResults
 
 
-def commands(run: Run) -> list[str]:
+def commands(run: RunResults) -> list[str]:
     """Shell lines that repeat `run` by hand from its settings files, with results/ in the working folder.
 
     One line per step; of the steps that run in shards the first is shown, as `--shard 0`.
@@ -16,7 +16,7 @@ def commands(run: Run) -> list[str]:
     data, warmup = f"results/data/{category}", f"results/warmup/{run.warmup_run}"
     model = f"results/runs/{training}"
     source = ROWS[run.method].source
-    coarse_run = runs.Run(run.method, category, run.seed).coarse.name
+    coarse_run = Run(run.method, category, run.seed).coarse.name
     last = len(run.costs) - 1
     note = f"   # and so on to --shard {last}" if last > 0 else ""
     note_views = f"   # and so on to {last}" if last > 0 else ""
@@ -65,7 +65,7 @@ def commands(run: Run) -> list[str]:
     return lines
 
 
-def target(run: Run, preset: str) -> str:
+def target(run: RunResults, preset: str) -> str:
     """The one line that has the workflow make this row and whatever it needs."""
     kinds = ("", "consistency-") if ROWS[run.method].source == Source.IMAGES else ("", "consistency-", "geometry-")
     files = " ".join(f"{run.results}/metrics/{kind}{run.name}.json" for kind in kinds)

@@ -4,26 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holofusion.pipeline.registry import ROWS, Source, coarse_of, needs_warmup
-from holofusion.report.collect import Results, Run, benchmarks
-from holofusion.report.paper import label_of
+from holofusion.pipeline.registry import ROWS, Source, coarse_of, label_of, needs_warmup
+from holofusion.pipeline.steps import STEPS
+from holofusion.report.collect import Results, RunResults, benchmarks
 from holofusion.utils.files import read_json
-
-RULES = (
-    "dataset",
-    "prepare",
-    "warmup",
-    "train",
-    "sample",
-    "hypotheses",
-    "render",
-    "mesh",
-    "evaluate",
-    "consistency",
-    "geometry",
-    "reference",
-    "curve",
-)
 
 
 @dataclass(frozen=True)
@@ -56,19 +40,19 @@ def total(parts: list[float | None]) -> float | None:
     return sum(known) if len(known) == len(parts) else None
 
 
-def _per_scene(run: Run | None, key: str) -> float | None:
+def _per_scene(run: RunResults | None, key: str) -> float | None:
     costs = [cost for cost in run.costs if key in cost] if run else []
     scenes = sum(cost["scenes"] for cost in costs)
     return sum(cost[key] for cost in costs) / scenes if scenes else None
 
 
-def _hypotheses(run: Run) -> float | None:
+def _hypotheses(run: RunResults) -> float | None:
     files = (run.results / "hypotheses" / run.training_run).glob("[0-9]*/*/cameras.json")
     seconds = [content["seconds"] for content in map(read_json, sorted(files)) if "seconds" in content]
     return sum(seconds) / len(seconds) if seconds else None
 
 
-def cost_of(run: Run, runs: list[Run]) -> Cost:
+def cost_of(run: RunResults, runs: list[RunResults]) -> Cost:
     """The cost of `run`; `runs` are those of the same category and seed, which it may share steps with."""
     entry = ROWS[run.method]
     source = entry.source
@@ -94,15 +78,15 @@ def cost_of(run: Run, runs: list[Run]) -> Cost:
     )
 
 
-def _rows(run: Run, rule: str) -> list[dict[str, float]]:
+def _rows(run: RunResults, rule: str) -> list[dict[str, float]]:
     return benchmarks(run.results, rule, run.training_run if rule == "train" else run.name)
 
 
 def step_seconds(results: Results) -> dict[str, tuple[int, float]]:
     """Jobs and summed wall seconds of every step of the pipeline, from all benchmark files; empty without any."""
     totals = {}
-    for rule in RULES:
-        rows = [row["s"] for row in benchmarks(results.folder, rule, "") if "s" in row]
+    for step in STEPS:
+        rows = [row["s"] for row in benchmarks(results.folder, step, "") if "s" in row]
         if rows:
-            totals[rule] = (len(rows), sum(rows))
+            totals[step] = (len(rows), sum(rows))
     return totals

@@ -10,10 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from holofusion.pipeline.registry import FLOOR
+from holofusion.pipeline.registry import FLOOR, label_of
 from holofusion.report.collect import Curve, Results
 from holofusion.report.figures import ACCENT, FAINT, INK, SECOND, STYLE, Plot, save
-from holofusion.report.paper import label_of
 from holofusion.utils.files import replacing
 
 COLUMNS = (

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from holofusion.evaluation.claims import Find
-from holofusion.pipeline.registry import FLOOR, needs_warmup
-from holofusion.report.collect import Results, read_log, trained_by
-from holofusion.report.paper import label_of, published_table
+from holofusion.pipeline.registry import FLOOR, label_of, needs_warmup
+from holofusion.report.collect import Results, read_log
+from holofusion.report.paper import published_table
 from holofusion.report.scores import mean_over_seeds
 from holofusion.utils.files import replacing
 
@@ -138,9 +138,11 @@ def smoothed(values: np.ndarray) -> np.ndarray:
 def training_plot(results: Results, category: str, seed: int, folder: Path) -> Plot | None:
     """Losses over steps, on log axes, one panel per part: a row for the warm-up, one for the trainings on top of it, and one
     for each method that trains by itself, whose losses compare with no other's. What is never above zero is left out."""
-    logs = [("warm-up", "warm-up", read_log(results.folder / "warmup" / f"{category}-s{seed}" / "log.jsonl"))]
-    for method in dict.fromkeys(trained_by(run.method) for run in results.of(category, seed)):
-        path = results.folder / "runs" / f"{method}-{category}-s{seed}" / "log.jsonl"
+    shown = [run.identity for run in results.of(category, seed)]
+    warmups = dict.fromkeys(run.warmup for run in shown)
+    logs = [("warm-up", "warm-up", read_log(results.folder / "warmup" / name / "log.jsonl")) for name in warmups]
+    for training in dict.fromkeys(run.training for run in shown):
+        path, method = results.folder / "runs" / training.name / "log.jsonl", training.method
         stage = "training" if needs_warmup(method) else label_of(method)
         logs.append((stage, label_of(method), read_log(path)))
     panels: dict[str, dict[str, list[tuple[str, dict[str, list[float]]]]]] = {}

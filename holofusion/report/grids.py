@@ -11,7 +11,7 @@ from PIL import Image
 
 from holofusion.cameras import CAMERA_KEYS, Cameras, cameras_from_json
 from holofusion.data.prepared import PreparedCategory
-from holofusion.report.collect import Run
+from holofusion.report.collect import RunResults
 from holofusion.utils.files import UserError, replacing
 
 GAP = 4
@@ -57,7 +57,7 @@ def paste(rows: list[list[Image.Image]]) -> Image.Image:
     return sheet
 
 
-def shared_seeds(runs: list[Run], count: int, moving: bool = False) -> list[int]:
+def shared_seeds(runs: list[RunResults], count: int, moving: bool = False) -> list[int]:
     """The first `count` sample seeds that every run with pictures has; nothing is picked by eye."""
     sets = [
         {seed for seed, scene in run.scenes.items() if (scene.turntable if moving else scene.views)} for run in runs
@@ -66,7 +66,7 @@ def shared_seeds(runs: list[Run], count: int, moving: bool = False) -> list[int]
     return sorted(set.intersection(*sets))[:count] if sets else []
 
 
-def sample_sheet(runs: list[Run], data: PreparedCategory | None, columns: int, path: Path) -> Sheet | None:
+def sample_sheet(runs: list[RunResults], data: PreparedCategory | None, columns: int, path: Path) -> Sheet | None:
     """Samples, one row per run and one column per seed, and below them real training images from the columns' cameras.
 
     The real image of a column is the training frame whose camera is nearest to the column's. None without pictures.
@@ -103,7 +103,7 @@ def _numbers(cameras: Cameras) -> np.ndarray:
     return np.concatenate([cameras.R.flatten(1), cameras.T, cameras.focal, cameras.principal], axis=1)
 
 
-def nearest_sheet(runs: list[Run], data: PreparedCategory | None, columns: int, path: Path) -> Sheet | None:
+def nearest_sheet(runs: list[RunResults], data: PreparedCategory | None, columns: int, path: Path) -> Sheet | None:
     """Pairs of rows: samples, and below each the training image nearest to it in feature space. None without pictures."""
     nearest = [
         (run, run.metrics) for run in runs if run.scenes and run.metrics is not None and run.metrics.get("nearest")
@@ -122,7 +122,7 @@ def nearest_sheet(runs: list[Run], data: PreparedCategory | None, columns: int, 
     return Sheet(path, path, labels, nearest[0][1]["scenes"][: len(rows[0])], len(rows[0]))
 
 
-def zoom_sheet(runs: list[Run], scenes: int, path: Path) -> Sheet | None:
+def zoom_sheet(runs: list[RunResults], scenes: int, path: Path) -> Sheet | None:
     """The same view and the same small window of it, enlarged without smoothing, one row per run.
 
     Columns alternate whole view and window. Runs that share the commonest training are shown, for only they treat the
@@ -150,7 +150,7 @@ def zoom_sheet(runs: list[Run], scenes: int, path: Path) -> Sheet | None:
     return Sheet(path, path, [run.label for run in runs], seeds, 2 * len(seeds))
 
 
-def _zoom_rank(run: Run) -> int:
+def _zoom_rank(run: RunResults) -> int:
     return ZOOM_ORDER.index(run.method) if run.method in ZOOM_ORDER else len(ZOOM_ORDER)
 
 
@@ -176,7 +176,7 @@ def busiest_window(views: np.ndarray, side: int) -> tuple[int, int]:
     return int(left), int(top)
 
 
-def turntable_sheet(runs: list[Run], columns: int, path: Path) -> Sheet | None:
+def turntable_sheet(runs: list[RunResults], columns: int, path: Path) -> Sheet | None:
     """All runs' turntables in one animated WebP, so that every row turns in step; beside it its first frame as PNG."""
     runs = [run for run in runs if any(scene.turntable for scene in run.scenes.values())]
     seeds = shared_seeds(runs, columns, moving=True)

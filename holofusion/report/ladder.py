@@ -13,9 +13,9 @@ from PIL import Image
 
 from holofusion.evaluation.ladder import Chain, Ladder, Loss, Rung, entry_of
 from holofusion.evaluation.metrics import METRICS
+from holofusion.pipeline.registry import label_of
 from holofusion.report.figures import ACCENT, FAINT, INK, SECOND, STYLE, Plot, save
 from holofusion.report.grids import Sheet, open_picture, paste
-from holofusion.report.paper import label_of
 from holofusion.utils.files import replacing
 
 CHAINS: dict[Chain, str] = {

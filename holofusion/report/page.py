@@ -11,12 +11,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from holofusion.pipeline.registry import label_of
 from holofusion.report import curves, tables
 from holofusion.report.chapter import chapter_of
 from holofusion.report.claim_lines import verdicts_of
 from holofusion.report.collect import read_results
 from holofusion.report.cost import step_seconds
-from holofusion.report.paper import CATEGORIES, SOURCES, label_of, published_table
+from holofusion.report.paper import CATEGORIES, SOURCES, published_table
 from holofusion.report.provenance import commits, machine, versions
 from holofusion.report.settings_table import settings_table
 from holofusion.report.viewer import pack

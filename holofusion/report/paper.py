@@ -19,7 +19,6 @@ class Published:
     """One row: FID and KID per category, the authors' consistency mark (yes, no, or empty), and the printed mean."""
 
     method: str
-    label: str
     source: str
     consistent: str
     fid: dict[str, float]
@@ -45,7 +44,6 @@ def published_table() -> dict[str, Published]:
     return {
         row["method"]: Published(
             method=row["method"],
-            label=row["label"],
             source=row["source"],
             consistent=row["consistent"],
             fid={category: float(row[f"{category}_fid"]) for category in CATEGORIES},
@@ -54,17 +52,3 @@ def published_table() -> dict[str, Published]:
         )
         for row in rows
     }
-
-
-def label_of(method: str) -> str:
-    """The method's name as readers know it; the plain name where the paper has none."""
-    own = {
-        "sds": "Score distillation",
-        "external": "External pictures",
-        "real_floor": "Real images (floor)",
-        "real_blurred": "Real images, blurred",
-        "real_other": "Real images, other category",
-        "real_copy": "Copies of training objects",
-    }
-    rows = published_table()
-    return rows[method].label if method in rows else own.get(method, method)

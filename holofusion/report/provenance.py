@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from holofusion.report.collect import Run
+from holofusion.report.collect import RunResults
 
 PACKAGES = (
     "torch",
@@ -35,7 +35,7 @@ def machine() -> str:
     return f"{name}, {os.cpu_count()} cores, {memory:.0f} GiB memory"
 
 
-def versions(runs: list[Run]) -> dict[str, list[str]]:
+def versions(runs: list[RunResults]) -> dict[str, list[str]]:
     """Versions of the packages the results rest on: those the models were trained with, and those installed now."""
     found: dict[str, set[str]] = {}
     for package in PACKAGES:
@@ -49,6 +49,6 @@ def versions(runs: list[Run]) -> dict[str, list[str]]:
     return {"python": [platform.python_version()], **{package: sorted(used) for package, used in found.items()}}
 
 
-def commits(runs: list[Run]) -> list[str]:
+def commits(runs: list[RunResults]) -> list[str]:
     """Distinct code versions the models were trained from."""
     return sorted({run.model["git_commit"] for run in runs if run.model and run.model.get("git_commit")})

@@ -4,32 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from holofusion.pipeline.registry import label_of
 from holofusion.pipeline.resolve import load_step
-from holofusion.report.collect import Run
-from holofusion.report.paper import label_of
-
-STEPS = (
-    "dataset",
-    "prepare",
-    "warmup",
-    "train",
-    "hypotheses",
-    "sample",
-    "render",
-    "mesh",
-    "evaluate",
-    "consistency",
-    "geometry",
-)
+from holofusion.pipeline.runs import CATEGORY, RUN, WARMUP, Run
+from holofusion.pipeline.scopes import EACH_DISTILLED, EACH_TRAINED
+from holofusion.pipeline.steps import STEPS, Step
+from holofusion.report.collect import RunResults
 
 
-def settings_table(folder: Path, runs: list[Run]) -> dict[str, dict[str, str]]:
+def settings_table(folder: Path, shown: list[RunResults]) -> dict[str, dict[str, str]]:
     """Section -> key -> value in words, of every settings file the runs were made with.
 
     Where methods differ, the commonest value comes first and every other one names the methods that have it.
     """
     values: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for run in runs:
+    for run in shown:
         for path in _files(folder, run):
             for section, content in load_step(path).settings.model_dump(exclude_none=True).items():
                 for key, value in (content if isinstance(content, dict) else {"": content}).items():
@@ -44,9 +33,15 @@ def settings_table(folder: Path, runs: list[Run]) -> dict[str, dict[str, str]]:
     return table
 
 
-def _files(folder: Path, run: Run) -> list[Path]:
+def _files(folder: Path, run: RunResults) -> list[Path]:
     """The settings files of the steps behind a run that exist, by step in the order of the pipeline."""
-    names = {"dataset": run.category, "prepare": run.category, "warmup": run.warmup_run}
-    names |= dict.fromkeys(("train", "hypotheses"), run.training_run)
-    paths = [folder / "config" / step / f"{names.get(step, run.name)}.yaml" for step in STEPS]
+    paths = [folder / "config" / step.name / f"{name_behind(step, run.identity)}.yaml" for step in STEPS.values()]
     return [path for path in paths if path.is_file()]
+
+
+def name_behind(step: Step, run: Run) -> str | None:
+    """What the results of `step` are called that `run` rests on; None of those that are of no run."""
+    if step.scope.pattern not in (CATEGORY, WARMUP, RUN):
+        return None
+    owner = run.training if step.scope in (EACH_TRAINED, EACH_DISTILLED) else run
+    return step.scope.pattern.format(**vars(owner))

@@ -9,8 +9,8 @@ from typing import Any
 
 from holofusion.evaluation.claims import Measured, Verdict
 from holofusion.evaluation.metrics import Metric
+from holofusion.pipeline.registry import label_of
 from holofusion.report.collect import Results
-from holofusion.report.paper import label_of
 from holofusion.report.scores import GROUPS, Table, score_table
 from holofusion.utils.files import replacing, write_json
 

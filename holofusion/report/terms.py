@@ -6,9 +6,9 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from holofusion.report.collect import Run
+from holofusion.pipeline.registry import label_of
+from holofusion.report.collect import RunResults
 from holofusion.report.cost import Cost, cost_of, total
-from holofusion.report.paper import label_of
 
 EQUAL = 0.15  # trainings whose times differ by less are called equally long
 
@@ -35,7 +35,7 @@ def settings_tried() -> dict[str, int]:
     return {row["method"]: int(row["settings_tried"]) for row in rows}
 
 
-def terms_of(runs: list[Run]) -> list[Terms]:
+def terms_of(runs: list[RunResults]) -> list[Terms]:
     """The terms of every training behind `runs`, which are of one category and seed; the first is the measure."""
     tried, terms = settings_tried(), list[Terms]()
     trainings = {run.training_run: (run, run.model) for run in reversed(runs) if run.model}

@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 
 from holofusion.evaluation.claims import Find, Measured
 from holofusion.evaluation.metrics import METRICS
-from holofusion.pipeline.registry import FLOOR
+from holofusion.pipeline.registry import FLOOR, label_of
 from holofusion.report.cost import Cost
 from holofusion.report.figures import ACCENT, FAINT, INK, SECOND, STYLE, Plot, save
-from holofusion.report.paper import label_of
 from holofusion.report.scores import mean_over_seeds
 
 LABEL_GAP = 0.05  # least distance of two names, share of the axis

@@ -16,7 +16,7 @@ from holofusion.cli.main import app, main
 from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.registry import ROWS
 from holofusion.pipeline.resolve import write_resolved
-from holofusion.report.collect import Run
+from holofusion.report.collect import RunResults
 from holofusion.report.commands import commands
 from holofusion.utils.log_file import STATUS, Mirror
 
@@ -47,7 +47,7 @@ def test_help_shows_an_example_that_is_valid(verb: str) -> None:
 
 @pytest.mark.parametrize("method", ROWS)
 def test_commands_shown_in_the_report_are_valid(method: str) -> None:
-    run = Run(method, "hydrant", 0, Path("results"), None, None, None, {}, [{}, {}], None, None)
+    run = RunResults(method, "hydrant", 0, Path("results"), None, None, None, {}, [{}, {}], None, None)
     for line in commands(run):
         program, verb, *arguments = shlex.split(line, comments=True)
         assert program == "holofusion"
