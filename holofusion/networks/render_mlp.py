@@ -17,11 +17,10 @@ class RenderMLP(nn.Module):
     def __init__(self, features: int, width: int, density_scale: float) -> None:
         super().__init__()
         self.density_scale = density_scale
-        self.layers = nn.Sequential(
-            nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 4)
-        )
+        last = nn.Linear(width, 4)
+        self.layers = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), last)
         self.skip = nn.Linear(features, 4, bias=False)  # colour finds its way through the grid much sooner with it
-        nn.init.constant_(self.layers[-1].bias[:1], -3.0)  # start nearly transparent
+        nn.init.constant_(last.bias[:1], -3.0)  # start nearly transparent
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         raw = (self.layers(features) + self.skip(features)).float()

@@ -129,13 +129,15 @@ class StyleBackbone(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, w: Tensor, generator: torch.Generator) -> Tensor:
-        x, image = self.start.expand(len(w), -1, -1, -1), None
+        x = self.start.expand(len(w), -1, -1, -1)
+        image: Tensor | None = None
         for layers, head in zip(self.layers, self.heads, strict=True):
-            for layer in layers:
+            for layer in layers.children():
                 x = layer(x, w, generator)
             here = head(x, w)
             if image is None:
                 image = here
             else:
                 image = here + F.interpolate(image, scale_factor=2, mode="bilinear", align_corners=False)
+        assert image is not None  # there is a layer at least
         return image + self.bias[:, None, None]

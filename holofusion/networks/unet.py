@@ -15,6 +15,8 @@ from torch.nn import functional as F
 
 from holofusion.networks.group_norm import group_norm
 
+Convolution = type[nn.Conv2d] | type[nn.Conv3d]
+
 
 def time_features(time: Tensor, width: int) -> Tensor:
     """Sines and cosines of time (B,), in [0, 1], at `width` / 2 frequencies from 1 to 1000 -> (B, width)."""
@@ -37,6 +39,11 @@ def unfold(x: Tensor) -> Tensor:
     return x
 
 
+def _set_to_zero(layer: nn.Module) -> None:
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+
+
 class GroupNorm(nn.Module):
     """Group norm with a weight and a bias per channel, in eight groups."""
 
@@ -51,14 +58,13 @@ class GroupNorm(nn.Module):
 class ResidualBlock(nn.Module):
     """Two convolutions with group norm; the time embedding scales and shifts the second norm."""
 
-    def __init__(self, conv: type[nn.Module], inputs: int, outputs: int, embedding: int) -> None:
+    def __init__(self, conv: Convolution, inputs: int, outputs: int, embedding: int) -> None:
         super().__init__()
         self.norm_in = GroupNorm(inputs)
         self.conv_in = conv(inputs, outputs, 3, padding=1)
         self.modulation = nn.Linear(embedding, 2 * outputs)
         self.conv_out = conv(outputs, outputs, 3, padding=1)
-        nn.init.zeros_(self.conv_out.weight)
-        nn.init.zeros_(self.conv_out.bias)
+        _set_to_zero(self.conv_out)
         self.skip = conv(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
@@ -99,7 +105,7 @@ class UNet(nn.Module):
         self, dimensions: int, inputs: int, outputs: int, channels: Sequence[int], blocks: int, size: int | None = None
     ) -> None:
         super().__init__()
-        conv = {2: nn.Conv2d, 3: nn.Conv3d}[dimensions]
+        conv: Convolution = nn.Conv2d if dimensions == 2 else nn.Conv3d
         self.pool = {2: F.avg_pool2d, 3: F.avg_pool3d}[dimensions]
         embedding = 4 * channels[0]
         self.time_width = channels[0]
@@ -131,8 +137,7 @@ class UNet(nn.Module):
             self.up.append(stage)
         self.norm = GroupNorm(current)
         self.output = conv(current, outputs, 3, padding=1)
-        nn.init.zeros_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
+        _set_to_zero(self.output)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """x (B, inputs, ...), time (B,) in [0, 1] -> (B, outputs, ...) of x's size, which 2^(levels - 1) must divide."""
@@ -145,13 +150,13 @@ class UNet(nn.Module):
             if level:
                 x = self.pool(x, 2)
                 skips.append(x)
-            for block in stage:
+            for block in stage.children():
                 x = block(x, embedding)
                 skips.append(x)
         x = self.middle[1](self.attention(self.middle[0](x, embedding)), embedding)
         for level, stage in enumerate(self.up):
             if level:
                 x = F.interpolate(x, scale_factor=2)
-            for block in stage:
+            for block in stage.children():
                 x = block(torch.cat([x, skips.pop()], 1), embedding)
         return self.output(F.silu(self.norm(x)))

@@ -14,11 +14,10 @@ ERROR = re.compile(r"^ERROR: (?:unexpected error - )?(.*)")
 def synchronise(verb: str) -> None:
     """Run `dvc push` or `dvc pull`. Raises UserError naming the cause if it fails; what has been transferred stays."""
     command = [sys.executable, "-m", "dvc", verb]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace") as process:
-        said = process.stderr.read()
+    process = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
     if process.returncode == 0:
         return
-    causes = [match[1] for line in said.splitlines() if (match := ERROR.match(line))]
+    causes = [match[1] for line in process.stderr.splitlines() if (match := ERROR.match(line))]
     # of many files that fail alike the first is told, and the last line counts them
     cause = "; ".join(dict.fromkeys([*causes[:1], *causes[-1:]])) or f"failed with status {process.returncode}"
     raise UserError(f"dvc {verb}: {cause}; nothing is lost, the same command goes on where this one stopped")

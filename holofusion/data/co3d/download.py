@@ -53,6 +53,8 @@ class Work:
 
     def advance(self, count: int, note: str = "") -> None:
         with self.lock:
+            if self.progress is None:
+                return
             if self.endless:
                 self.progress.total = max(self.progress.total, self.progress.done + count + 1)
             self.progress.advance(note, count)

@@ -28,7 +28,7 @@ class Arrivals:
         """Read the note, if there is one. Raises UserError when the folder holds another release of the category."""
         self.path, folder = note_of(root, category), root / category
         self.foreign = not self.path.is_file() and (folder / ANNOTATIONS).is_file()  # somebody else put it there
-        noted = read_json(self.path) if self.path.is_file() else {"release": release, "archives": {}}
+        noted: dict[str, Any] = read_json(self.path) if self.path.is_file() else {"release": release, "archives": {}}
         if noted["release"] != release:
             raise UserError(f"{folder}: holds the release {noted['release']!r}, not {release!r}; name another folder")
         past = noted["archives"] if folder.is_dir() else {}

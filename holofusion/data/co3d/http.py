@@ -144,7 +144,8 @@ def _write(response: requests.Response, part: Path, advance: Callable[[int], Non
 
 def _continues(response: requests.Response, offset: int) -> bool:
     """Whether an answer begins at byte `offset`."""
-    return response.status_code == 206 and re.match(rf"bytes {offset}-", response.headers.get("Content-Range", ""))
+    start = re.match(rf"bytes {offset}-", response.headers.get("Content-Range", ""))
+    return response.status_code == 206 and start is not None
 
 
 def _check_status(url: str, response: requests.Response) -> None:

@@ -34,7 +34,9 @@ class Job:
 
     def part(self) -> Path:
         """The file of the finished part. Its name tells everything that went into it."""
-        files = [path for frame in self.frames for path in (frame.image, frame.mask) if path.exists()]
+        files = [
+            path for frame in self.frames for path in (frame.image, frame.mask) if path is not None and path.exists()
+        ]
         stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
         cameras = (self.cameras.R, self.cameras.T, self.cameras.focal, self.cameras.principal)
         content = (self.name, self.frames, stats, self.settings, [column.tolist() for column in cameras])
@@ -67,7 +69,7 @@ def _work(job: Job) -> Path:
         except Unusable as reason:
             content = {"unusable": np.array(str(reason))}
         with replacing(path) as temporary:
-            np.savez(temporary, **content)
+            np.savez(temporary, **content)  # type: ignore[arg-type]  # numpy's own types take no arrays by name
     return path
 
 

@@ -182,8 +182,8 @@ def _shirt(
         return 0.028 + flare * down + ripple * (down / 0.3).clamp(max=1)
 
     if kind == "dress":
-        solid = grown(body, thick, keep, 0.35)
-        solid = Solid(lambda p, inner=solid: inner.distance(p) * 0.8, solid.center, solid.radius)
+        wide = grown(body, thick, keep, 0.35)
+        solid = Solid(lambda p: wide.distance(p) * 0.8, wide.center, wide.radius)
     else:
         solid = grown(body, 0.05 if kind == "sweater" else 0.03, keep)
     rough = 0.008 if kind == "sweater" else 0.0

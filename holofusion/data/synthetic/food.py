@@ -143,12 +143,15 @@ def _bitten(
         teeth.append(ellipsoid(at, (size * 0.72, size * 1.5, size * 0.85)))
     tool = union(0.02, *teeth)
 
+    if flesh is None:
+        return carved(solid, tool), paint
+
     def cut(points: Tensor, normals: Tensor) -> Tensor:
         crumb = flesh * (1 - pores * (1 + noise(points, 0.05, 5.0)[0]) - 0.5 * pores * noise(points, 0.11, 7.0)[1])
         inner = below(tool.distance(points), 0.008, 0.01)
         return mix(paint(points, normals), crumb, inner)
 
-    return carved(solid, tool), paint if flesh is None else cut
+    return carved(solid, tool), cut
 
 
 def donut(random: np.random.Generator) -> list[Part]:

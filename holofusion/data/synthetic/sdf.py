@@ -11,16 +11,18 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from skimage.measure import label
 from torch import Tensor
 
+Vector = Sequence[float] | np.ndarray | Tensor  # three numbers
 Field = Callable[[Tensor], Tensor]  # points (3, n) -> distances (n,)
 Paint = Callable[[Tensor, Tensor], Tensor]  # points (3, n), unit normals (3, n) -> sRGB colours (3, n) in [0, 1]
 
 
-def column(values: Sequence[float] | Tensor) -> Tensor:
+def column(values: Vector) -> Tensor:
     """Three numbers as a (3, 1) float32 column."""
     return torch.as_tensor(values, dtype=torch.float32).reshape(3, 1)
 
@@ -58,7 +60,7 @@ class Part:
     bump: float = 0.0
 
 
-def ellipsoid(center: Sequence[float], radii: Sequence[float], turn: Tensor | None = None) -> Solid:
+def ellipsoid(center: Vector, radii: Vector, turn: Tensor | None = None) -> Solid:
     """Ellipsoid of half-axes `radii`, its axes turned by the rotation matrix `turn`."""
     middle, size = column(center), column(radii)
 
@@ -73,7 +75,7 @@ def ellipsoid(center: Sequence[float], radii: Sequence[float], turn: Tensor | No
     return Solid(distance, middle, float(size.max()))
 
 
-def limb(start: Sequence[float], end: Sequence[float], start_radius: float, end_radius: float) -> Solid:
+def limb(start: Vector, end: Vector, start_radius: float, end_radius: float) -> Solid:
     """Capsule from `start` to `end` whose radius changes linearly."""
     a, axis = column(start), column(end) - column(start)
     squared = float((axis * axis).sum())
@@ -103,7 +105,7 @@ class Limb:
         return (axis * (points - self.start)).sum(0) / float((axis * axis).sum())
 
 
-def torus(center: Sequence[float], ring: float, tube: float, turn: Tensor | None = None, squash: float = 1.0) -> Solid:
+def torus(center: Vector, ring: float, tube: float, turn: Tensor | None = None, squash: float = 1.0) -> Solid:
     """Torus about the (turned) y axis; `squash` < 1 flattens the tube along that axis."""
     middle = column(center)
 
@@ -114,7 +116,7 @@ def torus(center: Sequence[float], ring: float, tube: float, turn: Tensor | None
     return Solid(distance, middle, ring + tube * max(squash, 1.0))
 
 
-def box(center: Sequence[float], half: Sequence[float], rounding: float, turn: Tensor | None = None) -> Solid:
+def box(center: Vector, half: Vector, rounding: float, turn: Tensor | None = None) -> Solid:
     """Box of half-sides `half` (rounding included)."""
     middle, inner = column(center), column(half) - rounding
 
@@ -126,9 +128,7 @@ def box(center: Sequence[float], half: Sequence[float], rounding: float, turn: T
     return Solid(distance, middle, float(length(column(half))))
 
 
-def cylinder(
-    start: Sequence[float], end: Sequence[float], radius: float, rounding: float = 0.01, sides: int = 0
-) -> Solid:
+def cylinder(start: Vector, end: Vector, radius: float, rounding: float = 0.01, sides: int = 0) -> Solid:
     """Cylinder from `start` to `end` with rounded rims; `sides` >= 3 makes it a prism (a nut)."""
     a, axis = column(start), column(end) - column(start)
     half = float(length(axis)) / 2
@@ -170,14 +170,18 @@ def union(blend: float, *solids: Solid) -> Solid:
     return Solid(distance, center, radius + blend / 4)
 
 
-def grown(solid: Solid, thickness: float | Field, keep: Field, limit: float | None = None) -> Solid:
-    """`solid` thickened by a constant or a field, cut to where `keep` is negative: clothes, icing, bands."""
+def grown(solid: Solid, thickness: float | Field, keep: Field, limit: float = 0.0) -> Solid:
+    """`solid` thickened by a constant or a field, cut to where `keep` is negative: clothes, icing, bands.
+
+    limit: the most that a field thickens.
+    """
+    most = limit if callable(thickness) else thickness
 
     def distance(points: Tensor) -> Tensor:
         extra = thickness(points) if callable(thickness) else thickness
         return torch.maximum(solid.distance(points) - extra, keep(points))
 
-    return Solid(distance, solid.center, solid.radius + (limit if limit is not None else float(thickness)))
+    return Solid(distance, solid.center, solid.radius + most)
 
 
 def carved(solid: Solid, tool: Solid) -> Solid:
