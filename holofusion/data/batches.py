@@ -76,8 +76,8 @@ def pick_pixels(masks: Tensor, count: int, generator: torch.Generator) -> Tensor
     """Flat indices (N, count) of random pixels of masks (N, 1, S, S), object pixels five times as likely as others."""
     cumulative = (masks.flatten(1).cpu().double() + 0.25).cumsum(1)
     target = torch.rand((len(masks), count), generator=generator, dtype=torch.float64) * cumulative[:, -1:]
-    found = torch.searchsorted(cumulative, target).clamp_max(cumulative.shape[1] - 1)
-    return found.to(masks.device)
+    chosen = torch.searchsorted(cumulative, target).clamp_max(cumulative.shape[1] - 1)
+    return chosen.to(masks.device)
 
 
 def take_pixels(images: Tensor, pixels: Tensor) -> Tensor:

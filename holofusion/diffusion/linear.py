@@ -1,6 +1,6 @@
 """The best linear denoiser of a data set, in closed form: what a network need not learn by gradient descent.
 
-For Gaussian data of covariance S the expected clean signal is signal * S (signal^2 S + noise^2)^-1 x_t (Wiener). S is
+For Gaussian data of covariance S the expected clean signal is alpha S (alpha^2 S + sigma^2)^-1 x_t (Wiener). S is
 taken as in probabilistic principal components (Tipping and Bishop 1999): some directions with a variance each, one
 variance for all others.
 """
@@ -12,7 +12,14 @@ from torch import Tensor, nn
 
 
 class LinearDenoiser(nn.Module):
-    """Clean signals (B, *shape) from noisy ones, for zero-mean signals like those it was fitted to."""
+    """Clean signals (B, *shape) from noisy ones, for zero-mean signals like those it was fitted to.
+
+    The buffer `rest` is the residual variance, that of all other directions; its name is part of saved weights.
+    """
+
+    directions: Tensor
+    variances: Tensor
+    rest: Tensor
 
     def __init__(self, shape: tuple[int, ...], rank: int) -> None:
         super().__init__()
@@ -32,14 +39,15 @@ class LinearDenoiser(nn.Module):
         directions = (weights.T @ flat) / (count * variances[:, None]).clamp_min(1e-12).sqrt()
         self.directions.zero_()[:rank] = directions.to(self.directions).reshape(rank, *signals.shape[1:])
         self.variances.zero_()[:rank] = variances.to(self.variances)
-        self.rest.copy_((flat.square().sum() / count - variances.sum()).clamp_min(0) / (size - rank))
+        residual_variance = (flat.square().sum() / count - variances.sum()).clamp_min(0) / (size - rank)
+        self.rest.copy_(residual_variance)
 
-    def forward(self, noisy: Tensor, signal: Tensor, spread: Tensor) -> Tensor:
-        """noisy (B, *shape) = signal * clean + spread * noise -> estimate of clean; signal, spread broadcast over noisy."""
-        signal, spread = signal.reshape(-1, 1), spread.reshape(-1, 1)
+    def forward(self, noisy: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """noisy (B, *shape) = alpha * clean + sigma * noise -> estimate of clean; alpha, sigma broadcast over noisy."""
+        alpha, sigma = alpha.reshape(-1, 1), sigma.reshape(-1, 1)
         flat, directions = noisy.flatten(1), self.directions.flatten(1)
-        rest = signal * self.rest / (signal**2 * self.rest + spread**2)
-        gain = signal * self.variances / (signal**2 * self.variances + spread**2)
-        along = (flat @ directions.T) * (gain - rest)
+        residual_gain = alpha * self.rest / (alpha**2 * self.rest + sigma**2)
+        gain = alpha * self.variances / (alpha**2 * self.variances + sigma**2)
+        projection = (flat @ directions.T) * (gain - residual_gain)
         # an unused direction is zero, so that nothing is added along it
-        return (rest * flat + along @ directions).reshape(noisy.shape)
+        return (residual_gain * flat + projection @ directions).reshape(noisy.shape)

@@ -20,15 +20,15 @@ class NoiseSchedule:
         self.steps = steps
         self.abar = torch.sigmoid(log_snr.clamp(-12, 12)).float()
 
-    def signal_and_noise(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        """sqrt(abar_t) and sqrt(1 - abar_t), shaped to broadcast over `like` (B, ...)."""
+    def alpha_and_sigma(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """alpha_t = sqrt(abar_t) and sigma_t = sqrt(1 - abar_t), shaped to broadcast over `like` (B, ...)."""
         abar = self.abar[t.cpu()].to(like.device).reshape(-1, *([1] * (like.ndim - 1)))
         return abar.sqrt(), (1 - abar).sqrt()
 
     def add_noise(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         """x_t from x_0, standard normal noise of the same shape, and t (B,)."""
-        signal, spread = self.signal_and_noise(t, clean)
-        return signal * clean + spread * noise
+        alpha, sigma = self.alpha_and_sigma(t, clean)
+        return alpha * clean + sigma * noise
 
     def fraction(self, t: Tensor) -> Tensor:
         """t as the denoisers see it: in (0, 1]."""

@@ -26,7 +26,7 @@ from holofusion.evaluation.folders import read_png
 from holofusion.evaluation.metrics import names_in
 from holofusion.evaluation.static_field import EXTENT, WHITE, fit, render
 from holofusion.evaluation.warp import SOLID, depth_warp
-from holofusion.rendering.volume import cube_interval
+from holofusion.rendering.rays import Rays
 from holofusion.utils.files import UserError, read_json
 
 FEWEST_VIEWS = 8
@@ -80,7 +80,7 @@ def score_scene(scene: SceneViews, size: int, settings: Consistency, device: tor
     """
     pictures = torch.stack([_picture(scene.folder / view["file"], size) for view in scene.views]).to(device)
     cameras = cameras_from_json(scene.views).to(device)
-    near, far = cube_interval(*cameras[range(0, len(cameras), 2)].rays(size), EXTENT)
+    near, far = Rays.through(cameras[range(0, len(cameras), 2)], size).cube_interval(EXTENT)
     if not (far > near).any():
         raise UserError(f"{scene.folder / 'cameras.json'}: seed {scene.seed}: no view looks at the cube [-1, 1]^3")
     score: dict[str, Any] = {"seed": scene.seed, "n_views": len(scene.views)}

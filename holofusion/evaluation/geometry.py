@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 from holofusion.evaluation.bootstrap import replicates_of
 from holofusion.evaluation.entries import Counts, Entry, entry
 from holofusion.evaluation.references import evenly
-from holofusion.meshing.surface import pieces
+from holofusion.meshing.mesh import pieces
 from holofusion.pipeline.paths import scene_name
 from holofusion.utils.files import UserError, read_json
 from holofusion.utils.random import numpy_generator_for

@@ -6,15 +6,17 @@ longest stage points are placed only on the stretch of each ray where the coarse
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
-from holofusion.rendering.grids import ColourField, box_of, dilate, lookup_nearest
-from holofusion.rendering.volume import Rendered, composite, cube_interval, occupied_interval, stratified_depths
+from holofusion.config.evaluation import Consistency
+from holofusion.rendering.grids import DenseField, PlainDecoder
+from holofusion.rendering.occupancy import Occupancy, dilate
+from holofusion.rendering.rays import Rays
+from holofusion.rendering.views import render_field
+from holofusion.rendering.volume import render_rays
 from holofusion.utils.random import generator_for
 
 EXTENT, DENSITY_SCALE = 1.0, 20.0
@@ -30,70 +32,40 @@ SMOOTHNESS, BEND, EVERY = (
     0.3,
     4,
 )  # pull between neighbours, difference at which it levels off, steps between pulls
-RAYS_AT_ONCE = 8192
 
 
-class StaticField(ColourField):
-    """The fitted grid. occupancy (n, n, n) bool: what is not empty; None while that is unknown."""
-
-    def __init__(self, grid: Tensor, occupancy: Tensor | None = None) -> None:
-        super().__init__(grid, EXTENT, DENSITY_SCALE)
-        self.occupancy = occupancy
-        if occupancy is not None:
-            self.box = box_of(occupancy, EXTENT)
-
-    def occupied(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-        return lookup_nearest(self.occupancy, x, y, z, self.extent)
-
-    def march(
-        self, origins: Tensor, directions: Tensor, samples: int, generator: torch.Generator | None = None
-    ) -> Rendered:
-        """Colour (N, 3), opacity (N,) and depth (N,) of rays (N, 3). Stratified points, or middles without a generator."""
-        if self.occupancy is None:
-            near, far = cube_interval(origins, directions, self.extent)
-        else:
-            near, far = (part[0] for part in occupied_interval(self, origins[None], directions[None]))
-        keep = (far > near).nonzero().squeeze(1)
-        depths = stratified_depths(near[None, keep], far[None, keep], samples, generator)
-        points = origins[keep, None] + depths[0, ..., None] * directions[keep, None]
-        density, colour = self(points.reshape(1, -1, 3))
-        found = composite(density.reshape(depths.shape), colour.reshape(*depths.shape, 3), depths, far[None, keep])
-        empty = torch.zeros(len(origins), device=origins.device)
-        return Rendered(
-            torch.ones_like(origins).index_copy(0, keep, found.rgb[0]),
-            empty.index_copy(0, keep, found.alpha[0]),
-            empty.index_copy(0, keep, found.depth[0]),
-        )
-
-
-def fit(images: Tensor, cameras: Cameras, settings: Any, *name: object) -> StaticField:
+def fit(images: Tensor, cameras: Cameras, section: Consistency, *name: object) -> DenseField:
     """A field that renders like images (n, 3, S, S), floats in [0, 1], seen from n cameras on the same device.
 
-    settings: steps, rays, resolution, samples and learning_rate of the section `consistency`. Random draws are named `name`.
+    section: `steps`, `rays`, `resolution`, `samples` and `learning_rate`. Random draws are named `name`.
     """
-    origins, directions = (part.flatten(0, 1) for part in cameras.rays(images.shape[-1]))
+    everything = Rays.through(cameras, images.shape[-1]).shared_among(1)
     colours = images.permute(0, 2, 3, 1).reshape(-1, 3)
-    near, far = cube_interval(origins, directions, EXTENT)
-    around = _around_object(images).flatten() & (far > near)
-    anywhere = (far > near).nonzero().squeeze(1)
+    near, far = everything.cube_interval(EXTENT)
+    crosses = (far > near)[0]
+    around = _around_object(images).flatten() & crosses
+    anywhere = crosses.nonzero().squeeze(1)
     pools = ((around.nonzero().squeeze(1) if around.any() else anywhere), anywhere)
-    counts = (round(ON_OBJECT * settings.rays), settings.rays - round(ON_OBJECT * settings.rays))
-    field, optimiser, begins = None, None, {round(share * settings.steps): part for part, share in STAGES}
-    for step in range(settings.steps):
-        if step in begins:
-            field = _finer(field, settings.resolution // begins[step], last=begins[step] == 1, device=images.device)
-            optimiser = torch.optim.Adam([field.grid], betas=(0.9, 0.99))
-        optimiser.param_groups[0]["lr"] = settings.learning_rate * _rate(step / settings.steps)
+    counts = (round(ON_OBJECT * section.rays), section.rays - round(ON_OBJECT * section.rays))
+    begins = {round(share * section.steps): part for part, share in STAGES}
+    field = _first(section.resolution // STAGES[0][0], images.device)
+    optimiser = _optimiser(field)
+    for step in range(section.steps):
+        if step in begins and step:
+            field = _finer(field, section.resolution // begins[step], last=begins[step] == 1)
+            optimiser = _optimiser(field)
+        optimiser.param_groups[0]["lr"] = section.learning_rate * _rate(step / section.steps)
         generator = generator_for("static field", *name, step)
-        rays = torch.cat(
+        drawn = torch.cat(
             [
                 pool[torch.randint(len(pool), (count,), generator=generator).to(pool.device)]
                 for pool, count in zip(pools, counts, strict=True)
             ]
         )
         # while nothing is skipped the points have the whole ray to cover
-        samples = settings.samples * (2 if field.occupancy is None else 1)
-        error = (field.march(origins[rays], directions[rays], samples, generator).rgb - colours[rays]).square().mean()
+        samples = section.samples * (2 if field.occupancy is None else 1)
+        rendered = render_rays(field, everything[drawn], samples, 0, generator)
+        error = (rendered.rgb[0] - colours[drawn]).square().mean()
         optimiser.zero_grad(set_to_none=True)
         error.backward()
         # tiny gradients square to denormal numbers, on which Adam is slow
@@ -112,15 +84,25 @@ def _around_object(images: Tensor) -> Tensor:
     return F.max_pool2d(shown[:, None], 2 * reach + 1, 1, reach)[:, 0] > 0
 
 
-def _finer(field: StaticField | None, resolution: int, last: bool, device: torch.device) -> StaticField:
-    """The first field, or `field` at another resolution with a trainable grid; the last one skips empty space."""
-    if field is None:
-        grid = torch.zeros(1, 4, *(resolution,) * 3, device=device)
-        grid[:, 0] = FOG
-        return StaticField(grid.requires_grad_())
+def _first(resolution: int, device: torch.device) -> DenseField:
+    """Fog without colour."""
+    grid = torch.zeros(1, 4, *(resolution,) * 3, device=device)
+    grid[:, 0] = FOG
+    return DenseField(grid.requires_grad_(), PlainDecoder(DENSITY_SCALE), EXTENT)
+
+
+def _finer(field: DenseField, resolution: int, last: bool) -> DenseField:
+    """`field` at another resolution with a trainable grid; the last one shortens rays to where something is."""
     grid = F.interpolate(field.grid.detach(), size=(resolution,) * 3, mode="trilinear", align_corners=False)
-    occupancy = dilate(DENSITY_SCALE * F.softplus(grid[0, 0]) > EMPTY, 1) if last else None
-    return StaticField(grid.requires_grad_(), occupancy)
+    occupancy = None
+    if last:
+        occupied = dilate(DENSITY_SCALE * F.softplus(grid[0, 0]) > EMPTY, 1)
+        occupancy = Occupancy(occupied, EXTENT, skips=False)
+    return DenseField(grid.requires_grad_(), field.decoder, EXTENT, occupancy)
+
+
+def _optimiser(field: DenseField) -> torch.optim.Adam:
+    return torch.optim.Adam([field.grid], betas=(0.9, 0.99))
 
 
 def _rate(progress: float) -> float:
@@ -139,14 +121,7 @@ def _pull_neighbours(grid: Tensor, amount: float) -> None:
         grid.grad.narrow(axis, 0, pull.shape[axis]).sub_(pull)
 
 
-@torch.no_grad()
-def render(field: StaticField, cameras: Cameras, size: int, samples: int) -> tuple[Tensor, Tensor, Tensor]:
+def render(field: DenseField, cameras: Cameras, size: int, samples: int) -> tuple[Tensor, Tensor, Tensor]:
     """Pictures (n, 3, S, S) rounded to 8 bits like any PNG, opacity (n, S, S), depth along the ray (n, S, S)."""
-    parts = []
-    for index in range(len(cameras)):
-        origins, directions = (part[0] for part in cameras[index].rays(size))
-        for rays in torch.arange(size * size, device=origins.device).split(RAYS_AT_ONCE):
-            found = field.march(origins[rays], directions[rays], samples)
-            parts.append(torch.cat([found.rgb, found.alpha[:, None], found.depth[:, None]], 1))
-    values = torch.cat(parts).reshape(len(cameras), size, size, 5).permute(0, 3, 1, 2)
-    return (values[:, :3] * 255).round() / 255, values[:, 3], values[:, 4]
+    views = render_field(field, cameras, size, (samples, 0))
+    return (views.rgb * 255).round() / 255, views.alpha[:, 0], views.depth[:, 0]

@@ -1,13 +1,15 @@
 """Stage 2: fuse many super-resolved views, several hypotheses each, into one high-resolution radiance field.
 
-Losses (PAPER: top-k patch-remix, and the ablations MSE and SDS). Patch-remix: one random lattice offset per step cuts
-the render and the hypotheses into patches; each patch of the render is compared with the k hypotheses nearest to it.
+Losses (HoloFusion, Karnewar et al., ICCV 2023, stage 2): top-k patch-remix, and the ablations MSE and SDS. Patch-remix:
+one random lattice offset per step cuts the render and the hypotheses into patches; each patch of the render is compared
+with the k hypotheses nearest to it.
 """
 
 from __future__ import annotations
 
 import copy
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,16 +18,22 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from holofusion.cameras import Cameras
-from holofusion.methods.least_squares_init import painted
-from holofusion.methods.superresolution import support_of
-from holofusion.rendering.grids import SparseField, SparseGrid, dilate, occupancy_of
+from holofusion.config.sampling import Distillation
+from holofusion.methods.hypotheses import HypothesisBank
+from holofusion.methods.least_squares_init import least_squares_init
+from holofusion.methods.superresolution import SuperResolution, SuperResolvedScene, support_of
+from holofusion.rendering.occupancy import dilate
+from holofusion.rendering.rays import Rays
+from holofusion.rendering.sparse_grid import SparseField, SparseGrid
 from holofusion.rendering.volume import render_rays
-from holofusion.scenes.voxel import DenseScene, SparseScene, SuperResolvedScene
+from holofusion.scenes.voxel import SparseVoxelScene, VoxelScene
 from holofusion.training.checkpoint import load_state, save_state
+from holofusion.training.descent import descend
 from holofusion.utils.precision import autocast
 from holofusion.utils.progress import say
 from holofusion.utils.random import generator_for
 
+BACKGROUND = 0.95  # a pixel with no channel below this is background
 RAYS_OF_A_PART = 2048  # of a view that is rendered whole, with gradients
 
 
@@ -57,134 +65,138 @@ def lattice_patches(
     return view, (rows[:, :, None] * size + columns[:, None, :]).flatten(1)
 
 
-def start_from(coarse: DenseScene, resolution: int, settings) -> SparseField:
+def start_from(coarse: VoxelScene, resolution: int) -> SparseField:
     """The high-resolution field that renders what the coarse scene renders: upsampled features, copied decoder."""
-    threshold = settings.rendering.empty_density
-    occupancy = occupancy_of(coarse.field, resolution, threshold, grow=1)[0]
+    occupied = coarse.occupied(resolution)
     # lookups next to an occupied voxel need its neighbours' features too
-    grid = SparseGrid.from_dense(coarse.field.grid.float(), dilate(occupancy, 1), settings.volume.extent)
-    return SparseField(grid, copy.deepcopy(coarse.field.decoder), occupancy)
+    grid = SparseGrid.from_dense(coarse.field.grid.float(), dilate(occupied, 1), coarse.facts.extent)
+    return SparseField(grid, copy.deepcopy(coarse.field.decoder), occupied)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a field is fitted to: V views of K hypotheses each, at side S.
+
+    bank (V, K, 3, S, S) in [0, 1]; colours (V S S, K, 3): the same, a pixel's hypotheses side by side. low (V, 4, s, s):
+    colour and opacity of the coarse scene. candidates (V, S, S) bool, on the CPU: pixels that show the object in the coarse
+    scene or in any hypothesis.
+    """
+
+    cameras: Cameras
+    bank: Tensor
+    colours: Tensor
+    low: Tensor
+    candidates: Tensor
+    network: SuperResolution
+    precision: str
+
+    @classmethod
+    def of(cls, scene: SuperResolvedScene, bank: HypothesisBank) -> Targets:
+        """A scene's hypotheses, on its device."""
+        cameras, images = bank.cameras.to(scene.device), bank.images(scene.device)
+        low = scene.render_low(cameras)
+        shown = F.interpolate(support_of(low).float(), size=images.shape[-2:], mode="nearest")[:, 0] > 0
+        candidates = (shown | (images.amin((1, 2)) < BACKGROUND)).cpu()
+        colours = images.permute(0, 3, 4, 1, 2).flatten(0, 2)
+        return cls(cameras, images, colours, low, candidates, scene.network, scene.coarse.facts.precision)
 
 
 def distil(
-    scene: SuperResolvedScene, cameras: Cameras, bank: Tensor, settings, seed: int, state: Path, stamp: str
-) -> SparseScene:
-    """Fit a high-resolution field to a bank of hypotheses.
+    scene: SuperResolvedScene, bank: HypothesisBank, section: Distillation, state: Path | None = None, stamp: str = ""
+) -> SparseVoxelScene:
+    """Fit a high-resolution field to a scene's bank of hypotheses.
 
-    cameras: V of them. bank (V, K, 3, S, S) in [0, 1]: K super-resolved images per camera. settings: sections
-    `distillation`, `volume`, `rendering`, `superresolution`. Goes on from the folder `state` where it holds an
-    unfinished optimisation; raises UserError when that one's stamp differs.
+    Goes on from the folder `state`, if one is named, where it holds an unfinished optimisation; raises UserError when
+    that one's stamp differs.
     """
-    distillation = settings.distillation
-    prepared = {"cameras": cameras, "bank": bank, "low": scene.render_low(cameras), "network": scene.network}
-    prepared["candidates"] = _candidates(prepared["low"], bank)
-    prepared["colours"] = bank.permute(0, 3, 4, 1, 2).flatten(0, 2)  # a pixel's hypotheses side by side: (V S S, K, 3)
-    if not prepared["candidates"].any():
+    coarse, seed, targets = scene.coarse, scene.facts.seed, Targets.of(scene, bank)
+    facts = coarse.facts.model_copy(update={"coarse_samples": section.samples, "importance_samples": 0})
+    if not targets.candidates.any():
         say(f"seed {seed}: the coarse scene is empty; left as it is")
-        return SparseScene(start_from(scene.coarse, distillation.resolution, settings), settings)
-    if distillation.mode == "fast":
-        used = bank[:, :1] if distillation.loss == "mse" else bank
-        field = painted(scene.coarse, cameras, used.mean(1), prepared["candidates"], settings)
+        return SparseVoxelScene(start_from(coarse, section.resolution), facts)
+    if section.mode == "fast":
+        used = targets.bank[:, :1] if section.loss == "mse" else targets.bank
+        field = least_squares_init(coarse, targets.cameras, used.mean(1), targets.candidates, section)
     else:
-        field = start_from(scene.coarse, distillation.resolution, settings)
+        field = start_from(coarse, section.resolution)
     optimiser = torch.optim.Adam(
         [
-            {"params": [field.grid.values], "lr": distillation.learning_rate},
-            {"params": list(field.decoder.parameters()), "lr": distillation.decoder_rate},
+            {"params": [field.grid.values], "lr": section.learning_rate},
+            {"params": list(field.decoder.parameters()), "lr": section.decoder_rate},
         ],
         betas=(0.9, 0.99),
-        eps=distillation.gradient_floor,
+        eps=section.gradient_floor,
     )
-    step_loss = _score_distillation if distillation.loss == "sds" else _patch_loss
+    loss_of = _score_distillation if section.loss == "sds" else _patch_loss
     optimised = nn.ModuleList([field.grid, field.decoder])
-    done, _ = load_state(state, stamp, optimised, optimiser)
-    for step in range(done, distillation.steps):
-        for group, rate in zip(
-            optimiser.param_groups, (distillation.learning_rate, distillation.decoder_rate), strict=True
-        ):
-            group["lr"] = rate * min(1.0, 2.0 * (1 - step / distillation.steps))
-        loss = step_loss(field, prepared, settings, generator_for("distil", seed, step))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        if (step + 1) % distillation.checkpoint_every == 0:
-            save_state(state, stamp, step + 1, distillation.steps, 0.0, optimised, optimiser)
-    shutil.rmtree(state, ignore_errors=True)
-    return SparseScene(field, settings)
+    done = load_state(state, stamp, optimised, optimiser)[0] if state else 0
+
+    def loss_at(step: int) -> Tensor:
+        return loss_of(field, targets, section, generator_for("distil", seed, step))
+
+    for finished in descend(optimiser, section.steps, loss_at, done):
+        if state and finished % section.checkpoint_every == 0:
+            save_state(state, stamp, finished, section.steps, 0.0, optimised, optimiser)
+    if state:
+        shutil.rmtree(state, ignore_errors=True)
+    return SparseVoxelScene(field, facts)
 
 
-def _candidates(low: Tensor, bank: Tensor) -> Tensor:
-    """Pixels (V, S, S) that show the object in the coarse scene (V, 4, s, s) or in any hypothesis (V, K, 3, S, S)."""
-    shown = F.interpolate(support_of(low).float(), size=bank.shape[-2:], mode="nearest")[:, 0] > 0
-    return (shown | (bank.amin((1, 2)) < 0.95)).cpu()
+def _render(field: SparseField, rays: Rays, samples: int, precision: str, generator: torch.Generator) -> Tensor:
+    with autocast(rays.device, precision):
+        return render_rays(field, rays, samples, 0, generator).rgb
 
 
-def _render(field: SparseField, origins: Tensor, directions: Tensor, settings, generator: torch.Generator) -> Tensor:
-    with autocast(origins.device, settings.volume.precision):
-        rendered = render_rays(
-            field,
-            origins,
-            directions,
-            settings.volume.extent,
-            settings.distillation.samples,
-            0,
-            generator,
-        )
-    return rendered.rgb
-
-
-def _render_many(
-    field: SparseField, origins: Tensor, directions: Tensor, settings, generator: torch.Generator
-) -> Tensor:
+def _render_many(field: SparseField, rays: Rays, samples: int, precision: str, generator: torch.Generator) -> Tensor:
     """The same in parts, each rendered again when its gradient is due: a whole view's activations would fill a GPU."""
 
-    def part(rays: Tensor, seed: int) -> Tensor:
+    def part(which: Tensor, seed: int) -> Tensor:
         own = torch.Generator().manual_seed(seed)  # so that the second rendering draws what the first one drew
-        return _render(field, origins[:, rays], directions[:, rays], settings, own)
+        return _render(field, rays[which], samples, precision, own)
 
-    parts = torch.arange(origins.shape[1], device=origins.device).split(RAYS_OF_A_PART)
+    parts = torch.arange(rays.shape[1], device=rays.device).split(RAYS_OF_A_PART)
     seeds = torch.randint(2**62, (len(parts),), generator=generator).tolist()
     return torch.cat(
-        [checkpoint(part, rays, seed, use_reentrant=False) for rays, seed in zip(parts, seeds, strict=True)], 1
+        [checkpoint(part, which, seed, use_reentrant=False) for which, seed in zip(parts, seeds, strict=True)], 1
     )
 
 
-def _patch_loss(field: SparseField, prepared: dict, settings, generator: torch.Generator) -> Tensor:
+def _patch_loss(field: SparseField, targets: Targets, section: Distillation, generator: torch.Generator) -> Tensor:
     """Patch-remix on random patches; with loss "mse" only the first hypothesis of each view counts."""
-    distillation, bank = settings.distillation, prepared["bank"]
-    size, patch = bank.shape[-1], distillation.patch
-    view, pixels = lattice_patches(distillation.patches, size, patch, prepared["candidates"], generator)
-    origins, directions = prepared["cameras"][view].rays(size, pixels.to(bank.device))
-    render = _render(field, origins.reshape(1, -1, 3), directions.reshape(1, -1, 3), settings, generator)
-    used = 1 if distillation.loss == "mse" else bank.shape[1]
+    bank, patch = targets.bank, section.patch
+    size, count = bank.shape[-1], bank.shape[1]
+    view, pixels = lattice_patches(section.patches, size, patch, targets.candidates, generator)
+    rays = Rays.through(targets.cameras[view], size, pixels.to(bank.device)).shared_among(1)
+    render = _render(field, rays, section.samples, targets.precision, generator)
+    used = 1 if section.loss == "mse" else count
     rows = (view[:, None] * size**2 + pixels).flatten().to(bank.device)
-    targets = (
-        prepared["colours"].index_select(0, rows).reshape(len(view), -1, bank.shape[1], 3).transpose(1, 2)[:, :used]
-    )
-    return top_k_error(render.reshape(len(view), -1, 3), targets, min(distillation.top_k, used))
+    colours = targets.colours.index_select(0, rows).reshape(len(view), -1, count, 3).transpose(1, 2)[:, :used]
+    return top_k_error(render.reshape(len(view), -1, 3), colours, min(section.top_k, used))
 
 
-def _score_distillation(field: SparseField, prepared: dict, settings, generator: torch.Generator) -> Tensor:
-    """Score distillation (Poole et al. 2022) with super-resolution as the guide, one view per step, in sharpening's window.
+def _score_distillation(
+    field: SparseField, targets: Targets, section: Distillation, generator: torch.Generator
+) -> Tensor:
+    """Score distillation (Poole et al. 2022) with super-resolution as the guide, one view per step, in sampling's window.
 
-    For a denoiser of the clean image the score difference is (x - x_0) times signal / noise; with the usual weight
-    noise^2 the pixel gradient is signal * noise * (x - x_0), and the prediction x_0 is held fixed. Like patch-remix, the
-    error is a mean over rendered pixels, so that `gradient_floor` means the same for both.
+    For a denoiser of the clean image the score difference is (x - x_0) alpha / sigma; with the usual weight sigma^2 the
+    pixel gradient is alpha sigma (x - x_0), and the prediction x_0 is held fixed. Like patch-remix, the error is a mean
+    over rendered pixels, so that `gradient_floor` means the same for both.
     """
-    distillation, network, size = settings.distillation, prepared["network"], prepared["bank"].shape[-1]
-    view = torch.randint(len(prepared["cameras"]), (1,), generator=generator)
-    pixels = prepared["candidates"][view].flatten().nonzero().squeeze(1).to(prepared["bank"].device)
-    origins, directions = prepared["cameras"][view].rays(size, pixels)
-    render = _render_many(field, origins, directions, settings, generator)
+    network, size = targets.network, targets.bank.shape[-1]
+    view = torch.randint(len(targets.cameras), (1,), generator=generator)
+    pixels = targets.candidates[view].flatten().nonzero().squeeze(1).to(targets.bank.device)
+    rays = Rays.through(targets.cameras[view], size, pixels)
+    render = _render_many(field, rays, section.samples, targets.precision, generator)
     white = torch.ones(1, size * size, 3, device=render.device)
     image = white.index_copy(1, pixels, render).transpose(1, 2).unflatten(2, (size, size)) * 2 - 1
-    inside_low, inside = network.windows(prepared["low"], size)
-    low, image = prepared["low"][view][inside_low], image[inside]
+    inside_low, inside = network.windows(targets.low, size)
+    low, image = targets.low[view][inside_low], image[inside]
     steps = network.schedule.steps
-    least, most = round(distillation.sds_noise_min * steps), round(distillation.sds_noise_max * steps)
+    least, most = round(section.sds_noise_min * steps), round(section.sds_noise_max * steps)
     t = torch.randint(least, most, (1,), generator=generator)
     with torch.no_grad():
         noise = torch.randn(image.shape, generator=generator).to(image.device)
         predicted = network(network.schedule.add_noise(image, noise, t), t, low).clamp(-1, 1)
-        signal, spread = network.schedule.signal_and_noise(t, image)
-    return 0.5 * (signal * spread * (image - predicted).square()).sum() / (3 * max(1, len(pixels)))
+        alpha, sigma = network.schedule.alpha_and_sigma(t, image)
+    return 0.5 * (alpha * sigma * (image - predicted).square()).sum() / (3 * max(1, len(pixels)))

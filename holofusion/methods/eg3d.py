@@ -10,23 +10,34 @@ label is rotation, centre, focal length and principal point (16 numbers); sizes 
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
+from holofusion.config.baselines import Adversarial, EG3DSection
+from holofusion.config.params import Volume
+from holofusion.config.section import Section
 from holofusion.data.batches import ViewBatch
-from holofusion.data.prepared import PreparedCategory
+from holofusion.meshing.mesh import Mesh
+from holofusion.meshing.surface import surface_mesh
+from holofusion.methods.adversarial import AdversarialMethod
+from holofusion.methods.base import TrainingInputs
 from holofusion.methods.poses import CameraPool
 from holofusion.networks.discriminator import Discriminator
 from holofusion.networks.style import EqualLinear, MappingNetwork, ModulatedConv, StyleBackbone, StyledLayer
 from holofusion.networks.triplane import sample_planes
+from holofusion.rendering.rays import Rays
+from holofusion.rendering.views import Views, render_field
 from holofusion.rendering.volume import render_rays
-from holofusion.scenes.voxel import Views, prefixed, render_field, unprefixed
-from holofusion.training.adversarial import AdversarialMethod, adversarial_losses
+from holofusion.scenes.base import SampleRequest, Scene, prefixed, unprefixed
+from holofusion.training.adversarial import adversarial_losses
 from holofusion.utils.random import generator_for
 
 LABEL = 16  # numbers that describe a camera
+DECODER_WIDTH = 32
 POSES = 64  # training cameras kept for pose conditioning at sampling time
 DENSITY_EVERY, DENSITY_POINTS, DENSITY_SHIFT = 4, 1000, 0.004  # density regularisation, as published
 
@@ -51,13 +62,21 @@ class PlaneDecoder(nn.Module):
 
 
 class TriPlaneField:
-    """The field of a batch of planes (B, 3, C, n, n)."""
+    """A `Field`: that of a batch of planes (B, 3, C, n, n). channels: those of the decoder's features."""
 
-    def __init__(self, planes: Tensor, decoder: PlaneDecoder, extent: float) -> None:
-        self.planes, self.decoder, self.extent = planes, decoder, extent
+    sees_directions = False
+    occupancy = None
 
-    def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        return self.decoder(sample_planes(self.planes, points, self.extent).mean(1))
+    def __init__(self, planes: Tensor, decoder: PlaneDecoder, extent: float, channels: int) -> None:
+        self.planes, self.decoder, self.extent, self.channels = planes, decoder, extent, channels
+
+    def query(
+        self, points: Tensor, directions: Tensor | None = None, member: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As in `Field`."""
+        batched = points.unflatten(0, (len(self.planes), -1))
+        density, features = self.decoder(sample_planes(self.planes, batched, self.extent).mean(1))
+        return density.flatten(0, 1), features.flatten(0, 1)
 
 
 class Upsampler(nn.Module):
@@ -86,19 +105,31 @@ class Upsampler(nn.Module):
         return image
 
 
-class EG3DScene:
+class EG3DFacts(Section):
+    """What a scene of EG3D needs beside its tensors."""
+
+    volume: Volume
+    eg3d: EG3DSection
+
+
+class EG3DScene(Scene):
     """Planes (1, 3, C, n, n) and style of one latent. Geometry is one field; the upsampler works on each view alone."""
 
-    def __init__(self, planes: Tensor, w: Tensor, decoder: PlaneDecoder, upsampler: Upsampler, settings) -> None:
-        self.field, self.w, self.upsampler = TriPlaneField(planes, decoder, settings.volume.extent), w, upsampler
-        self.settings = settings
+    kind = "eg3d"
+    Facts: ClassVar = EG3DFacts
+
+    def __init__(
+        self, planes: Tensor, w: Tensor, decoder: PlaneDecoder, upsampler: Upsampler, facts: EG3DFacts
+    ) -> None:
+        self.field = TriPlaneField(planes, decoder, facts.volume.extent, facts.eg3d.channels)
+        self.w, self.upsampler, self.facts = w, upsampler, facts
 
     @torch.no_grad()
     def render(self, cameras: Cameras, size: int) -> Views:
         """Views at `size`; where that is not four times the raw size, the upsampler's image is resized."""
-        section = self.settings.eg3d
+        section = self.facts.eg3d
         samples = (section.coarse_samples, section.importance_samples)
-        raw = render_field(self.field, cameras, section.raw_size, self.settings, samples, section.channels)
+        raw = render_field(self.field, cameras, section.raw_size, samples, self.facts.volume.precision)
         # one by one: rounding must not depend on how views are batched
         images = torch.cat([self.upsampler(view[None].contiguous(), self.w) for view in raw.rgb]).clamp(0, 1)
         mode = "area" if size < images.shape[-1] else "bilinear"
@@ -108,48 +139,61 @@ class EG3DScene:
     @torch.no_grad()
     def density(self, points: Tensor) -> Tensor:
         """Density (N,) per world unit at points (N, 3)."""
-        return self.field(points[None])[0][0]
+        return self.field.query(points)[0]
 
     @torch.no_grad()
     def colour(self, points: Tensor) -> Tensor:
         """Colour (N, 3) in [0, 1] at points (N, 3) of the surface: the raw one, which the upsampler starts from."""
-        return self.field(points[None])[1][0, :, :3].clamp(0, 1)
+        return self.field.query(points)[1][:, :3].clamp(0, 1)
+
+    def surface(self, resolution: int = 128, level: float | None = None) -> Mesh:
+        """As in `Scene`."""
+        return surface_mesh(self, resolution, level, self.facts.volume.extent, self.w.device)
 
     def tensors(self) -> dict[str, Tensor]:
+        """As in `Scene`."""
         parts = {"decoder": self.field.decoder, "upsampler": self.upsampler}
         weights = [prefixed(name, part.state_dict()) for name, part in parts.items()]
         return {"planes": self.field.planes, "w": self.w, **weights[0], **weights[1]}
 
     @classmethod
-    def from_tensors(cls, tensors: dict[str, Tensor], settings) -> EG3DScene:
-        section = settings.eg3d
-        decoder = PlaneDecoder(section.features, 32, section.channels, settings.volume.density_scale)
-        upsampler = Upsampler(section.channels, section.upsampler_width, section.latent)
-        for name, part in {"decoder": decoder, "upsampler": upsampler}.items():
+    def from_tensors(cls, tensors: dict[str, Tensor], facts: EG3DFacts) -> EG3DScene:
+        """As in `Scene`."""
+        decoder, upsampler = make_decoder(facts.volume, facts.eg3d), make_upsampler(facts.eg3d)
+        for name, part in (("decoder", decoder), ("upsampler", upsampler)):
             part.load_state_dict(unprefixed(name, tensors))
             part.to(tensors["w"].device)
-        return cls(tensors["planes"], tensors["w"], decoder, upsampler, settings)
+        return cls(tensors["planes"], tensors["w"], decoder, upsampler, facts)
+
+
+def make_decoder(volume: Volume, section: EG3DSection) -> PlaneDecoder:
+    """The decoder of plane features, with new weights."""
+    return PlaneDecoder(section.features, DECODER_WIDTH, section.channels, volume.density_scale)
+
+
+def make_upsampler(section: EG3DSection) -> Upsampler:
+    """The super-resolution module, with new weights."""
+    return Upsampler(section.channels, section.upsampler_width, section.latent)
 
 
 class EG3D(AdversarialMethod):
     """Generator and discriminator of EG3D."""
 
-    scene_class = EG3DScene
+    seed_name = "eg3d"
 
-    def __init__(self, settings) -> None:
-        section = settings.eg3d
-        super().__init__(settings, section)
-        label = LABEL if section.pose_conditioning else 0
-        self.mapping = MappingNetwork(section.latent, 2, label)
-        self.backbone = StyleBackbone(section.latent, 3 * section.features, section.plane_resolution, section.width)
-        self.decoder = PlaneDecoder(section.features, 32, section.channels, settings.volume.density_scale)
-        self.upsampler = Upsampler(section.channels, section.upsampler_width, section.latent)
-        self.discriminator = Discriminator(6, 4 * section.raw_size, settings.adversarial.width, LABEL)
+    def __init__(self, volume: Volume, adversarial: Adversarial, eg3d: EG3DSection) -> None:
+        super().__init__(adversarial, eg3d)
+        self.volume, self.section = volume, eg3d
+        self.mapping = MappingNetwork(eg3d.latent, 2, LABEL if eg3d.pose_conditioning else 0)
+        self.backbone = StyleBackbone(eg3d.latent, 3 * eg3d.features, eg3d.plane_resolution, eg3d.width)
+        self.decoder = make_decoder(volume, eg3d)
+        self.upsampler = make_upsampler(eg3d)
+        self.discriminator = Discriminator(6, 4 * eg3d.raw_size, adversarial.width, LABEL)
         self.pool = CameraPool(POSES)
 
-    def prepare(self, data: PreparedCategory) -> None:
+    def prepare(self, inputs: TrainingInputs) -> None:
         """Keep some training cameras, for pose conditioning at sampling time."""
-        self.pool.fill(data)
+        self.pool.fill(inputs.data)
 
     def planes(self, w: Tensor, generator: torch.Generator) -> Tensor:
         """Tri-planes (B, 3, C, n, n) of styles w (B, latent)."""
@@ -158,28 +202,22 @@ class EG3D(AdversarialMethod):
     def pose_label(self, cameras: Cameras, step: int, generator: torch.Generator) -> Tensor | None:
         """The label that conditions the generator: the view's own camera, or another's, with a probability that falls
         from 1 to 0.5 over the run, lest the scene turn with the camera."""
-        if not self.settings.eg3d.pose_conditioning:
+        if not self.section.pose_conditioning:
             return None
         label = camera_label(cameras)
-        swapped = torch.rand(len(label), 1, generator=generator) < 1 - 0.5 * step / self.settings.eg3d.steps
+        swapped = torch.rand(len(label), 1, generator=generator) < 1 - 0.5 * step / self.section.steps
         return torch.where(swapped.to(label.device), label.roll(1, 0), label)
 
     def training_step(self, batch: ViewBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of both players on the batch's images, and on fakes from the same cameras."""
-        section, cameras = self.settings.eg3d, batch.cameras
+        section, cameras = self.section, batch.cameras
         size = section.raw_size
         real = batch.resized(4 * size).images.flatten(0, 1)
         z = torch.randn((len(real), section.latent), generator=generator).to(real.device)
         w = self.mapping(z, self.pose_label(cameras, step, generator))
-        field = TriPlaneField(self.planes(w, generator), self.decoder, self.settings.volume.extent)
-        rendered = render_rays(
-            field,
-            *cameras.rays(size),
-            self.settings.volume.extent,
-            section.coarse_samples,
-            section.importance_samples,
-            generator,
-        )
+        field = TriPlaneField(self.planes(w, generator), self.decoder, self.volume.extent, section.channels)
+        samples = (section.coarse_samples, section.importance_samples)
+        rendered = render_rays(field, Rays.through(cameras, size), *samples, generator)
         features = rendered.image(size)
         fake = dual(self.upsampler(features, w), features[:, :3])
         label = camera_label(cameras)
@@ -190,7 +228,7 @@ class EG3D(AdversarialMethod):
             fake,
             section.r1,
             step,
-            self.settings.adversarial,
+            self.adversarial,
             generator,
         )
         if step % DENSITY_EVERY == 0:
@@ -203,18 +241,19 @@ class EG3D(AdversarialMethod):
         shape = (len(field.planes), DENSITY_POINTS, 3)
         points = (2 * torch.rand(shape, generator=generator) - 1) * field.extent
         near = points + DENSITY_SHIFT * torch.randn(shape, generator=generator)
-        density = field(torch.cat([points, near], 1).to(field.planes.device))[0]
-        first, second = density.chunk(2, 1)
+        both = torch.cat([points, near], 1).to(field.planes.device)
+        first, second = field.query(both.flatten(0, 1))[0].unflatten(0, (len(field.planes), -1)).chunk(2, 1)
         return (first - second).abs().mean()
 
     @torch.no_grad()
-    def sample(self, seed: int) -> EG3DScene:
+    def sample(self, request: SampleRequest) -> EG3DScene:
         """The scene of one seed."""
-        generator = generator_for("coarse", seed)
-        z = torch.randn((1, self.settings.eg3d.latent), generator=generator).to(self.pool.R.device)
+        generator = generator_for("coarse", request.seed)
+        z = torch.randn((1, self.section.latent), generator=generator).to(self.pool.R.device)
         pose = camera_label(self.pool.cameras[int(torch.randint(POSES, (1,), generator=generator))])
-        w = self.mapping(z, pose if self.settings.eg3d.pose_conditioning else None)
-        return EG3DScene(self.planes(w, generator), w, self.decoder, self.upsampler, self.settings)
+        w = self.mapping(z, pose if self.section.pose_conditioning else None)
+        facts = EG3DFacts(volume=self.volume, eg3d=self.section)
+        return EG3DScene(self.planes(w, generator), w, self.decoder, self.upsampler, facts)
 
 
 def dual(image: Tensor, raw: Tensor) -> Tensor:

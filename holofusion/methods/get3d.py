@@ -11,20 +11,29 @@ of heads; differentiable augmentation; both players step together; the camera la
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
+from holofusion.config.baselines import Adversarial, GET3DSection
+from holofusion.config.params import Volume
+from holofusion.config.section import Positive, Section
 from holofusion.data.batches import ViewBatch
+from holofusion.meshing.mesh import Mesh
+from holofusion.meshing.surface import colour_bytes, colours_at
+from holofusion.methods.adversarial import AdversarialMethod
 from holofusion.methods.eg3d import LABEL, camera_label
 from holofusion.networks.discriminator import Discriminator
 from holofusion.networks.style import MappingNetwork, ModulatedConv, StyleBackbone, leaky
 from holofusion.networks.triplane import sample_planes
 from holofusion.rendering.marching_tetrahedra import EDGES, marching_tetrahedra, tetrahedral_grid
 from holofusion.rendering.rasterise import rasterise
-from holofusion.scenes.voxel import Views, prefixed, unprefixed
-from holofusion.training.adversarial import AdversarialMethod, adversarial_losses
+from holofusion.rendering.views import Views
+from holofusion.scenes.base import SampleRequest, Scene, prefixed, unprefixed
+from holofusion.training.adversarial import adversarial_losses
 from holofusion.utils.random import generator_for
 
 SPHERE = 0.5  # radius of the first shape, share of the extent
@@ -82,24 +91,31 @@ def paint(texture: TextureField, vertices: list[Tensor], faces: list[Tensor], ca
     return Views(rgb.permute(0, 3, 1, 2), surface.alpha[:, None], depth[:, None])
 
 
-class MeshScene:
-    """A closed triangle mesh, vertices (M, 3) and faces (F, 3), and its texture field. It has no density."""
+class MeshFacts(Section):
+    """What a textured mesh needs beside its tensors."""
 
-    def __init__(self, vertices: Tensor, faces: Tensor, texture: TextureField, settings) -> None:
-        self.vertices, self.faces, self.texture, self.settings = vertices, faces, texture, settings
+    extent: Positive
+
+
+class MeshScene(Scene):
+    """A closed triangle mesh, vertices (M, 3) and faces (F, 3), outwards, and its texture field. It has no density."""
+
+    kind = "mesh"
+    Facts: ClassVar = MeshFacts
+
+    def __init__(self, vertices: Tensor, faces: Tensor, texture: TextureField, facts: MeshFacts) -> None:
+        self.vertices, self.faces, self.texture, self.facts = vertices, faces, texture, facts
 
     @torch.no_grad()
     def render(self, cameras: Cameras, size: int) -> Views:
+        """As in `Scene`."""
         views = [paint(self.texture, [self.vertices], [self.faces], cameras[i], size) for i in range(len(cameras))]
         return Views(*(torch.cat([getattr(view, part) for view in views]) for part in ("rgb", "alpha", "depth")))
 
-    def density(self, points: Tensor) -> None:
-        """A surface has none."""
-        return None
-
-    def mesh(self) -> tuple[Tensor, Tensor]:
-        """Vertices (M, 3) in world units and faces (F, 3), which wind counter-clockwise seen from outside."""
-        return self.vertices, self.faces
+    def surface(self, resolution: int = 128, level: float | None = None) -> Mesh:
+        """The mesh itself, whatever the resolution, with its texture's colours at the vertices."""
+        vertices, faces = (part.cpu().numpy() for part in (self.vertices, self.faces))
+        return Mesh(vertices, faces, colour_bytes(colours_at(self, vertices, self.vertices.device)))
 
     @torch.no_grad()
     def colour(self, points: Tensor) -> Tensor:
@@ -107,57 +123,59 @@ class MeshScene:
         return self.texture(points[None])[0]
 
     def tensors(self) -> dict[str, Tensor]:
+        """As in `Scene`."""
+        mesh = {"vertices": self.vertices, "faces": self.faces}
         texture = {"planes": self.texture.planes, "w": self.texture.w}
-        return {
-            "vertices": self.vertices,
-            "faces": self.faces,
-            **texture,
-            **prefixed("head", self.texture.head.state_dict()),
-        }
+        return {**mesh, **texture, **prefixed("head", self.texture.head.state_dict())}
 
     @classmethod
-    def from_tensors(cls, tensors: dict[str, Tensor], settings) -> MeshScene:
+    def from_tensors(cls, tensors: dict[str, Tensor], facts: MeshFacts) -> MeshScene:
+        """As in `Scene`."""
         head = StyledHead(tensors["planes"].shape[2], 3, tensors["w"].shape[1]).to(tensors["w"].device)
         head.load_state_dict(unprefixed("head", tensors))
-        texture = TextureField(tensors["planes"], tensors["w"], head, settings.volume.extent)
-        return cls(tensors["vertices"], tensors["faces"], texture, settings)
+        texture = TextureField(tensors["planes"], tensors["w"], head, facts.extent)
+        return cls(tensors["vertices"], tensors["faces"], texture, facts)
 
 
 class GET3D(AdversarialMethod):
     """Generator and discriminators of GET3D."""
 
-    scene_class = MeshScene
+    seed_name = "get3d"
+    vertices: Tensor
+    border: Tensor
+    tetrahedra: Tensor
+    edges: Tensor
 
-    def __init__(self, settings) -> None:
-        section = settings.get3d
-        super().__init__(settings, section)
-        latent, features, resolution = section.latent, section.features, section.plane_resolution
+    def __init__(self, volume: Volume, adversarial: Adversarial, get3d: GET3DSection) -> None:
+        super().__init__(adversarial, get3d)
+        self.volume, self.section = volume, get3d
+        latent, features, resolution = get3d.latent, get3d.features, get3d.plane_resolution
         self.shape_mapping, self.texture_mapping = MappingNetwork(latent, 8), MappingNetwork(latent, 8)
-        self.shape_planes = StyleBackbone(latent, 3 * features, resolution, section.width)
-        self.texture_planes = StyleBackbone(2 * latent, 3 * features, resolution, section.width)
+        self.shape_planes = StyleBackbone(latent, 3 * features, resolution, get3d.width)
+        self.texture_planes = StyleBackbone(2 * latent, 3 * features, resolution, get3d.width)
         self.distance, self.deformation = StyledHead(features, 1, latent), StyledHead(features, 3, latent)
         self.texture = StyledHead(features, 3, 2 * latent)
-        self.discriminator = PairedDiscriminator(section.image_size, settings.adversarial.width)
-        vertices, tetrahedra = tetrahedral_grid(section.cells)
+        self.discriminator = PairedDiscriminator(get3d.image_size, adversarial.width)
+        vertices, tetrahedra = tetrahedral_grid(get3d.cells)
         low, high = tetrahedra[:, torch.tensor(EDGES)].reshape(-1, 2).sort(-1).values.unbind(-1)
         pairs = torch.unique(low * len(vertices) + high)  # one number each: rows take torch minutes on a fine grid
         edges = torch.stack([pairs // len(vertices), pairs % len(vertices)], -1)
-        self.register_buffer("vertices", vertices * settings.volume.extent, persistent=False)
+        self.register_buffer("vertices", vertices * volume.extent, persistent=False)
         self.register_buffer("border", vertices.abs().amax(1) > 1 - 1e-4, persistent=False)
         self.register_buffer("tetrahedra", tetrahedra, persistent=False)
         self.register_buffer("edges", edges, persistent=False)
-        self.objects_per_batch = section.batch
+        self.objects_per_batch = get3d.batch
 
     def fields(
         self, z_shape: Tensor, z_texture: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, TextureField]:
         """Grid vertices (B, V, 3), signed distances (B, V) in cells, negative inside, and texture of latents (B, latent)."""
-        extent = self.settings.volume.extent
+        extent = self.volume.extent
         w = self.shape_mapping(z_shape)
         both = torch.cat([w, self.texture_mapping(z_texture)], 1)
         planes = self.shape_planes(w, generator).unflatten(1, (3, -1))
         features = sample_planes(planes, self.vertices.expand(len(w), -1, -1), extent).sum(1)
-        cell = 2 * extent / self.settings.get3d.cells
+        cell = 2 * extent / self.section.cells
         sphere = (self.vertices.norm(dim=1) - SPHERE * extent) / cell
         distance = sphere + DISTANCE_SCALE * self.distance(features, w)[..., 0]
         distance = torch.where(self.border, distance.clamp_min(0.1), distance)
@@ -183,7 +201,7 @@ class GET3D(AdversarialMethod):
 
     def training_step(self, batch: ViewBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of both players on the batch's images and masks, and on fakes from the same cameras."""
-        section = self.settings.get3d
+        section = self.section
         real = batch.resized(section.image_size)
         images, masks = real.images.flatten(0, 1), real.masks.flatten(0, 1)
         z = torch.randn((2, len(images), section.latent), generator=generator).to(images.device)
@@ -198,7 +216,7 @@ class GET3D(AdversarialMethod):
             torch.cat([views.rgb, 1 - views.alpha], 1),
             section.r1,
             step,
-            self.settings.adversarial,
+            self.adversarial,
             generator,
         )
         losses["entropy"], losses["guard"] = self.regularisation(distance)
@@ -206,10 +224,10 @@ class GET3D(AdversarialMethod):
         return losses
 
     @torch.no_grad()
-    def sample(self, seed: int) -> MeshScene:
+    def sample(self, request: SampleRequest) -> MeshScene:
         """The scene of one seed."""
-        generator = generator_for("coarse", seed)
-        z = torch.randn((2, 1, self.settings.get3d.latent), generator=generator).to(self.vertices.device)
+        generator = generator_for("coarse", request.seed)
+        z = torch.randn((2, 1, self.section.latent), generator=generator).to(self.vertices.device)
         moved, distance, texture = self.fields(*z, generator)
         vertices, faces = marching_tetrahedra(moved[0], distance[0], self.tetrahedra)
-        return MeshScene(vertices, faces, texture, self.settings)
+        return MeshScene(vertices, faces, texture, MeshFacts(extent=self.volume.extent))

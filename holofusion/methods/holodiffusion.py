@@ -8,9 +8,12 @@ objects apart; then the denoiser is trained on them, with the bootstrap. What of
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from holofusion.config.params import Denoiser, Encoder, Rendering, Volume, Warmup
 from holofusion.data.batches import ViewBatch, pick_pixels, take_pixels
 from holofusion.data.prepared import PreparedCategory
 from holofusion.diffusion.linear import LinearDenoiser
@@ -20,39 +23,39 @@ from holofusion.networks.encoder import VoxelEncoder
 from holofusion.networks.render_mlp import RenderMLP
 from holofusion.networks.unet import UNet, fold, unfold
 from holofusion.rendering.grids import DenseField
+from holofusion.rendering.rays import Rays
 from holofusion.rendering.volume import render_rays
+from holofusion.training.base import Trainable
 from holofusion.utils.precision import autocast
 from holofusion.utils.random import generator_for
 
 
-class VoxelAutoencoder(nn.Module):
+class VoxelAutoencoder(Trainable):
     """Warm-up: source views -> grid -> renders of other views. No noise, no denoiser."""
 
-    def __init__(self, settings) -> None:
+    def __init__(self, volume: Volume, rendering: Rendering, encoder: Encoder, warmup: Warmup) -> None:
         super().__init__()
-        self.settings = settings
-        volume = settings.volume
-        self.encoder = VoxelEncoder(settings.encoder.width, volume.features, volume.resolution, volume.extent)
+        self.volume, self.rendering, self.encoding, self.warmup = volume, rendering, encoder, warmup
+        self.encoder = VoxelEncoder(encoder.width, volume.features, volume.resolution, volume.extent)
         self.decoder = RenderMLP(volume.features, volume.decoder_width, volume.density_scale)
-        self.objects_per_batch = settings.warmup.batch
-        self.views_per_object = settings.encoder.source_views + settings.warmup.target_views
-        self.steps, self.ema = settings.warmup.steps, settings.warmup.ema
-        self.checkpoint_every = settings.warmup.checkpoint_every
+        self.objects_per_batch = warmup.batch
+        self.views_per_object = encoder.source_views + warmup.target_views
+        self.steps, self.ema, self.checkpoint_every = warmup.steps, warmup.ema, warmup.checkpoint_every
 
     def encode(self, batch: ViewBatch) -> Tensor:
         """Grids (B, C, n, n, n) from all views of the batch, at the encoder's image size."""
-        small = batch.resized(self.settings.encoder.image_size)
-        with autocast(small.images.device, self.settings.volume.precision):
+        small = batch.resized(self.encoding.image_size)
+        with autocast(small.images.device, self.volume.precision):
             return self.encoder(small.images, small.masks, small.cameras).float()
 
     def training_step(self, batch: ViewBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Photometric and opacity error on target views, and a small penalty that keeps grids near zero."""
-        warmup, sources = self.settings.warmup, self.settings.encoder.source_views
+        warmup, sources = self.warmup, self.encoding.source_views
         grid = self.encode(batch.views(slice(0, sources)))
         noisy = grid + warmup.feature_noise * torch.randn(grid.shape, generator=generator).to(grid.device)
         targets = batch.views(slice(sources, None))
-        field = DenseField(noisy, self.decoder, self.settings.volume.extent)
-        rgb, opacity = photometric_error(self.settings, field, targets, warmup.rays, generator)
+        field = DenseField(noisy, self.decoder, self.volume.extent)
+        rgb, opacity = photometric_error(field, targets, warmup.rays, self.rendering, self.volume.precision, generator)
         decay = grid.square().mean()
         return {
             "loss": rgb + warmup.mask_weight * opacity + warmup.feature_decay * decay,
@@ -61,8 +64,8 @@ class VoxelAutoencoder(nn.Module):
             "grid_power": decay,
         }
 
-    def parameter_groups(self) -> list[dict]:
-        return [{"params": list(self.parameters()), "lr": self.settings.warmup.learning_rate}]
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": list(self.parameters()), "lr": self.warmup.learning_rate}]
 
     @torch.no_grad()
     def encode_objects(self, data: PreparedCategory, names: list[str], device: torch.device) -> Tensor:
@@ -76,29 +79,22 @@ class VoxelAutoencoder(nn.Module):
 
 
 def photometric_error(
-    settings, field: DenseField, targets: ViewBatch, rays: int, generator: torch.Generator
+    field: DenseField, targets: ViewBatch, rays: int, rendering: Rendering, precision: str, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Mean squared error of colour and of opacity on `rays` random pixels of every target view, drawn mostly on the object.
 
     field: of B objects; targets of the same, compared at `rendering.image_size`.
     """
-    small = targets.resized(settings.rendering.image_size)
+    small = targets.resized(rendering.image_size)
     objects, views = small.images.shape[:2]
     masks = small.masks.flatten(0, 1)
     pixels = pick_pixels(masks, rays, generator)
-    origins, directions = small.cameras.rays(settings.rendering.image_size, pixels)
-    samples = (settings.rendering.coarse_samples, settings.rendering.importance_samples)
+    bundle = Rays.through(small.cameras, rendering.image_size, pixels).shared_among(objects)
+    samples = (rendering.coarse_samples, rendering.importance_samples)
     if field.occupancy is not None:
-        samples = (settings.rendering.occupied_samples, 0)
-    with autocast(origins.device, settings.volume.precision):
-        rendered = render_rays(
-            field,
-            origins.reshape(objects, views * rays, 3),
-            directions.reshape(objects, views * rays, 3),
-            settings.volume.extent,
-            *samples,
-            generator,
-        )
+        samples = (rendering.occupied_samples, 0)
+    with autocast(bundle.device, precision):
+        rendered = render_rays(field, bundle, *samples, generator)
     colour = take_pixels(small.images.flatten(0, 1), pixels).reshape(objects, views * rays, 3)
     opacity = take_pixels(masks, pixels).reshape(objects, views * rays)
     return (rendered.rgb - colour).square().mean(), (rendered.alpha - opacity).square().mean()
@@ -107,10 +103,12 @@ def photometric_error(
 class HoloDiffusion(nn.Module):
     """The denoiser over standardised grids, with the decoder that renders them."""
 
-    def __init__(self, settings) -> None:
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, volume: Volume, denoiser: Denoiser) -> None:
         super().__init__()
-        self.settings = settings
-        volume, denoiser = settings.volume, settings.denoiser
+        self.volume = volume
         folded = 8 * volume.features
         self.unet = UNet(3, 2 * folded, folded, denoiser.channels, denoiser.blocks, volume.resolution // 2)
         self.unet.to(memory_format=torch.channels_last_3d)
@@ -137,8 +135,8 @@ class HoloDiffusion(nn.Module):
 
     def denoise(self, noisy: Tensor, t: Tensor) -> Tensor:
         """Predict the clean standardised grid from x_t (B, C, n, n, n) and t (B,): the linear estimate, corrected."""
-        estimate = self.linear(noisy, *self.schedule.signal_and_noise(t, noisy))
-        with autocast(noisy.device, self.settings.volume.precision):
+        estimate = self.linear(noisy, *self.schedule.alpha_and_sigma(t, noisy))
+        with autocast(noisy.device, self.volume.precision):
             folded = fold(torch.cat([noisy, estimate], 1)).contiguous(memory_format=torch.channels_last_3d)
             return estimate + unfold(self.unet(folded, self.schedule.fraction(t).to(noisy.device))).float()
 

@@ -5,47 +5,124 @@ Also trains the ablation without the bootstrap and without super-resolution: the
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from pathlib import Path
+from typing import Any, TypeVar
 
+import torch
+from torch import Tensor
+
+from holofusion.config.params import Denoiser, Rendering, SuperResolutionSection, Training, Volume
+from holofusion.config.sampling import Distillation, Hypotheses, Sampling, SuperResolutionSampling
 from holofusion.data.batches import ViewBatch, pick_pixels
+from holofusion.methods.base import Method, TrainingInputs
+from holofusion.methods.distillation import distil
 from holofusion.methods.holodiffusion import HoloDiffusion, photometric_error
-from holofusion.methods.superresolution import SuperResolution
+from holofusion.methods.hypotheses import HypothesisBank
+from holofusion.methods.superresolution import SuperResolution, SuperResolvedFacts, SuperResolvedScene
 from holofusion.rendering.grids import DenseField
+from holofusion.rendering.rays import Rays
 from holofusion.rendering.volume import render_rays
+from holofusion.scenes.base import SampleRequest
+from holofusion.scenes.voxel import SparseVoxelScene, VoxelFacts, VoxelScene
+from holofusion.utils.files import UserError
 from holofusion.utils.precision import autocast
 
+Chosen = TypeVar("Chosen")
 
-class HoloFusion(nn.Module):
-    """The 3D denoiser D_theta and, if `superresolution.objects` > 0, the 2D denoiser D_beta, in one training step."""
 
-    def __init__(self, settings) -> None:
+class HoloFusion(Method):
+    """The 3D denoiser D_theta and, if `superresolution.objects` > 0, the 2D denoiser D_beta, in one training step.
+
+    `sampling` is read to make coarse scenes, `superresolution_sampling` to super-resolve their views, `hypotheses` and
+    `distillation` to fuse these; a training needs none of them.
+    """
+
+    grids: Tensor
+
+    def __init__(
+        self,
+        volume: Volume,
+        rendering: Rendering,
+        denoiser: Denoiser,
+        training: Training,
+        superresolution: SuperResolutionSection,
+        sampling: Sampling | None = None,
+        superresolution_sampling: SuperResolutionSampling | None = None,
+        hypotheses: Hypotheses | None = None,
+        distillation: Distillation | None = None,
+    ) -> None:
         super().__init__()
-        self.settings = settings
-        self.coarse = HoloDiffusion(settings)
-        self.superresolution = SuperResolution(settings) if settings.superresolution.objects else None
-        self.objects_per_batch = settings.training.batch
-        self.views_per_object = settings.training.target_views
-        self.steps, self.ema = settings.training.steps, settings.training.ema
-        self.checkpoint_every = settings.training.checkpoint_every
-        self.grids: dict[str, Tensor] = {}
+        self.volume, self.rendering, self.training_section = volume, rendering, training
+        self.superresolution_section, self.superresolution_sampling = superresolution, superresolution_sampling
+        self.sampling, self.hypotheses, self.distillation = sampling, hypotheses, distillation
+        self.coarse = HoloDiffusion(volume, denoiser)
+        self.superresolution = SuperResolution(superresolution, volume.precision) if superresolution.objects else None
+        self.objects_per_batch, self.views_per_object = training.batch, training.target_views
+        self.steps, self.ema, self.checkpoint_every = training.steps, training.ema, training.checkpoint_every
+        # standardised grids of the training objects, row by row of `names`: no weights, but they follow the module
+        self.register_buffer("grids", torch.zeros(0), persistent=False)
+        self.names: dict[str, int] = {}
 
-    def prepare(self, names: list[str], grids: Tensor, decoder: dict[str, Tensor]) -> None:
-        """Take over the warm-up's result: refined grids of the training objects, and the decoder's weights."""
-        self.coarse.decoder.load_state_dict(decoder)
-        self.grids = dict(zip(names, self.coarse.standardise_by(grids), strict=True))
+    def prepare(self, inputs: TrainingInputs) -> None:
+        """Take over the warm-up's result: refined grids of the training objects, and the decoder's weights.
 
-    def parameter_groups(self) -> list[dict]:
-        training = self.settings.training
+        Raises UserError where there is no warm-up, or one of other data.
+        """
+        warmup, names = inputs.warmup, inputs.data.train
+        if warmup is None:
+            raise UserError("--warmup: this method trains on a warm-up; name its folder")
+        if len(warmup.grids) != len(names):
+            raise UserError(
+                f"--warmup: holds grids of {len(warmup.grids)} objects, {inputs.data.folder} has {len(names)}; "
+                "rerun the warm-up on this data"
+            )
+        self.coarse.decoder.load_state_dict(warmup.decoder)
+        self.grids = self.coarse.standardise_by(warmup.grids)
+        self.names = {name: row for row, name in enumerate(names)}
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        training = self.training_section
         groups = [
             {"params": list(self.coarse.unet.parameters()), "lr": training.learning_rate},
             {"params": list(self.coarse.decoder.parameters()), "lr": training.learning_rate * training.decoder_rate},
         ]
-        if self.superresolution:
-            groups.append(
-                {"params": list(self.superresolution.parameters()), "lr": self.settings.superresolution.learning_rate}
-            )
+        if self.superresolution is not None:
+            rate = self.superresolution_section.learning_rate
+            groups.append({"params": list(self.superresolution.parameters()), "lr": rate})
         return groups
+
+    @torch.no_grad()
+    def sample(self, request: SampleRequest) -> VoxelScene:
+        """The coarse scene of one seed, from noise."""
+        sampling = _given(self.sampling, "sampling")
+        facts = VoxelFacts(
+            extent=self.volume.extent,
+            density_scale=self.volume.density_scale,
+            precision=self.volume.precision,
+            coarse_samples=self.rendering.occupied_samples,
+            importance_samples=0,
+            empty_density=self.rendering.empty_density,
+        )
+        grid = self.coarse.sample_grid(request.seed, sampling.steps, sampling.sampler)
+        return VoxelScene(grid, self.coarse.decoder, facts)
+
+    def superresolve(self, coarse: VoxelScene, seed: int) -> SuperResolvedScene:
+        """The coarse scene of that seed, each view of it super-resolved. Raises UserError without a trained D_beta."""
+        if self.superresolution is None:
+            raise UserError("superresolution.objects: 0, so that no super-resolution was trained")
+        facts = SuperResolvedFacts(
+            coarse=coarse.facts,
+            superresolution=self.superresolution_section,
+            superresolution_sampling=_given(self.superresolution_sampling, "superresolution_sampling"),
+            seed=seed,
+        )
+        return SuperResolvedScene(coarse, self.superresolution, facts)
+
+    def fuse(
+        self, scene: SuperResolvedScene, bank: HypothesisBank, state: Path | None = None, stamp: str = ""
+    ) -> SparseVoxelScene:
+        """One high-resolution scene of a bank of hypotheses, as in `distil`."""
+        return distil(scene, bank, _given(self.distillation, "distillation"), state, stamp)
 
     def predict_clean(self, clean: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """x_0 predictions for clean standardised grids (B, C, n, n, n), noised at random t, and their mean squared error.
@@ -57,14 +134,14 @@ class HoloFusion(nn.Module):
         """
         schedule = self.coarse.schedule
         t = torch.randint(schedule.steps, (len(clean),), generator=generator)
-        if self.superresolution:
-            count = self.settings.superresolution.objects
-            limit = max(1, round(self.settings.superresolution.render_noise_max * schedule.steps))
+        if self.superresolution is not None:
+            count = self.superresolution_section.objects
+            limit = max(1, round(self.superresolution_section.render_noise_max * schedule.steps))
             t[-count:] = torch.randint(limit, (count,), generator=generator)
         noise = torch.randn(clean.shape, generator=generator).to(clean.device)
         predicted = self.coarse.denoise(schedule.add_noise(clean, noise, t), t)
         errors = (predicted - clean).square().flatten(1).mean(1)
-        bootstrapped = round(self.settings.training.bootstrap * len(clean))
+        bootstrapped = round(self.training_section.bootstrap * len(clean))
         if bootstrapped:
             t = torch.randint(schedule.steps, (bootstrapped,), generator=generator)
             noise = torch.randn(clean[:bootstrapped].shape, generator=generator).to(clean.device)
@@ -75,23 +152,25 @@ class HoloFusion(nn.Module):
 
     def training_step(self, batch: ViewBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Photometric errors of the low-resolution render and of the super-resolved image, and the grid error while it lasts."""
-        training = self.settings.training
-        clean = torch.stack([self.grids[name] for name in batch.names])
+        training = self.training_section
+        clean = torch.stack([self.grids[self.names[name]] for name in batch.names])
         predicted, grid_error = self.predict_clean(clean, generator)
         first = slice(0, training.rendered)
         grids = self.coarse.restore(predicted)
-        field = DenseField(grids[first], self.coarse.decoder, self.settings.volume.extent)
-        rgb, opacity = photometric_error(self.settings, field, batch.objects(first), training.rays, generator)
+        field = DenseField(grids[first], self.coarse.decoder, self.volume.extent)
+        rgb, opacity = photometric_error(
+            field, batch.objects(first), training.rays, self.rendering, self.volume.precision, generator
+        )
         losses = {"grid": grid_error, "photometric": rgb, "opacity": opacity}
         photometric = training.photometric_weight * (rgb + training.mask_weight * opacity)
         anchored = step < training.grid_until * training.steps
         losses["loss"] = training.grid_weight * anchored * grid_error + photometric
-        if self.superresolution:
-            last = slice(len(clean) - self.settings.superresolution.objects, len(clean))
+        if self.superresolution is not None:
+            last = slice(len(clean) - self.superresolution_section.objects, len(clean))
             views = batch.objects(last)
             sharp, low = self.crops(grids[last].repeat_interleave(views.images.shape[1], 0), views, generator)
             losses["superresolution"] = self.superresolution.training_step(sharp, low, generator)
-            losses["loss"] = losses["loss"] + self.settings.superresolution.weight * losses["superresolution"]
+            losses["loss"] = losses["loss"] + self.superresolution_section.weight * losses["superresolution"]
         return losses
 
     def crops(self, grids: Tensor, views: ViewBatch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -100,7 +179,7 @@ class HoloFusion(nn.Module):
         grids (N, C, n, n, n), one per view. Returns images (N, 3, c, c) in [0, 1], c = `superresolution.crop`, and colour
         and opacity (N, 4, c / f, c / f) at f times lower resolution, with gradients.
         """
-        size, side = self.settings.superresolution.low_size, self.settings.superresolution.crop
+        size, side = self.superresolution_section.low_size, self.superresolution_section.crop
         factor = views.images.shape[-1] // size
         rows, columns = crop_windows(views.resized(size).masks.flatten(0, 1), side // factor, generator)
         sharp = torch.stack(
@@ -112,18 +191,10 @@ class HoloFusion(nn.Module):
             ]
         )
         pixels = (rows[:, :, None] * size + columns[:, None, :]).flatten(1).to(grids.device)
-        origins, directions = views.cameras.rays(size, pixels)
-        field = DenseField(grids, self.coarse.decoder, self.settings.volume.extent)
-        with autocast(grids.device, self.settings.volume.precision):
-            rendered = render_rays(
-                field,
-                origins,
-                directions,
-                self.settings.volume.extent,
-                self.settings.rendering.coarse_samples,
-                self.settings.rendering.importance_samples,
-                generator,
-            )
+        field = DenseField(grids, self.coarse.decoder, self.volume.extent)
+        samples = (self.rendering.coarse_samples, self.rendering.importance_samples)
+        with autocast(grids.device, self.volume.precision):
+            rendered = render_rays(field, Rays.through(views.cameras, size, pixels), *samples, generator)
         low = torch.cat([rendered.rgb, rendered.alpha[..., None]], -1)
         return sharp, low.transpose(1, 2).unflatten(2, (side // factor, side // factor))
 
@@ -135,3 +206,10 @@ def crop_windows(masks: Tensor, side: int, generator: torch.Generator) -> tuple[
     corner = torch.cat([around // size, around % size], 1) - torch.randint(side, (len(masks), 2), generator=generator)
     window = corner.clamp(0, size - side)[:, :, None] + torch.arange(side)
     return window[:, 0], window[:, 1]
+
+
+def _given(section: Chosen | None, name: str) -> Chosen:
+    """The section, if the method was built with it. Raises UserError naming it."""
+    if section is None:
+        raise UserError(f"{name}: this section is needed here; the model was built without it")
+    return section

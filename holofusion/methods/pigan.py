@@ -8,94 +8,127 @@ before the discriminator; no camera regression, no top-k training, no density no
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
+from holofusion.config.baselines import Adversarial, PiGanSection
+from holofusion.config.params import Volume
+from holofusion.config.section import Section
 from holofusion.data.batches import ViewBatch
+from holofusion.meshing.mesh import Mesh
+from holofusion.meshing.surface import surface_mesh
+from holofusion.methods.adversarial import AdversarialMethod
 from holofusion.networks.discriminator import Discriminator
 from holofusion.networks.siren import FilmMapping, FilmSiren
+from holofusion.rendering.rays import Rays
+from holofusion.rendering.views import Views, render_field
 from holofusion.rendering.volume import render_rays
-from holofusion.scenes.voxel import Views, prefixed, render_field, unprefixed
-from holofusion.training.adversarial import AdversarialMethod, adversarial_losses
+from holofusion.scenes.base import SampleRequest, Scene, prefixed, unprefixed
+from holofusion.training.adversarial import adversarial_losses
 from holofusion.utils.random import generator_for
 
 
 class ConditionedSiren:
-    """The field of one batch of latents: callable on points and directions (B, N, 3)."""
+    """A `Field`: that of one batch of latents."""
 
     sees_directions = True
+    occupancy = None
+    channels = 3
 
-    def __init__(self, siren: FilmSiren, frequency: Tensor, phase: Tensor) -> None:
-        self.siren, self.frequency, self.phase = siren, frequency, phase
+    def __init__(self, siren: FilmSiren, frequency: Tensor, phase: Tensor, extent: float) -> None:
+        self.siren, self.frequency, self.phase, self.extent = siren, frequency, phase, extent
 
-    def __call__(self, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-        return self.siren(points, directions, self.frequency, self.phase)
+    def query(
+        self, points: Tensor, directions: Tensor | None = None, member: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As in `Field`. Without directions the colour means nothing."""
+        if directions is None:
+            directions = torch.zeros_like(points)
+        batched = [part.unflatten(0, (len(self.phase), -1)) for part in (points, directions)]
+        density, colour = self.siren(*batched, self.frequency, self.phase)
+        return density.flatten(0, 1), colour.flatten(0, 1)
 
 
-class PiGanScene:
+class PiGanFacts(Section):
+    """What a scene of pi-GAN needs beside its tensors."""
+
+    volume: Volume
+    pigan: PiGanSection
+
+
+class PiGanScene(Scene):
     """One latent's field. Its colour depends on the view direction: nothing forces one identity from all sides."""
 
-    def __init__(self, siren: FilmSiren, frequency: Tensor, phase: Tensor, settings) -> None:
-        self.field, self.settings = ConditionedSiren(siren, frequency, phase), settings
+    kind = "pigan"
+    Facts: ClassVar = PiGanFacts
+
+    def __init__(self, siren: FilmSiren, frequency: Tensor, phase: Tensor, facts: PiGanFacts) -> None:
+        self.field, self.facts = ConditionedSiren(siren, frequency, phase, facts.volume.extent), facts
 
     def render(self, cameras: Cameras, size: int) -> Views:
-        section = self.settings.pigan
-        samples = (section.coarse_samples, section.importance_samples)
-        return render_field(self.field, cameras, size, self.settings, samples)
+        """As in `Scene`."""
+        samples = (self.facts.pigan.coarse_samples, self.facts.pigan.importance_samples)
+        return render_field(self.field, cameras, size, samples, self.facts.volume.precision)
 
     @torch.no_grad()
     def density(self, points: Tensor) -> Tensor:
         """Density (N,) per world unit at points (N, 3)."""
-        return self.field(points[None], torch.zeros_like(points)[None])[0][0]
+        return self.field.query(points)[0]
 
     def colour(self, points: Tensor) -> Tensor:
         """Colour (N, 3) in [0, 1] at points (N, 3) of the surface, as seen from straight in front of it: along the
         direction in which density rises, which is minus the outward normal."""
         with torch.enable_grad():
             points = points.detach().requires_grad_()
-            density = self.field(points[None], torch.zeros_like(points)[None])[0]
-            inwards = torch.autograd.grad(density.sum(), points)[0]
+            inwards = torch.autograd.grad(self.field.query(points)[0].sum(), points)[0]
         with torch.no_grad():
-            return self.field(points[None], F.normalize(inwards, dim=1)[None])[1][0]
+            return self.field.query(points, F.normalize(inwards, dim=1))[1]
+
+    def surface(self, resolution: int = 128, level: float | None = None) -> Mesh:
+        """As in `Scene`."""
+        return surface_mesh(self, resolution, level, self.facts.volume.extent, self.field.phase.device)
 
     def tensors(self) -> dict[str, Tensor]:
+        """As in `Scene`."""
         films = {"frequency": self.field.frequency, "phase": self.field.phase}
         return {**films, **prefixed("siren", self.field.siren.state_dict())}
 
     @classmethod
-    def from_tensors(cls, tensors: dict[str, Tensor], settings) -> PiGanScene:
-        siren = make_siren(settings).to(tensors["phase"].device)
+    def from_tensors(cls, tensors: dict[str, Tensor], facts: PiGanFacts) -> PiGanScene:
+        """As in `Scene`."""
+        siren = make_siren(facts.volume, facts.pigan).to(tensors["phase"].device)
         siren.load_state_dict(unprefixed("siren", tensors))
-        return cls(siren, tensors["frequency"], tensors["phase"], settings)
+        return cls(siren, tensors["frequency"], tensors["phase"], facts)
 
 
-def make_siren(settings) -> FilmSiren:
-    section = settings.pigan
-    return FilmSiren(section.width, section.layers, settings.volume.extent, settings.volume.density_scale)
+def make_siren(volume: Volume, section: PiGanSection) -> FilmSiren:
+    """The field's network, with new weights."""
+    return FilmSiren(section.width, section.layers, volume.extent, volume.density_scale)
 
 
 class PiGan(AdversarialMethod):
     """Generator and discriminator of pi-GAN."""
 
-    scene_class = PiGanScene
+    seed_name = "pigan"
     betas = (0.0, 0.9)
 
-    def __init__(self, settings) -> None:
-        section = settings.pigan
-        super().__init__(settings, section)
-        self.mapping = FilmMapping(section.latent, section.width, section.layers + 1, section.width)
-        self.siren = make_siren(settings)
-        largest = section.image_size
-        self.discriminator = Discriminator(3, largest, settings.adversarial.width, coordinates=True)
+    def __init__(self, volume: Volume, adversarial: Adversarial, pigan: PiGanSection) -> None:
+        super().__init__(adversarial, pigan)
+        self.volume, self.section = volume, pigan
+        self.mapping = FilmMapping(pigan.latent, pigan.width, pigan.layers + 1, pigan.width)
+        self.siren = make_siren(volume, pigan)
+        self.discriminator = Discriminator(3, pigan.image_size, adversarial.width, coordinates=True)
 
     def stage(self, step: int) -> tuple[int, float]:
         """Side of the images at this step, and how far that resolution has faded in.
 
         Each doubling lasts an equal share of the run; a new one fades in over the first quarter of its share.
         """
-        section = self.settings.pigan
+        section = self.section
         count = section.doublings + 1
         position = step / section.steps * count
         stage = min(int(position), count - 1)
@@ -104,38 +137,33 @@ class PiGan(AdversarialMethod):
 
     def training_step(self, batch: ViewBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of both players on the batch's images, and on fakes from the same cameras."""
-        section = self.settings.pigan
+        section = self.section
         size, fade = self.stage(step)
         real = batch.resized(size)
         z = torch.randn((len(batch.names), section.latent), generator=generator).to(real.images.device)
-        field = ConditionedSiren(self.siren, *self.mapping(z))
-        rendered = render_rays(
-            field,
-            *real.cameras.rays(size),
-            self.settings.volume.extent,
-            section.coarse_samples,
-            section.importance_samples,
-            generator,
-        )
+        field = ConditionedSiren(self.siren, *self.mapping(z), self.volume.extent)
+        samples = (section.coarse_samples, section.importance_samples)
+        rendered = render_rays(field, Rays.through(real.cameras, size), *samples, generator)
         fake = rendered.image(size)
-        real = real.images.flatten(0, 1)
+        images = real.images.flatten(0, 1)
         if fade < 1:
-            # reals lose the detail that fakes are not yet judged by
-            small = F.interpolate(F.avg_pool2d(real, 2), scale_factor=2, mode="nearest")
-            real = small + fade * (real - small)
+            # reals lose the detail that fakes do not have to show yet
+            small = F.interpolate(F.avg_pool2d(images, 2), scale_factor=2, mode="nearest")
+            images = small + fade * (images - small)
         return adversarial_losses(
             self.discriminator,
-            lambda images: self.discriminator(images, fade=fade),
-            real,
+            lambda shown: self.discriminator(shown, fade=fade),
+            images,
             fake,
             section.r1,
             step,
-            self.settings.adversarial,
+            self.adversarial,
             generator,
         )
 
     @torch.no_grad()
-    def sample(self, seed: int) -> PiGanScene:
+    def sample(self, request: SampleRequest) -> PiGanScene:
         """The scene of one seed."""
-        z = torch.randn((1, self.settings.pigan.latent), generator=generator_for("coarse", seed))
-        return PiGanScene(self.siren, *self.mapping(z.to(self.siren.density.weight.device)), self.settings)
+        z = torch.randn((1, self.section.latent), generator=generator_for("coarse", request.seed))
+        films = self.mapping(z.to(self.siren.density.weight.device))
+        return PiGanScene(self.siren, *films, PiGanFacts(volume=self.volume, pigan=self.section))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from holofusion.cameras import Cameras
 from holofusion.data.prepared import PreparedCategory
@@ -13,6 +13,11 @@ SHAPES = {"R": (3, 3), "T": (3,), "focal": (2,), "principal": (2,)}
 
 class CameraPool(nn.Module):
     """`count` cameras, spread evenly over the training images; zeros until filled or loaded."""
+
+    R: Tensor
+    T: Tensor
+    focal: Tensor
+    principal: Tensor
 
     def __init__(self, count: int) -> None:
         super().__init__()

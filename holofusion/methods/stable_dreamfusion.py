@@ -9,17 +9,25 @@ Nothing is trained and nothing is downloaded.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
-from holofusion.data.prepared import PreparedCategory
+from holofusion.config.baselines import ScoreDistillationSection, StableDreamFusionSection
+from holofusion.config.params import Volume
+from holofusion.methods.base import Method, TrainingInputs
 from holofusion.methods.guides import draw_times
 from holofusion.methods.poses import CameraPool
-from holofusion.methods.sds import POSES, ColourScene, distil_score
+from holofusion.methods.sds import POSES, distil_score
+from holofusion.scenes.base import SampleRequest
+from holofusion.scenes.voxel import VoxelScene
 from holofusion.utils.files import UserError
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
 
 VIEWS = ("front view", "side view", "back view", "overhead view")
 OVERHEAD = 0.866  # sine of the elevation from which a view is called overhead: 60 degrees
@@ -33,9 +41,9 @@ def view_number(cameras: Cameras) -> Tensor:
     return torch.where(direction[:, 1] > OVERHEAD, 3, level)
 
 
-def load_pipeline(folder: str | Path):
+def load_pipeline(folder: str | Path | None) -> StableDiffusionPipeline:
     """The Stable Diffusion pipeline saved in `folder`, frozen. Raises UserError when it is none, or without `diffusers`."""
-    folder = Path(folder)
+    folder = Path(folder or "")
     if not (folder / "model_index.json").is_file():
         raise UserError(
             f"stable_dreamfusion.folder: {folder}: holds no model_index.json; name a Stable Diffusion folder"
@@ -59,26 +67,32 @@ def load_pipeline(folder: str | Path):
 class StableDiffusionGuide:
     """Stable Diffusion, told the prompt and the view. words (1 + views, tokens, width): embeddings, the empty text first."""
 
-    def __init__(self, pipeline, words: Tensor, settings) -> None:
+    def __init__(
+        self,
+        pipeline: StableDiffusionPipeline,
+        words: Tensor,
+        sds: ScoreDistillationSection,
+        section: StableDreamFusionSection,
+    ) -> None:
         self.pipeline, self.words = pipeline.to(words.device), words
-        self.noise, self.section = settings.sds, settings.stable_dreamfusion
-        self.signal = pipeline.scheduler.alphas_cumprod.to(words.device)
+        self.sds, self.section = sds, section
+        self.abar = pipeline.scheduler.alphas_cumprod.to(words.device)
 
     def error(self, images: Tensor, cameras: Cameras, generator: torch.Generator) -> Tensor:
         """A scalar whose gradient in the latents is (1 - abar) (guided noise prediction - noise), over their number."""
         latents = self.encode(images)
-        t = draw_times(self.noise, len(self.signal), len(latents), generator).to(latents.device)
-        signal = self.signal[t].reshape(-1, 1, 1, 1)
+        t = draw_times(self.sds, len(self.abar), len(latents), generator).to(latents.device)
+        abar = self.abar[t].reshape(-1, 1, 1, 1)
         with torch.no_grad():
             noise = torch.randn(latents.shape, generator=generator).to(latents.device)
-            noisy = (signal.sqrt() * latents + (1 - signal).sqrt() * noise).repeat(2, 1, 1, 1)
+            noisy = (abar.sqrt() * latents + (1 - abar).sqrt() * noise).repeat(2, 1, 1, 1)
             words = torch.cat([self.words[:1].expand(len(t), -1, -1), self.words[1 + view_number(cameras)]])
-            found = self.pipeline.unet(noisy, t.repeat(2), encoder_hidden_states=words).sample
+            predicted = self.pipeline.unet(noisy, t.repeat(2), encoder_hidden_states=words).sample
             if self.pipeline.scheduler.config.prediction_type == "v_prediction":
-                twice = signal.repeat(2, 1, 1, 1)
-                found = twice.sqrt() * found + (1 - twice).sqrt() * noisy
-            plain, told = found.chunk(2)
-            gradient = (1 - signal) * (plain + self.section.guidance * (told - plain) - noise)
+                twice = abar.repeat(2, 1, 1, 1)
+                predicted = twice.sqrt() * predicted + (1 - twice).sqrt() * noisy
+            plain, told = predicted.chunk(2)
+            gradient = (1 - abar) * (plain + self.section.guidance * (told - plain) - noise)
         return (gradient * latents).sum() / latents[:, :1].numel()
 
     def encode(self, images: Tensor) -> Tensor:
@@ -88,32 +102,35 @@ class StableDiffusionGuide:
         return self.pipeline.vae.encode(large * 2 - 1).latent_dist.mode() * self.pipeline.vae.config.scaling_factor
 
 
-class StableDreamFusion(nn.Module):
+class StableDreamFusion(Method):
     """Embeddings of the prompt and training cameras; the weights of Stable Diffusion stay in their folder."""
 
-    scene_class = ColourScene
+    seed_name = "stable_dreamfusion"
     steps = 0  # nothing is trained
+    words: Tensor
 
-    def __init__(self, settings) -> None:
+    def __init__(
+        self, volume: Volume, sds: ScoreDistillationSection, stable_dreamfusion: StableDreamFusionSection
+    ) -> None:
         super().__init__()
-        self.settings = settings
-        self.pipeline = load_pipeline(settings.stable_dreamfusion.folder)
+        self.volume, self.sds, self.section = volume, sds, stable_dreamfusion
+        self.pipeline = load_pipeline(stable_dreamfusion.folder)
         width, tokens = self.pipeline.text_encoder.config.hidden_size, self.pipeline.tokenizer.model_max_length
         self.register_buffer("words", torch.zeros(1 + len(VIEWS), tokens, width))
         self.pool = CameraPool(POSES)
 
     @torch.no_grad()
-    def prepare(self, data: PreparedCategory) -> None:
+    def prepare(self, inputs: TrainingInputs) -> None:
         """Embed the prompt, `{category}` filled in, once per view; keep training cameras."""
-        prompt = self.settings.stable_dreamfusion.prompt.replace("{category}", data.category)
+        prompt = self.section.prompt.replace("{category}", inputs.data.category)
         texts = ["", *(f"{prompt}, {view}" for view in VIEWS)]
         ids = self.pipeline.tokenizer(
             texts, padding="max_length", max_length=self.words.shape[1], truncation=True, return_tensors="pt"
         ).input_ids
         self.words.copy_(self.pipeline.text_encoder(ids)[0])
-        self.pool.fill(data)
+        self.pool.fill(inputs.data)
 
-    def sample(self, seed: int) -> ColourScene:
+    def sample(self, request: SampleRequest) -> VoxelScene:
         """The scene of one seed."""
-        guide = StableDiffusionGuide(self.pipeline, self.words, self.settings)
-        return ColourScene(distil_score(guide, self.pool.cameras, self.settings, seed), self.settings)
+        guide = StableDiffusionGuide(self.pipeline, self.words, self.sds, self.section)
+        return distil_score(guide, self.pool.cameras, self.volume, self.sds, request.seed)

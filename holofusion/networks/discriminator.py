@@ -67,8 +67,8 @@ class Discriminator(nn.Module):
             x = coarser + fade * (x - coarser)
         for block in self.blocks[level + 1 :]:
             x = block(x)
-        spread = (x.var(0, unbiased=False) + 1e-8).sqrt().mean().expand(len(x), 1, *x.shape[2:])
-        x = leaky(self.final(torch.cat([x, spread], 1)))
+        deviation = (x.var(0, unbiased=False) + 1e-8).sqrt().mean().expand(len(x), 1, *x.shape[2:])
+        x = leaky(self.final(torch.cat([x, deviation], 1)))
         x = self.score(leaky(self.hidden(x.flatten(1))))
         if self.label is None:
             return x[:, 0]

@@ -1,7 +1,8 @@
 """From posed source views to one voxel grid: 2D encoder, unprojection, pooling over views, pooling head.
 
-HoloDiffusion's order (PAPER: encoder -> voxel-wise features -> mean and standard deviation over views -> small head).
-The published head is linear + tanh; a deeper one is used here because at small scale the linear one carries no colour.
+The order is HoloDiffusion's (Karnewar et al., CVPR 2023, released code): encoder, voxel-wise features, their mean and
+standard deviation over views, small head. The published head is linear + tanh; a deeper one is used here because at small
+scale the linear one carries no colour.
 """
 
 from __future__ import annotations
@@ -104,6 +105,7 @@ class VoxelEncoder(nn.Module):
         features = self.views(torch.cat([images * 2 - 1, masks], 2).flatten(0, 1)).float()
         pixels, shares = unproject(cameras, features.shape[-1], self.resolution, self.extent)
         mean, deviation = pool_views(features, pixels, shares, len(images))
+        # two products with the halves of one weight: a concatenation of both inputs would copy all voxels once more
         for_mean, for_deviation = self.pooled.weight.split(self.views.channels, 1)
         pooled = F.linear(mean, for_mean, self.pooled.bias) + F.linear(deviation, for_deviation)
         hidden, straight = pooled.split([HIDDEN, self.features], 1)

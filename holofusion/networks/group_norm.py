@@ -1,7 +1,8 @@
 """Group norm whose backward pass is fast on CPUs too.
 
-PyTorch's own takes ten times as long as it should there for channels-last tensors, and the U-Nets are channels-last
-because convolutions are faster so.
+Why: PyTorch's own (torch 2.12) takes ten times as long as it should there for channels-last tensors, and the U-Nets are
+channels-last because convolutions are faster so. Measured by `benchmarks/unet.py`, tested against `F.group_norm`. Delete when
+the built-in gradient is as fast as its forward pass for channels-last tensors on CPUs.
 """
 
 from __future__ import annotations
@@ -38,18 +39,20 @@ class _GroupNorm(torch.autograd.Function):
         groups, width = mean.shape[1], x.shape[1] // mean.shape[1]
         mean, scale = (part.float().repeat_interleave(width, 1) for part in (mean, scale))  # (B, C)
         total = rows.sum(1, dtype=torch.float32)
-        along = scale * ((rows * values).sum(1, dtype=torch.float32) - mean * total)  # of gradient times normed x
+        projection = scale * ((rows * values).sum(1, dtype=torch.float32) - mean * total)  # of gradient times normed x
 
         def group_mean(part: Tensor) -> Tensor:
             means = (weight * part).unflatten(1, (groups, width)).sum(2) / (width * rows.shape[1])
             return means.repeat_interleave(width, 1)
 
-        slope = -scale.square() * group_mean(along)
-        rest = -scale * group_mean(total) - slope * mean
-        factor, slope, rest = (part.to(rows.dtype)[:, None] for part in (scale * weight, slope, rest))
-        found = torch.addcmul(torch.addcmul(rest, values, slope), rows, factor).unflatten(1, x.shape[2:]).movedim(-1, 1)
+        slope = -scale.square() * group_mean(projection)
+        offset = -scale * group_mean(total) - slope * mean
+        factor, slope, offset = (part.to(rows.dtype)[:, None] for part in (scale * weight, slope, offset))
+        result = (
+            torch.addcmul(torch.addcmul(offset, values, slope), rows, factor).unflatten(1, x.shape[2:]).movedim(-1, 1)
+        )
         shared = len(weight) == 1
-        return found, None, *(part.sum(0, keepdim=True) if shared else part for part in (along, total)), None
+        return result, None, *(part.sum(0, keepdim=True) if shared else part for part in (projection, total)), None
 
 
 def _by_position(x: Tensor) -> Tensor:

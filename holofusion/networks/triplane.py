@@ -16,7 +16,7 @@ def sample_planes(planes: Tensor, points: Tensor, extent: float) -> Tensor:
     x, y, z = (points / extent).unbind(-1)
     places = torch.stack([torch.stack(pair, -1) for pair in ((x, y), (x, z), (z, y))], 1)
     batch, _, channels = planes.shape[:3]
-    found = F.grid_sample(
+    features = F.grid_sample(
         planes.flatten(0, 1), places.flatten(0, 1)[:, :, None], padding_mode="border", align_corners=False
     )
-    return found[..., 0].transpose(1, 2).reshape(batch, 3, -1, channels)
+    return features[..., 0].transpose(1, 2).reshape(batch, 3, -1, channels)

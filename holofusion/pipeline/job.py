@@ -23,8 +23,8 @@ class Resolved(Generic[S]):
 
     name: of the step's results. method is None where the step serves all methods, category where it serves all categories;
     seed is DATA_SEED where it serves all seeds. hash: of method, category, seed and settings.
-    further: sections, as plain values, that the step hands on with what it makes but does not read (a training: those
-    that sampling takes, so that the folder of weights is complete); they do not count in the hash.
+    further: by row of the table, sections, as plain values, that the step hands on with what it makes but does not read (a
+    training: those that sampling takes, so that the folder of weights is complete); they do not count in the hash.
     """
 
     step: str
@@ -34,7 +34,7 @@ class Resolved(Generic[S]):
     seed: int
     hash: str
     settings: S
-    further: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    further: Mapping[str, Mapping[str, Mapping[str, object]]] = field(default_factory=dict)
 
     @property
     def run(self) -> Run:

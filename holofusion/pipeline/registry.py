@@ -137,11 +137,3 @@ def class_named(path: str) -> type:
     """The class that "module:Class" names."""
     module, _, attribute = path.partition(":")
     return getattr(import_module(module), attribute)
-
-
-def method_class(name: str) -> type:
-    """The class behind a row. Raises ValueError for a row of images."""
-    model = ROWS[name].model
-    if model is None:
-        raise ValueError(f"{name}: has no model")
-    return class_named(model)

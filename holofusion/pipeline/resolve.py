@@ -50,7 +50,10 @@ def resolve(params: Params, step: Step, subject: Subject) -> dict[str, Any]:
     facts = {"step": step.name, "name": step.scope.name(subject)}
     resolved = facts | {key: identity[key] for key in IDENTITY[:-1]} | {"config_hash": _hash(identity)}
     resolved["settings"] = settings
-    further = {section: content[section] for section in step.further_of(subject.method) if section not in settings}
+    further = {}
+    for row, sections in step.further_of(subject.method).items():
+        values = settings_for(params, row)
+        further[row] = {section: values[section] for section in sections if values[section] != settings.get(section)}
     return resolved | ({"further": further} if further else {})
 
 

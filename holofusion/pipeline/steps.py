@@ -99,14 +99,18 @@ class Step:
             kinds.append(getattr(ROWS[method], f"{self.row_settings}_settings"))
         return joined(*kinds)
 
-    def further_of(self, method: str | None) -> list[str]:
-        """The sections that it hands on with what it makes, so that sampling needs nothing else."""
+    def further_of(self, method: str | None) -> dict[str, list[str]]:
+        """By row of the table made from what it makes: the sections that it hands on, so that sampling needs nothing else."""
         if self.row_settings != "train" or method is None:
-            return []
-        kinds: list[type[StepSettings]] = [ROWS[method].sample_settings]
-        if ROWS[method].source == Source.HYPOTHESES:
-            kinds.append(settings.HypothesesSettings)
-        return [section for kind in kinds for section in kind.model_fields]
+            return {}
+        further = {}
+        for row in ROWS.values():
+            if row.trained_by == method:
+                kinds: list[type[StepSettings]] = [row.sample_settings]
+                if row.source == Source.HYPOTHESES:
+                    kinds.append(settings.HypothesesSettings)
+                further[row.name] = list(dict.fromkeys(section for kind in kinds for section in kind.model_fields))
+        return further
 
 
 _ALL = (

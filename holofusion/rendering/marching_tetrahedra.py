@@ -22,13 +22,13 @@ def tetrahedral_grid(cells: int) -> tuple[Tensor, Tensor]:
     low = torch.arange(cells)
     x, y, z = torch.meshgrid(low, low, low, indexing="ij")
     corner = (x * side + y) * side + z
-    strides, found = (side**2, side, 1), []
+    strides, corners = (side**2, side, 1), []
     for order in permutations(range(3)):
         steps = [0, strides[order[0]], strides[order[0]] + strides[order[1]], sum(strides)]
         if _odd(order):
             steps[1], steps[2] = steps[2], steps[1]
-        found.append(torch.stack([corner.flatten() + step for step in steps], -1))
-    return vertices, torch.cat(found)
+        corners.append(torch.stack([corner.flatten() + step for step in steps], -1))
+    return vertices, torch.cat(corners)
 
 
 def _odd(order: tuple[int, ...]) -> bool:

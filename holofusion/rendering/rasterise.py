@@ -10,8 +10,8 @@ from torch import Tensor
 from holofusion.cameras import Cameras
 from holofusion.utils.extras import optional
 
-BAND = 0.25  # softness of the silhouette, pixels (squared distances are divided by its square)
-REACH = 1.0  # pixels outside the silhouette that still see it
+SILHOUETTE_SOFTNESS = 0.25  # softness of the silhouette, pixels (squared distances are divided by its square)
+RIM_WIDTH = 1.0  # pixels outside the silhouette that still see it
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def rasterise(vertices: list[Tensor], faces: list[Tensor], cameras: Cameras, siz
     # PyTorch3D finds the faces; gradients are taken below for all pixels at once (its own go pixel by pixel on a CPU).
     # Twice: with a rim, the nearest face that reaches a pixel may not be the one that covers it.
     with torch.no_grad():
-        hard, rim = fragments(0.0), fragments(REACH * pixel)
+        hard, rim = fragments(0.0), fragments(RIM_WIDTH * pixel)
     covered = hard.pix_to_face[..., 0] >= 0
     near = (rim.pix_to_face[..., 0] >= 0) & ~covered
     shape = covered.shape
@@ -73,7 +73,7 @@ def rasterise(vertices: list[Tensor], faces: list[Tensor], cameras: Cameras, siz
     flat = torch.stack([cameras[image[near]].project(edge[:, corner : corner + 1])[0][:, 0] for corner in range(3)], 1)
     centre = (torch.arange(size, device=covered.device) + 0.5) * -pixel + 1
     place = torch.stack(torch.meshgrid(centre, centre, indexing="ij")[::-1], -1).expand(*shape, 2)[near]
-    soft = torch.sigmoid(-squared_distance(place, flat) / (BAND * pixel) ** 2)
+    soft = torch.sigmoid(-squared_distance(place, flat) / (SILHOUETTE_SOFTNESS * pixel) ** 2)
     weights = rim.bary_coords[..., 0, :][near]
 
     alpha = torch.zeros(shape, device=covered.device).masked_scatter(covered, torch.ones_like(distance))
@@ -87,9 +87,9 @@ def rasterise(vertices: list[Tensor], faces: list[Tensor], cameras: Cameras, siz
 
 def squared_distance(places: Tensor, triangles: Tensor) -> Tensor:
     """Squared distance (N,) of points (N, 2) from the outline of triangles (N, 3, 2)."""
-    found = []
+    distances = []
     for start, end in ((0, 1), (1, 2), (2, 0)):
         side, offset = triangles[:, end] - triangles[:, start], places - triangles[:, start]
         share = ((offset * side).sum(1) / side.square().sum(1).clamp_min(1e-12)).clamp(0, 1)
-        found.append((offset - share[:, None] * side).square().sum(1))
-    return torch.stack(found).amin(0)
+        distances.append((offset - share[:, None] * side).square().sum(1))
+    return torch.stack(distances).amin(0)

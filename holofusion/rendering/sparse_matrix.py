@@ -1,4 +1,9 @@
-"""Interpolation as a product with a sparse matrix: every result is a weighted sum of a table's rows."""
+"""Interpolation as a product with a sparse matrix: every result is a weighted sum of a table's rows.
+
+Why: the gradient of `grid_sample` adds into the grid point by point on CPUs (torch 2.12); `embedding_bag` and its transpose
+gather instead. Measured by `benchmarks/rendering.py`, tested against plain indexing. Delete when the gradient of
+`grid_sample` at a few per cent of a grid's points is as fast as its forward pass.
+"""
 
 from __future__ import annotations
 

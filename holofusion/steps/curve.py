@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from safetensors.torch import load_file
@@ -13,32 +11,37 @@ from holofusion.evaluation.bootstrap import Redraws
 from holofusion.evaluation.fidelity import compare
 from holofusion.evaluation.references import Pictures
 from holofusion.evaluation.score import Scorer
+from holofusion.methods.files import load_method, load_weights
 from holofusion.pipeline.job import Job
-from holofusion.steps.sample import sampler_from_noise, to_bytes
+from holofusion.rendering.images import to_bytes
+from holofusion.scenes.base import SampleRequest
 from holofusion.training.checkpoint import read_snapshots
 from holofusion.utils.files import read_json, write_json
 from holofusion.utils.progress import say
 
 
-def run_curve(resolved, data_folder: Path, model: Path, out: Path, device: torch.device) -> None:
+def run(job: Job[CurveSettings]) -> None:
     """Score `curve.scenes` scenes, seen from `curve.views` cameras each, of every snapshot and of the finished weights.
 
-    All points share sample seeds and cameras. Writes `out`: steps, seconds of training and images seen so far (without the
-    warm-up's), and the kernel distance to the training objects with its interval. A run without snapshots has one point.
+    All points share sample seeds and cameras. Writes the JSON file `job.out`: steps, seconds of training and images seen so
+    far (without the warm-up's), and the kernel distance to the training objects with its interval. A run without snapshots
+    has one point.
     """
-    section, evaluation = resolved.settings.curve, resolved.settings.evaluation
-    redraws = Redraws(resolved.settings.intervals.replicates, resolved.seed)
-    scorer = Scorer.open(data_folder, evaluation, redraws, out.parent, device)
+    settings, resolved, model = job.settings, job.resolved, job.path("model")
+    section, evaluation = settings.curve, settings.evaluation
+    redraws = Redraws(settings.intervals.replicates, resolved.seed)
+    scorer = Scorer.open(job.path("data"), evaluation, redraws, job.out.parent, job.device)
     data, real = scorer.data, scorer.reference("train")
-    last, facts = load_file(model / "model.safetensors"), read_json(model / "model.json")
+    last, facts = load_weights(model), read_json(model / "model.json")
     units = np.repeat(np.arange(section.scenes), section.views)
 
     def pictures(weights: dict[str, torch.Tensor]) -> list[np.ndarray]:
         images = []
-        make = sampler_from_noise(resolved.method, weights, resolved.settings, device)
+        method = load_method(model, job.device, dict(settings), weights)
         for seed in range(section.scenes):
             rows = torch.arange(seed * section.views, (seed + 1) * section.views) % len(data.evaluation_cameras)
-            images += list(to_bytes(make(seed).render(data.evaluation_cameras[rows].to(device), data.image_size).rgb))
+            scene = method.sample(SampleRequest(seed))
+            images += list(to_bytes(scene.render(data.evaluation_cameras[rows].to(job.device), data.image_size).rgb))
         return images
 
     points = []
@@ -57,7 +60,7 @@ def run_curve(resolved, data_folder: Path, model: Path, out: Path, device: torch
         )
         say(f"{label}: {entry['metric']} {entry['value']:.5g}")
     write_json(
-        out,
+        job.out,
         {
             "method": resolved.method,
             "category": resolved.category,
@@ -66,8 +69,3 @@ def run_curve(resolved, data_folder: Path, model: Path, out: Path, device: torch
             "points": points,
         },
     )
-
-
-def run(job: Job[CurveSettings]) -> None:
-    """Write the kernel distance of each point of the training `--model` to the JSON file `job.out`."""
-    run_curve(job.resolved, job.path("data"), job.path("model"), job.out, job.device)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
 from holofusion.cameras import CONVENTION, Cameras, cameras_to_json
+from holofusion.cameras.spread import spread_cameras
 from holofusion.config.steps import RenderSettings
 from holofusion.data.prepared import PreparedCategory
 from holofusion.pipeline.job import Job
 from holofusion.pipeline.paths import scene_name
-from holofusion.scenes.voxel import Views, load_scene
-from holofusion.steps.sample import spread_cameras, to_bytes
+from holofusion.rendering.images import to_bytes
+from holofusion.rendering.views import Views
+from holofusion.scenes.files import load_scene
 from holofusion.utils.files import UserError, replacing, write_json
 from holofusion.utils.progress import Progress
 from holofusion.utils.random import generator_for
@@ -23,21 +26,22 @@ from holofusion.utils.random import generator_for
 DEPTH_STEPS = 65535  # of a 16-bit picture
 
 
-def run_render(resolved, data_folder: Path, samples: Path, out: Path, device: torch.device) -> None:
-    """Render every scene of a shard from its frozen evaluation cameras, as PNG; and more of the first scenes.
+def run(job: Job[RenderSettings]) -> None:
+    """Render every scene of a shard from its frozen evaluation cameras, as PNG, to `job.out`; and more of the first scenes.
 
-    out/<seed>/view_000.png are the scored views. The first scenes also get out/turntable/<seed>/frame_000.png, one full
-    turn, and out/consistency/<seed>/view_000.png from frozen cameras all round (the same for every method), in order of
-    azimuth, each with depth_000.png and alpha_000.png. out/cameras.json lists each file with its camera.
+    <seed>/view_000.png are the scored views. The first scenes also get turntable/<seed>/frame_000.png, one full
+    turn, and consistency/<seed>/view_000.png from frozen cameras all round (the same for every method), in order of
+    azimuth, each with depth_000.png and alpha_000.png. cameras.json lists each file with its camera.
     """
-    settings, data = resolved.settings.render, PreparedCategory.load(data_folder)
+    settings, data, device = job.settings.render, PreparedCategory.load(job.path("data")), job.device
+    samples = job.path("samples")
     folders = sorted(path.parent for path in samples.glob("*/scene.json"))
     if not folders:
         raise UserError(f"{samples}: no scenes here (expected <seed>/scene.json)")
-    progress = Progress(f"render {resolved.method}", len(folders))
+    progress = Progress(f"render {job.run.method}", len(folders))
     pool, size = data.evaluation_cameras, data.image_size
     scenes, seconds = [], 0.0
-    with replacing(out) as temporary:
+    with replacing(job.out) as temporary:
         for folder in folders:
             scene, facts = load_scene(folder, device)
             seed = facts["seed"]
@@ -65,10 +69,10 @@ def run_render(resolved, data_folder: Path, samples: Path, out: Path, device: to
         write_json(
             temporary / "cameras.json",
             {
-                "run": resolved.name,
+                "run": job.run.name,
                 "convention": CONVENTION,
                 "image_size": size,
-                "config_hash": resolved.hash,
+                "config_hash": job.resolved.hash,
                 "scenes": scenes,
                 "cost": {
                     "sample_seconds": sum(entry["sample_seconds"] for entry in scenes),
@@ -79,7 +83,7 @@ def run_render(resolved, data_folder: Path, samples: Path, out: Path, device: to
         )
 
 
-def write_views(views: Views, cameras: Cameras, root: Path, stem: str) -> list[dict]:
+def write_views(views: Views, cameras: Cameras, root: Path, stem: str) -> list[dict[str, Any]]:
     """Save the colours as root/<stem>_000.png and so on; return an entry with file and camera for each."""
     (root / stem).parent.mkdir(parents=True, exist_ok=True)
     entries = []
@@ -90,7 +94,7 @@ def write_views(views: Views, cameras: Cameras, root: Path, stem: str) -> list[d
     return entries
 
 
-def write_consistency(views: Views, cameras: Cameras, root: Path, seed: int) -> list[dict]:
+def write_consistency(views: Views, cameras: Cameras, root: Path, seed: int) -> list[dict[str, Any]]:
     """Save colours, depth along the ray (16 bit, `depth_unit` world units a step, 0 where opacity is below 1/2), opacity."""
     folder = f"consistency/{scene_name(seed)}"
     entries = write_views(views, cameras, root, f"{folder}/view")
@@ -103,8 +107,3 @@ def write_consistency(views: Views, cameras: Cameras, root: Path, seed: int) -> 
         Image.fromarray((depth / unit).round().astype(np.uint16)).save(root / entry["depth"])
         Image.fromarray((alpha.clip(0, 1) * 255).round().astype(np.uint8)).save(root / entry["alpha"])
     return entries
-
-
-def run(job: Job[RenderSettings]) -> None:
-    """Write the views of every scene below `--samples` to the folder `job.out`."""
-    run_render(job.resolved, job.path("data"), job.path("samples"), job.out, job.device)

@@ -13,33 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-GRADIENT_LIMIT = 10.0  # norm to which gradients are clipped, a guard against single bad steps
+from holofusion.config.baselines import Adversarial
 
 Score = Callable[[Tensor], Tensor]
-
-
-class AdversarialMethod(nn.Module):
-    """What methods with a discriminator share beside the losses: both players' parameters, and the loop's numbers.
-
-    section: the method's own, with `steps` and `learning_rate`. A child makes `self.discriminator`; all else is generator.
-    """
-
-    gradient_limit = GRADIENT_LIMIT
-    betas = (0.0, 0.99)  # Adam's
-
-    def __init__(self, settings, section) -> None:
-        super().__init__()
-        self.settings, self.section, shared = settings, section, settings.adversarial
-        self.objects_per_batch, self.views_per_object = shared.batch, 1
-        self.steps, self.ema, self.checkpoint_every = section.steps, shared.ema, shared.checkpoint_every
-
-    def parameter_groups(self) -> list[dict]:
-        judge = list(self.discriminator.parameters())
-        generator = [value for name, value in self.named_parameters() if not name.startswith("discriminator.")]
-        return [
-            {"params": generator, "lr": self.section.learning_rate, "betas": self.betas},
-            {"params": judge, "lr": self.settings.adversarial.learning_rate, "betas": self.betas},
-        ]
 
 
 def adversarial_losses(
@@ -49,20 +25,20 @@ def adversarial_losses(
     fake: Tensor,
     r1: float,
     step: int,
-    settings,
+    section: Adversarial,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """Losses of both players; their sum is under "loss".
 
     score: images -> scores (B,), through `discriminator`. real, fake (B, C, s, s) in [0, 1]; `fake` carries the
-    generator's gradient. r1: weight (gamma) of the penalty. settings: the section `adversarial`.
+    generator's gradient. r1: weight (gamma) of the penalty.
     """
     discriminator.requires_grad_(False)
-    generator_loss = F.softplus(-score(augment(fake, settings.augmentation, generator))).mean()
+    generator_loss = F.softplus(-score(augment(fake, section.augmentation, generator))).mean()
     discriminator.requires_grad_(True)
-    seen = augment(torch.cat([real, fake.detach()]), settings.augmentation, generator)
+    seen = augment(torch.cat([real, fake.detach()]), section.augmentation, generator)
     seen_real, seen_fake = seen.chunk(2)
-    penalised = step % settings.r1_every == 0 and r1 > 0
+    penalised = step % section.r1_every == 0 and r1 > 0
     seen_real.requires_grad_(penalised)
     real_score = score(seen_real)
     discriminator_loss = F.softplus(-real_score).mean() + F.softplus(score(seen_fake)).mean()
@@ -70,7 +46,7 @@ def adversarial_losses(
     losses["loss"] = generator_loss + discriminator_loss
     if penalised:
         losses["r1"] = r1_penalty(real_score, seen_real)
-        losses["loss"] = losses["loss"] + 0.5 * r1 * settings.r1_every * losses["r1"]
+        losses["loss"] = losses["loss"] + 0.5 * r1 * section.r1_every * losses["r1"]
     return losses
 
 
@@ -83,8 +59,8 @@ def r1_penalty(scores: Tensor, images: Tensor) -> Tensor:
 def augment(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """Random brightness, saturation, contrast and shift of images (B, C, s, s) in [0, 1], with gradients.
 
-    strength 0 leaves them as they are, 1 is Zhao et al.'s. Colour changes touch only what is not background: they act on the
-    difference from white. All triples of channels of one image change alike; a channel beyond them (transparency) is only
+    strength 0 leaves them as they are, 1 is Zhao et al.'s. Colour jitter acts on 1 - image, so the white background stays
+    white. All triples of channels of one image change alike; a channel beyond them (transparency) is only
     shifted. What comes in at the rim is 1.
     """
     if strength == 0:

@@ -74,12 +74,12 @@ def save_snapshot(folder: Path, step: int, seconds: float, average: Average) -> 
 
 def read_snapshots(folder: Path) -> list[tuple[int, float, Path]]:
     """(steps, seconds of training, file of averaged weights) of every snapshot in the folder, first to last."""
-    found = []
+    snapshots = []
     for path in sorted(folder.glob("[0-9]*.safetensors")):
         with safe_open(path, "pt") as file:
             facts = file.metadata()
-        found.append((int(facts["step"]), float(facts["seconds"]), path))
-    return found
+        snapshots.append((int(facts["step"]), float(facts["seconds"]), path))
+    return snapshots
 
 
 def read_facts(folder: Path) -> dict[str, str] | None:

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import platform
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from holofusion.data.batches import draw_batch
 from holofusion.data.prepared import PreparedCategory
-from holofusion.pipeline.job import Resolved
+from holofusion.training.base import Trainable
 from holofusion.training.checkpoint import Average, load_state, save_snapshot, save_state
 from holofusion.training.parallel import Group, share_of
-from holofusion.utils.files import UserError, replacing, write_json
-from holofusion.utils.precision import resolve_precision
+from holofusion.utils.files import UserError, replacing
 from holofusion.utils.progress import Progress, say
 from holofusion.utils.random import generator_for
 from holofusion.utils.signals import Stopped, stop_requests
@@ -39,14 +33,16 @@ def rate_at(step: int, steps: int, ramp: int = 50) -> float:
 
 
 @dataclass(frozen=True)
-class Job:
-    """One training: settings, data and folder, and the processes that share it.
+class TrainingRun:
+    """One training: its data and folder, and the processes that share it.
 
-    stamp: names config and inputs; saved state is only resumed by the same. check: raises UserError once the folder is no
-    longer this job's to write.
+    seed: of the training; what step n draws comes from it and n alone. micro_batches: parts of every step's batch. stamp:
+    names config and inputs; saved state is only resumed by the same. check: raises UserError once the folder is no longer
+    this job's to write.
     """
 
-    resolved: Resolved
+    seed: int
+    micro_batches: int
     data: PreparedCategory
     out: Path
     stamp: str
@@ -54,7 +50,7 @@ class Job:
     check: Callable[[], None]
 
 
-def fit(method: nn.Module, job: Job, label: str, snapshots: tuple[float, ...] = ()) -> tuple[Average, float]:
+def fit(method: Trainable, job: TrainingRun, label: str, snapshots: tuple[float, ...] = ()) -> tuple[Average, float]:
     """Run `method.training_step` for `method.steps` steps, resuming from out/state; return averaged weights and seconds spent.
 
     Step n's batches and noise come from the seed and n alone, so a resumed run repeats an uninterrupted one bit for bit.
@@ -85,7 +81,7 @@ def fit(method: nn.Module, job: Job, label: str, snapshots: tuple[float, ...] = 
                 group["lr"] = rate * rate_at(step, steps)
             optimiser.zero_grad(set_to_none=True)
             values, stopping = _gradients(method, job, label, step, asked)
-            norm = torch.nn.utils.clip_grad_norm_(method.parameters(), getattr(method, "gradient_limit", 1.0))
+            norm = torch.nn.utils.clip_grad_norm_(method.parameters(), method.gradient_limit)
             if not (math.isfinite(values["loss"]) and math.isfinite(float(norm))):
                 raise UserError(f"{job.out}: loss or gradient is not finite at step {step}; lower the learning rate")
             optimiser.step()
@@ -101,12 +97,12 @@ def fit(method: nn.Module, job: Job, label: str, snapshots: tuple[float, ...] = 
 
 
 def _gradients(
-    method: nn.Module, job: Job, label: str, step: int, asked: Callable[[], int]
+    method: Trainable, job: TrainingRun, label: str, step: int, asked: Callable[[], int]
 ) -> tuple[dict[str, float], int]:
     """Leave the gradient of the mean loss over the step's micro-batches; return losses by name, and a signal to stop or 0."""
-    parts, totals = job.resolved.settings.parallel.micro_batches, None
+    parts, totals = job.micro_batches, None
     for part in share_of(parts, job.group.rank, job.group.size):
-        generator = generator_for(job.resolved.seed, label, step, *([part] if parts > 1 else []))
+        generator = generator_for(job.seed, label, step, *([part] if parts > 1 else []))
         batch = draw_batch(job.data, method.objects_per_batch, method.views_per_object, generator, job.group.device)
         losses = method.training_step(batch, step, generator)
         (losses["loss"] / parts).backward()
@@ -151,53 +147,6 @@ class TrainingLog:
 
     def __exit__(self, *_: object) -> None:
         self.file.close()
-
-
-def git_commit() -> str | None:
-    """The commit of the code, with `+` when the tree has changes; None outside a repository."""
-
-    def run(*arguments: str) -> str:
-        folder = Path(__file__).parent
-        return subprocess.run(
-            ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    try:
-        return run("rev-parse", "HEAD") + ("+" if run("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def machine(device: torch.device) -> str:
-    """The device in words, for the report."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} of {os.cpu_count()} threads"
-
-
-def save_model(out: Path, tensors: dict[str, Tensor], resolved, steps: int, seconds: float, module: nn.Module) -> None:
-    """Write model.json and, last, model.safetensors."""
-    device = next(iter(module.state_dict().values())).device
-    parameters = {name: sum(value.numel() for value in child.parameters()) for name, child in module.named_children()}
-    write_json(
-        out / "model.json",
-        {
-            "method": resolved.method,
-            "category": resolved.category,
-            "seed": resolved.seed,
-            "config_hash": resolved.hash,
-            "steps": steps,
-            "images": steps and steps * module.objects_per_batch * module.views_per_object,
-            "seconds": round(seconds, 1),
-            "parameters": {k: v for k, v in parameters.items() if v},
-            "device": machine(device),
-            "precision": resolve_precision(device, resolved.settings.volume.precision),
-            "versions": {name: version(name) for name in ("torch", "safetensors", "numpy")},
-            "git_commit": git_commit(),
-        },
-    )
-    with replacing(out / "model.safetensors") as temporary:
-        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary)
 
 
 def averaged_tensors(method: nn.Module, average: Average) -> dict[str, Tensor]:

@@ -23,10 +23,10 @@ def test_estimate_is_the_posterior_mean_of_the_fitted_gaussian():
     values[:4] = values[:4].mean()  # all but the two strongest share their variance
     covariance = vectors @ np.diag(values) @ vectors.T
     noisy = torch.randn(4, 2, 3, generator=torch.Generator().manual_seed(1))
-    for signal, spread in ((0.1, 0.995), (0.8, 0.6), (0.999, 0.05)):
-        gain = signal * covariance @ np.linalg.inv(signal**2 * covariance + spread**2 * np.eye(6))
+    for alpha, sigma in ((0.1, 0.995), (0.8, 0.6), (0.999, 0.05)):
+        gain = alpha * covariance @ np.linalg.inv(alpha**2 * covariance + sigma**2 * np.eye(6))
         expected = noisy.flatten(1).double().numpy() @ gain.T
-        found = denoiser(noisy, torch.full((4, 1, 1), signal), torch.full((4, 1, 1), spread)).flatten(1)
+        found = denoiser(noisy, torch.full((4, 1, 1), alpha), torch.full((4, 1, 1), sigma)).flatten(1)
         np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-5)
 
 

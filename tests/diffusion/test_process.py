@@ -22,12 +22,12 @@ def test_noising_closed_form():
 
 def test_noising_one_step_at_a_time_gives_the_same_variance():
     schedule = NoiseSchedule(50, shift=-2.0)
-    variance, signal, before = 0.0, 1.0, 1.0
+    variance, alpha, before = 0.0, 1.0, 1.0
     for abar in schedule.abar.double().tolist():
         ratio = abar / before  # x_t = sqrt(ratio) x_{t-1} + sqrt(1 - ratio) noise
-        variance, signal, before = ratio * variance + 1 - ratio, signal * math.sqrt(ratio), abar
+        variance, alpha, before = ratio * variance + 1 - ratio, alpha * math.sqrt(ratio), abar
     assert variance == pytest.approx(1 - schedule.abar[-1].item(), abs=1e-6)
-    assert signal**2 == pytest.approx(schedule.abar[-1].item(), rel=1e-4)
+    assert alpha**2 == pytest.approx(schedule.abar[-1].item(), rel=1e-4)
 
 
 def test_shift_adds_to_the_log_signal_to_noise_ratio():
@@ -42,9 +42,9 @@ def test_samplers_reach_a_known_gaussian(ancestral):
     schedule, mean, deviation = NoiseSchedule(200), 1.0, 0.5
 
     def denoise(x, t):
-        signal, spread = schedule.signal_and_noise(t, x)
-        gain = deviation**2 * signal / (signal**2 * deviation**2 + spread**2)
-        return mean + gain * (x - signal * mean)
+        alpha, sigma = schedule.alpha_and_sigma(t, x)
+        gain = deviation**2 * alpha / (alpha**2 * deviation**2 + sigma**2)
+        return mean + gain * (x - alpha * mean)
 
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn((20000, 1), generator=generator)

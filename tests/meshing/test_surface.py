@@ -1,12 +1,8 @@
-"""Meshes of fields whose surfaces are known in closed form, and the files they are written to."""
+"""Surfaces of densities that are known in closed form."""
 
 from __future__ import annotations
 
-import json
 import math
-import struct
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,15 +11,17 @@ import trimesh
 from torch import Tensor
 
 from holofusion.cameras import turntable
-from holofusion.meshing.surface import extract, glb, pieces, run_mesh
-from holofusion.methods.eg3d import EG3DScene
-from holofusion.methods.get3d import MeshScene
-from holofusion.methods.pigan import PiGanScene
-from holofusion.methods.sds import ColourScene
-from holofusion.rendering.grids import SparseField, SparseGrid, voxel_centres
+from holofusion.meshing.mesh import pieces
+from holofusion.meshing.surface import surface_mesh
+from holofusion.methods.eg3d import EG3DFacts, EG3DScene
+from holofusion.methods.get3d import MeshFacts, MeshScene
+from holofusion.methods.pigan import PiGanFacts, PiGanScene
+from holofusion.methods.superresolution import SuperResolvedFacts, SuperResolvedScene
+from holofusion.rendering.grids import PlainDecoder, voxel_centres
 from holofusion.rendering.rasterise import rasterise
-from holofusion.scenes.voxel import DenseScene, SparseScene, SuperResolvedScene, save_scene
-from holofusion.utils.files import UserError, read_json
+from holofusion.rendering.sparse_grid import SparseField, SparseGrid
+from holofusion.scenes.voxel import SparseVoxelScene, VoxelFacts, VoxelScene
+from tests.sections import sections
 
 CENTRE, RADIUS = torch.tensor([0.2, -0.15, 0.05]), 0.5
 RESOLUTION, LEVEL = 48, 10.0
@@ -46,10 +44,15 @@ class Analytic:
         self.density, self.colour = density, colour
 
 
-def settings(**sections) -> SimpleNamespace:
-    volume = SimpleNamespace(extent=1.0, density_scale=20.0, precision="fp32")
-    rendering = SimpleNamespace(empty_density=1.0, coarse_samples=32, importance_samples=32, occupied_samples=64)
-    return SimpleNamespace(volume=volume, rendering=rendering, **sections)
+VOLUME = sections(volume=dict(extent=1.0, density_scale=20.0, precision="fp32"))["volume"]
+FACTS = VoxelFacts(
+    extent=1.0, density_scale=20.0, precision="fp32", coarse_samples=64, importance_samples=0, empty_density=1.0
+)
+
+
+def extract(solid, resolution, level, extent) -> trimesh.Trimesh:
+    """The surface, as trimesh has it."""
+    return surface_mesh(solid, resolution, level, extent).trimesh()
 
 
 def assert_is_the_ball(mesh: trimesh.Trimesh, cells: float) -> None:
@@ -83,8 +86,8 @@ def test_the_level_is_found_where_silhouettes_agree_with_opacity():
     def solid(density, radius):
         return Analytic(lambda points: density * (points.norm(dim=-1) < radius))
 
+    assert surface_mesh(solid(3.0, 0.6), 64, None, 1.0).level < 3
     fog, hard = (extract(solid(density, 0.6), 64, None, 1.0) for density in (3.0, 1000.0))
-    assert fog.metadata["level"] < 3
     assert fog.volume == pytest.approx(4 / 3 * math.pi * 0.6**3, rel=0.05)
     assert hard.volume == pytest.approx(4 / 3 * math.pi * 0.6**3, rel=0.1)
     # no ray is ln 2 / 3 long in here, so that none loses half its light
@@ -93,8 +96,8 @@ def test_the_level_is_found_where_silhouettes_agree_with_opacity():
     mesh = extract(Analytic(lambda points: core(points) + veil(points)), 64, None, 1.0)
     assert np.linalg.norm(mesh.vertices, axis=1).max() < 0.44  # the veil is seen through
     wisp = solid(3.5, 0.09).density
-    mesh = extract(Analytic(lambda points: core(points) + wisp(points - 0.6)), 64, None, 1.0)
-    assert mesh.metadata["level"] > 3.5 and pieces(mesh) == (1, 0.0)
+    found = surface_mesh(Analytic(lambda points: core(points) + wisp(points - 0.6)), 64, None, 1.0)
+    assert found.level > 3.5 and pieces(found.trimesh()) == (1, 0.0)
 
 
 def test_colours_are_those_that_show_through_the_rim():
@@ -147,19 +150,31 @@ def grid_scenes(inside):
         return features[..., 3], features[..., :3]
 
     decoder.state_dict = dict
-    yield DenseScene(grid, decoder, settings())
-    yield SuperResolvedScene(DenseScene(grid, decoder, settings()), torch.nn.Module(), 0, settings())
+    yield VoxelScene(grid, decoder, FACTS)
+    chosen = sections()
+    facts = SuperResolvedFacts(
+        coarse=FACTS,
+        superresolution=chosen["superresolution"],
+        superresolution_sampling=chosen["superresolution_sampling"],
+        seed=0,
+    )
+    yield SuperResolvedScene(VoxelScene(grid, decoder, FACTS), torch.nn.Module(), facts)
     active = torch.ones((40, 40, 40), dtype=torch.bool)
     occupied = (grid[0, 3] > 1).repeat_interleave(2, 0).repeat_interleave(2, 1).repeat_interleave(2, 2)
-    field = SparseField(SparseGrid.from_dense(grid, active, 1.0), decoder, occupied)
-    yield SparseScene(field, settings(distillation=SimpleNamespace(samples=64)))
+    yield SparseVoxelScene(SparseField(SparseGrid.from_dense(grid, active, 1.0), decoder, occupied), FACTS)
+    yield plain_scene(grid)
+
+
+def plain_scene(grid: Tensor) -> VoxelScene:
+    """The same without a decoder's weights and without known empty space, as score distillation makes it."""
     raw = torch.cat([(grid[:, 3:] / 20).expm1().clamp_min(1e-6).log(), torch.logit(grid[:, :3])], 1)
-    yield ColourScene(raw, settings(sds=settings().rendering))
+    facts = FACTS.model_copy(update={"coarse_samples": 32, "importance_samples": 32, "empty_density": None})
+    return VoxelScene(raw, PlainDecoder(20.0), facts)
 
 
 def test_every_scene_on_a_grid_gives_the_ball_and_its_colours():
     for scene in grid_scenes(ball):
-        mesh = extract(scene, RESOLUTION, LEVEL, 1.0)
+        mesh = scene.surface(RESOLUTION, LEVEL).trimesh()
         radii = np.linalg.norm(mesh.vertices - CENTRE.numpy(), axis=1)
         assert np.abs(radii - RADIUS).max() < CELL / 2 and mesh.is_watertight and mesh.volume > 0.5
         np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3] / 255, (mesh.vertices + 1) / 2, atol=0.02)
@@ -170,7 +185,7 @@ def test_the_mesh_covers_what_the_render_shows():
     for scene in grid_scenes(lambda points: (200 * (1 - ((points - CENTRE) / AXES).norm(dim=1))).clamp_min(0)):
         if isinstance(scene, SuperResolvedScene):
             continue
-        mesh = extract(scene, RESOLUTION, 5.0, 1.0)
+        mesh = scene.surface(RESOLUTION, 5.0).trimesh()
         corners, faces = torch.tensor(mesh.vertices, dtype=torch.float32), torch.tensor(mesh.faces)
         seen = rasterise([corners] * 3, [faces] * 3, cameras, 64).alpha > 0.5
         alpha = scene.render(cameras, 64).alpha[:, 0] > 0.5
@@ -181,7 +196,8 @@ def test_colour_that_depends_on_the_view_is_taken_from_straight_in_front():
     def siren(points, directions, frequency, phase):
         return ball(points), (directions + 1) / 2
 
-    mesh = extract(PiGanScene(siren, None, None, settings()), 32, LEVEL, 1.0)
+    facts = PiGanFacts(volume=VOLUME, pigan=sections()["pigan"])
+    mesh = PiGanScene(siren, torch.zeros(1), torch.zeros(1), facts).surface(32, LEVEL).trimesh()
     outwards = (mesh.vertices - CENTRE.numpy()) / RADIUS
     np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3] / 255, (1 - outwards) / 2, atol=0.02)
 
@@ -191,76 +207,19 @@ def test_colours_of_eg3d_are_the_first_three_channels():
         channels = torch.tensor([1.001, 0.25, -0.001, 0.9]).expand(*features.shape[:2], 4)
         return torch.full(features.shape[:2], 99.0), channels
 
-    scene = EG3DScene(torch.zeros((1, 3, 2, 8, 8)), torch.zeros((1, 4)), decoder, None, settings())
-    assert (extract(scene, 8, LEVEL, 1.0).visual.vertex_colors == [255, 64, 0, 255]).all()
+    facts = EG3DFacts(volume=VOLUME, eg3d=sections()["eg3d"])
+    scene = EG3DScene(torch.zeros((1, 3, 2, 8, 8)), torch.zeros((1, 4)), decoder, None, facts)
+    assert (scene.surface(8, LEVEL).colours == [255, 64, 0]).all()
 
 
 def test_a_scene_that_is_a_mesh_is_taken_as_it_is():
     box = trimesh.creation.box()
     vertices, faces = torch.tensor(box.vertices, dtype=torch.float32), torch.tensor(box.faces)
-    mesh = extract(MeshScene(vertices, faces, place, settings()), 8, LEVEL, 1.0)
+    facts = MeshFacts(extent=1.0)
+    mesh = MeshScene(vertices, faces, place, facts).surface(8, LEVEL)
     np.testing.assert_array_equal(mesh.vertices, box.vertices)
     np.testing.assert_array_equal(mesh.faces, box.faces)
-    np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3] / 255, (box.vertices + 1) / 2, atol=0.5 / 255)
-    none = extract(MeshScene(vertices[:0], faces[:0], place, settings()), 8, LEVEL, 1.0)
+    np.testing.assert_allclose(mesh.colours / 255, (box.vertices + 1) / 2, atol=0.5 / 255)
+    assert mesh.level is None
+    none = MeshScene(vertices[:0], faces[:0], place, facts).surface(8, LEVEL)
     assert len(none.faces) == 0
-
-
-def test_glb_holds_linear_colours_and_the_same_surface():
-    mesh = extract(Analytic(ball), 24, LEVEL, 1.0)
-    mesh.visual.vertex_colors[:4, :3] = [[0, 10, 50], [128, 188, 255], [1, 11, 200], [90, 90, 90]]
-    content = glb(mesh)
-    magic, version, length, chunk = struct.unpack("<4sIII", content[:16])
-    assert (magic, version, length) == (b"glTF", 2, len(content)) and len(content) % 4 == 0
-    tree = json.loads(content[20 : 20 + chunk])
-    assert tree["meshes"][0]["primitives"][0]["attributes"].keys() == {"POSITION", "COLOR_0"}
-    stream = trimesh.util.wrap_as_stream(content)
-    (found,) = trimesh.load_scene(stream, file_type="glb", process=False).geometry.values()
-    np.testing.assert_array_equal(found.vertices, mesh.vertices)
-    np.testing.assert_array_equal(found.faces, mesh.faces)
-    assert found.volume > 0
-    colours = found.visual.vertex_attributes["color"] / 65535
-    # from a table of the sRGB curve (IEC 61966-2-1)
-    np.testing.assert_allclose(colours[0], [0, 0.003035, 0.031896, 1], atol=2e-5)
-    np.testing.assert_allclose(colours[1], [0.215861, 0.502886, 1, 1], atol=2e-5)
-
-
-@pytest.fixture
-def samples(tmp_path) -> Path:
-    """One shard of two scenes: a ball, and nothing."""
-    raw = next(scene for scene in grid_scenes(ball) if isinstance(scene, ColourScene)).field.grid
-    for seed, grid in ((3, raw), (4, raw * torch.tensor([0.0, 1, 1, 1]).reshape(1, 4, 1, 1, 1) - 30)):
-        folder = tmp_path / f"samples/{seed:06d}"
-        folder.mkdir(parents=True)
-        scene = ColourScene(grid, settings(sds=settings().rendering))
-        save_scene(scene, folder, {"method": "sds", "seed": seed, "config_hash": "0", "seconds": 1.0})
-    return tmp_path / "samples"
-
-
-def resolved_step() -> SimpleNamespace:
-    mesh = SimpleNamespace(resolution=RESOLUTION, level=LEVEL)
-    return SimpleNamespace(method="sds", category="hydrant", seed=0, hash="abc", settings=SimpleNamespace(mesh=mesh))
-
-
-def test_a_shard_is_written_twice_with_the_same_bytes(samples, tmp_path):
-    for name in ("first", "second"):
-        run_mesh(resolved_step(), samples, tmp_path / name, torch.device("cpu"))
-    files = sorted(path.name for path in (tmp_path / "first").iterdir())
-    assert files == ["000003.glb", "000003.ply", "meshes.json"]
-    assert all((tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes() for name in files)
-    listing = read_json(tmp_path / "first/meshes.json")
-    head = {"run": "sds-hydrant-s0", "config_hash": "abc", "level": LEVEL, "resolution": RESOLUTION}
-    assert {key: value for key, value in listing.items() if key != "scenes"} == head
-    whole, empty = listing["scenes"]
-    nothing = {"vertices": 0, "faces": 0, "level": LEVEL, "components": 0, "floaters": 0, "watertight": False}
-    assert empty == {"seed": 4, **nothing}
-    assert (whole["seed"], whole["components"], whole["floaters"], whole["watertight"]) == (3, 1, 0, True)
-    mesh = trimesh.load_mesh(tmp_path / "first/000003.ply", process=False)
-    assert (len(mesh.vertices), len(mesh.faces)) == (whole["vertices"], whole["faces"]) and mesh.volume > 0.5
-    np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3] / 255, (mesh.vertices + 1) / 2, atol=0.02)
-
-
-def test_a_folder_without_scenes_is_named(tmp_path):
-    with pytest.raises(UserError, match="nowhere: no scenes"):
-        run_mesh(resolved_step(), tmp_path / "nowhere", tmp_path / "out", torch.device("cpu"))
-    assert not (tmp_path / "out").exists()

@@ -9,30 +9,26 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
 
 from holofusion.data.prepared import PreparedCategory
-from holofusion.meshing.surface import extract, run_mesh
+from holofusion.methods.base import Method
+from holofusion.methods.files import load_method
 from holofusion.pipeline import registry
 from holofusion.pipeline.checks import load_params
-from holofusion.pipeline.registry import ROWS, Row, Source
+from holofusion.pipeline.registry import ROWS, Row, Source, coarse_of
 from holofusion.pipeline.resolve import load_step, write_resolved
 from holofusion.report.page import run_report
-from holofusion.scenes.voxel import load_scene
-from holofusion.steps import train as runs
-from holofusion.steps.consistency import run_consistency
-from holofusion.steps.curve import run_curve
-from holofusion.steps.evaluate import run_evaluate
-from holofusion.steps.geometry import run_geometry
-from holofusion.steps.reference import run_reference
-from holofusion.steps.render import run_render
-from holofusion.steps.sample import run_sample
+from holofusion.scenes.base import SampleRequest
+from holofusion.scenes.files import SCENES, load_scene
+from holofusion.steps import train
 from holofusion.utils.files import read_json
+from tests.jobs import do
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
 # (what loads Stable Diffusion has a test of its own)
-ALONE = [name for name, entry in ROWS.items() if entry.model and not entry.needs and name != "stable_dreamfusion"]
+MADE = [name for name, row in ROWS.items() if row.model and name != "stable_dreamfusion"]
+ALONE = [name for name in MADE if not ROWS[name].needs]
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +38,8 @@ def results(tmp_path_factory, prepared_smoke) -> Path:
     (project / "config").mkdir()
     (project / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
     overlay = yaml.safe_load((REPOSITORY / "config/smoke.yaml").read_text())
-    overlay |= {"methods": ALONE}
-    for name in ALONE:
+    overlay |= {"methods": MADE}
+    for name in (*ALONE, "warmup", "training"):
         overlay[name] |= {"steps": 2}
     overlay["adversarial"] |= {"checkpoint_every": 1, "r1_every": 1}
     overlay["sds"] |= {"checkpoint_every": 1}
@@ -56,11 +52,10 @@ def results(tmp_path_factory, prepared_smoke) -> Path:
 
 @pytest.mark.parametrize("method", ALONE)
 def test_contract(results, tmp_path, method, monkeypatch):
-    run = f"{method}-hydrant-s0"
-    step, data = load_step(results / f"config/train/{run}.yaml"), results / "data/hydrant"
-    runs.run_train(step, data, None, tmp_path / "whole", CPU)
+    run, data = f"{method}-hydrant-s0", results / "data/hydrant"
+    do(results, "train", run, tmp_path / "whole", data=data)
 
-    original = runs.fit
+    original = train.fit
 
     def killed(*arguments):
         network = arguments[0]
@@ -74,16 +69,15 @@ def test_contract(results, tmp_path, method, monkeypatch):
         network.training_step = dies
         return original(*arguments)
 
-    monkeypatch.setattr(runs, "fit", killed)
+    monkeypatch.setattr(train, "fit", killed)
     with pytest.raises(KeyboardInterrupt):
-        runs.run_train(step, data, None, tmp_path / "model", CPU)
-    monkeypatch.setattr(runs, "fit", original)
-    runs.run_train(step, data, None, tmp_path / "model", CPU)
+        do(results, "train", run, tmp_path / "model", data=data)
+    monkeypatch.setattr(train, "fit", original)
+    do(results, "train", run, tmp_path / "model", data=data)
     weights = (tmp_path / "model/model.safetensors").read_bytes()
     assert weights == (tmp_path / "whole/model.safetensors").read_bytes()
 
-    step = load_step(results / f"config/sample/{run}.yaml")
-    run_sample(step, tmp_path / "model", None, None, 0, tmp_path / "scenes", CPU)
+    do(results, "sample", run, tmp_path / "scenes", model=tmp_path / "model")
     first, second = (load_scene(tmp_path / f"scenes/{seed:06d}", CPU)[0] for seed in (0, 1))
     cameras = PreparedCategory.load(data).evaluation_cameras[:2]
     views = first.render(cameras, 32)
@@ -92,29 +86,63 @@ def test_contract(results, tmp_path, method, monkeypatch):
     assert views.rgb.min() >= -1e-3 and views.rgb.max() <= 1.001
     assert torch.equal(views.rgb[1:], first.render(cameras[1], 32).rgb)  # a view does not depend on the others
     assert not torch.equal(views.rgb, second.render(cameras, 32).rgb)
-    points = torch.rand(7, 3) - 0.5
-    density, colour = first.density(points), first.colour(points)
-    assert density is None or (density.shape == (7,) and (density >= 0).all())
-    assert colour.shape == (7, 3) and colour.min() >= 0 and colour.max() <= 1
-
-    made = runs.method_class(method)(step.settings)
-    made.load_state_dict(load_file(tmp_path / "model/model.safetensors"))
-    torch.testing.assert_close(made.eval().sample(0).render(cameras, 32).rgb, views.rgb, rtol=0, atol=1e-5)
+    mesh = first.surface(16, 1.0)
+    assert mesh.vertices.shape == mesh.colours.shape and mesh.faces.shape[1] == 3
+    made = load_method(tmp_path / "model", CPU, dict(load_step(results / f"config/sample/{run}.yaml").settings))
+    assert isinstance(made, Method) and made.seed_name == method
+    again = made.sample(SampleRequest(0)).render(cameras, 32)
+    torch.testing.assert_close(again.rgb, views.rgb, rtol=0, atol=1e-5)
 
 
-def test_get3d_meshes_are_closed(results, tmp_path):
-    run, data = "get3d-hydrant-s0", results / "data/hydrant"
-    runs.run_train(load_step(results / f"config/train/{run}.yaml"), data, None, tmp_path / "model", CPU)
-    run_sample(
-        load_step(results / f"config/sample/{run}.yaml"), tmp_path / "model", None, None, 0, tmp_path / "scenes", CPU
-    )
-    mesh = extract(load_scene(tmp_path / "scenes/000000", CPU)[0], 16, 1.0, 1.0)
+@pytest.fixture(scope="module")
+def samples(results, tmp_path_factory):
+    """A function: the folder of a row's scenes, made from all that they are made from, once."""
+    data, made = results / "data/hydrant", tmp_path_factory.mktemp("rows")
+
+    def once(step: str, name: str, folder: str, **inputs: Path | None) -> Path:
+        out = made / folder
+        return out if out.exists() else do(results, step, name, out, **inputs)
+
+    def trained(method: str) -> Path:
+        name = f"{method}-hydrant-s0"
+        warmup = once("warmup", "hydrant-s0", "warmup", data=data) if ROWS[method].needs else None
+        return once("train", name, method, data=data, warmup=warmup)
+
+    def scenes(method: str) -> Path:
+        row, coarse, hypotheses = ROWS[method], None, None
+        model = trained(row.trained_by)
+        if row.source in (Source.COARSE, Source.HYPOTHESES):
+            coarse = scenes(coarse_of(method))
+        if row.source == Source.HYPOTHESES:
+            name = f"{row.trained_by}-hydrant-s0"
+            hypotheses = once("hypotheses", name, "hypotheses", data=data, model=model, coarse=coarse)
+        name = f"{method}-hydrant-s0"
+        return once("sample", name, f"{method}-scenes", model=model, coarse=coarse, hypotheses=hypotheses)
+
+    return scenes
+
+
+@pytest.mark.parametrize("method", MADE)
+def test_a_picture_of_a_camera_does_not_depend_on_what_else_is_rendered(samples, results, method):
+    scene = load_scene(samples(method) / "000000", CPU)[0]
+    cameras = PreparedCategory.load(results / "data/hydrant").evaluation_cameras[:3]
+    together = scene.render(cameras, 32)
+    for index in (2, 0):
+        alone = scene.render(cameras[index], 32)
+        for part in ("rgb", "alpha", "depth"):
+            assert torch.equal(getattr(together, part)[index : index + 1], getattr(alone, part)), part
+    turned = scene.render(cameras[torch.tensor([2, 1, 0])], 32)
+    assert torch.equal(turned.rgb, together.rgb.flip(0))
+
+
+def test_get3d_meshes_are_closed(samples):
+    mesh = load_scene(samples("get3d") / "000000", CPU)[0].surface(16).trimesh()
     assert len(mesh.faces) > 50 and mesh.is_watertight and mesh.volume > 0
 
 
 def test_a_toy_method_reaches_the_table_with_one_class_and_one_line(results, tmp_path, monkeypatch):
-    monkeypatch.setitem(registry.ROWS, "toy", Row("toy", "toy", Source.NOISE, "tests.methods.toy:Toy", (), ("volume",)))
-    monkeypatch.syspath_prepend(str(REPOSITORY))
+    monkeypatch.setitem(SCENES, "toy_ball", "tests.methods.toy:Ball")
+    monkeypatch.setitem(registry.ROWS, "toy", Row("toy", "toy", Source.NOISE, "tests.methods.toy:Toy"))
     project, out = tmp_path / "project", tmp_path / "project/results"
     (project / "config").mkdir(parents=True)
     (project / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
@@ -123,25 +151,18 @@ def test_a_toy_method_reaches_the_table_with_one_class_and_one_line(results, tmp
     (project / "config/smoke.yaml").write_text(yaml.safe_dump(overlay))
     write_resolved(load_params(project / "params.yaml", "smoke"), out)
     shutil.copytree(results / "data", out / "data")
-    data, run = out / "data/hydrant", "toy-hydrant-s0"
-    runs.run_train(load_step(out / f"config/train/{run}.yaml"), data, None, out / f"runs/{run}", CPU)
-    run_sample(
-        load_step(out / f"config/sample/{run}.yaml"), out / f"runs/{run}", None, None, 0, out / f"samples/{run}/0", CPU
-    )
-    run_render(
-        load_step(out / f"config/render/{run}.yaml"), data, out / f"samples/{run}/0", out / f"views/{run}/0", CPU
-    )
-    floor = load_step(out / "config/reference/real_floor-hydrant.yaml")
-    run_reference(floor, data, None, out / "metrics/real_floor-hydrant.json", CPU)
-    run_evaluate(
-        load_step(out / f"config/evaluate/{run}.yaml"), data, out / f"views/{run}", out / f"metrics/{run}.json", CPU
-    )
-    further = [load_step(out / f"config/{step}/{run}.yaml") for step in ("consistency", "mesh", "geometry")]
-    run_consistency(further[0], data, out / f"views/{run}", out / f"metrics/consistency-{run}.json", CPU)
-    run_mesh(further[1], out / f"samples/{run}/0", out / f"meshes/{run}/0", CPU)
-    run_geometry(further[2], data, out / f"meshes/{run}", None, out / f"metrics/geometry-{run}.json")
-    model, curve = out / f"runs/{run}", out / f"metrics/curve-{run}.json"
-    run_curve(load_step(out / f"config/curve/{run}.yaml"), data, model, curve, CPU)
+    data, run, metrics = out / "data/hydrant", "toy-hydrant-s0", out / "metrics"
+    model = do(out, "train", run, out / f"runs/{run}", data=data)
+    samples = do(out, "sample", run, out / f"samples/{run}/0", model=model)
+    do(out, "render", run, out / f"views/{run}/0", data=data, samples=samples)
+    floor = "real_floor-hydrant"
+    do(out, "reference", floor, metrics / f"{floor}.json", data=data)
+    views = out / f"views/{run}"
+    do(out, "evaluate", run, metrics / f"{run}.json", data=data, views=views)
+    do(out, "consistency", run, metrics / f"consistency-{run}.json", data=data, views=views)
+    do(out, "mesh", run, out / f"meshes/{run}/0", samples=samples)
+    do(out, "geometry", run, metrics / f"geometry-{run}.json", data=data, meshes=out / f"meshes/{run}")
+    curve = do(out, "curve", run, metrics / f"curve-{run}.json", data=data, model=model)
     points, scored = read_json(curve)["points"], read_json(out / f"metrics/{run}.json")["entries"]
     assert [(point["steps"], point["images"]) for point in points] == [(0, 0), (1, 2), (2, 4)]
     # made from the same weights, seeds and cameras

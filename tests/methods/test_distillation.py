@@ -1,20 +1,23 @@
 """Patch-remix against its limiting cases, and a whole distillation on a scene whose answer is known."""
 
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from holofusion.cameras import turntable
+from holofusion.cameras import Cameras, turntable
+from holofusion.config.sampling import Distillation, SuperResolutionSampling
 from holofusion.methods import distillation
 from holofusion.methods.distillation import distil, lattice_patches, start_from, top_k_error
-from holofusion.methods.least_squares_init import PULL, least_squares
-from holofusion.methods.superresolution import SuperResolution
+from holofusion.methods.least_squares_init import PRIOR_WEIGHT, least_squares
+from holofusion.methods.superresolution import SuperResolution, SuperResolvedFacts, SuperResolvedScene
 from holofusion.networks.render_mlp import RenderMLP
 from holofusion.rendering.grids import voxel_centres
+from holofusion.rendering.rays import Rays
 from holofusion.rendering.sparse_matrix import SparseMatrix
-from holofusion.scenes.voxel import DenseScene, SuperResolvedScene
+from holofusion.scenes.voxel import VoxelFacts, VoxelScene
+from tests.sections import sections
 
 
 def patches(patch: int, image: torch.Tensor) -> torch.Tensor:
@@ -95,19 +98,22 @@ def tiny_settings(**changes):
         sds_noise_max=0.98,
         checkpoint_every=25,
     )
-    return SimpleNamespace(
-        volume=SimpleNamespace(
-            resolution=8, features=4, extent=1.0, decoder_width=16, density_scale=20.0, precision="fp32"
-        ),
-        rendering=SimpleNamespace(
-            image_size=16, coarse_samples=24, importance_samples=8, occupied_samples=32, empty_density=0.5
-        ),
-        superresolution=SimpleNamespace(
+    return Distillation.model_construct(**{**section, **changes})  # no steps at all are for tests alone
+
+
+FACTS = VoxelFacts(
+    extent=1.0, density_scale=20.0, precision="fp32", coarse_samples=32, importance_samples=0, empty_density=0.5
+)
+SUPER_RESOLVED = SuperResolvedFacts(
+    coarse=FACTS,
+    superresolution=sections(
+        superresolution=dict(
             objects=1, low_size=12, channels=[8, 16], blocks=1, noise_steps=10, schedule_shift=0.0, detail=0.25
-        ),
-        superresolution_sampling=SimpleNamespace(steps=2, sampler="ddpm", end=0.0),
-        distillation=SimpleNamespace(**{**section, **changes}),
-    )
+        )
+    )["superresolution"],
+    superresolution_sampling=SuperResolutionSampling(steps=2, sampler="ddpm", end=0.0),
+    seed=0,
+)
 
 
 class BallDecoder(RenderMLP):
@@ -117,12 +123,29 @@ class BallDecoder(RenderMLP):
         return 20 * features[..., 0].clamp_min(0), features[..., 1:].clamp(0, 1)
 
 
-def ball_scene(settings) -> SuperResolvedScene:
+def ball_scene() -> SuperResolvedScene:
     centres = voxel_centres(8, 1.0)
     inside = (centres.norm(dim=1) < 0.7).float()
     grid = torch.stack([inside, *(0.5 * inside,) * 3]).reshape(1, 4, 8, 8, 8)
-    coarse = DenseScene(grid, BallDecoder(4, 16, 20.0), settings)
-    return SuperResolvedScene(coarse, SuperResolution(settings), 0, settings)
+    coarse = VoxelScene(grid, BallDecoder(4, 16, 20.0), FACTS)
+    return SuperResolvedScene(coarse, SuperResolution(SUPER_RESOLVED.superresolution, "fp32"), SUPER_RESOLVED)
+
+
+def empty_scene() -> SuperResolvedScene:
+    scene = ball_scene()
+    nothing = VoxelScene(torch.zeros_like(scene.coarse.field.grid), scene.coarse.field.decoder, FACTS)
+    return SuperResolvedScene(nothing, scene.network, SUPER_RESOLVED)
+
+
+@dataclass(frozen=True)
+class ExactBank:
+    """A bank whose images are not rounded to bytes."""
+
+    cameras: Cameras
+    bank: torch.Tensor
+
+    def images(self, device) -> torch.Tensor:
+        return self.bank
 
 
 def recoloured_bank(scene, cameras, colours) -> torch.Tensor:
@@ -135,9 +158,9 @@ def recoloured_bank(scene, cameras, colours) -> torch.Tensor:
 @pytest.mark.parametrize(("mode", "steps"), [("full", 60), ("fast", 0), ("fast", 4)])
 def test_distillation_takes_on_the_colour_of_the_hypotheses(loss, mode, steps, tmp_path):
     settings = tiny_settings(loss=loss, mode=mode, steps=steps)
-    scene, cameras = ball_scene(settings), turntable(8, 20.0, 5.0, 2.5)
+    scene, cameras = ball_scene(), turntable(8, 20.0, 5.0, 2.5)
     bank = recoloured_bank(scene, cameras, [(0.9, 0.2, 0.1)])
-    result = distil(scene, cameras, bank, settings, 0, tmp_path / "state", "stamp")
+    result = distil(scene, ExactBank(cameras, bank), settings, tmp_path / "state", "stamp")
     before = (scene.coarse.render(cameras, 24).rgb - bank[:, 0]).square().mean()
     after = (result.render(cameras, 24).rgb - bank[:, 0]).square().mean()
     assert after < (0.1 if mode == "full" else 0.2) * before  # what is fast leaves the outline as it is
@@ -147,26 +170,27 @@ def test_distillation_takes_on_the_colour_of_the_hypotheses(loss, mode, steps, t
 @pytest.mark.parametrize("mode", ["full", "fast"])
 def test_an_empty_scene_stays_empty(mode, tmp_path):
     settings = tiny_settings(mode=mode)
-    scene, cameras = ball_scene(settings), turntable(8, 20.0, 5.0, 2.5)
-    nothing = DenseScene(torch.zeros_like(scene.coarse.field.grid), scene.coarse.field.decoder, settings)
-    scene = SuperResolvedScene(nothing, scene.network, 0, settings)
+    scene, cameras = empty_scene(), turntable(8, 20.0, 5.0, 2.5)
     white = torch.ones(8, 1, 3, 24, 24)
-    assert (distil(scene, cameras, white, settings, 0, tmp_path / "state", "stamp").render(cameras, 24).rgb == 1).all()
+    assert (
+        distil(scene, ExactBank(cameras, white), settings, tmp_path / "state", "stamp").render(cameras, 24).rgb == 1
+    ).all()
 
 
 @pytest.mark.parametrize("mode", ["full", "fast"])
 def test_hypotheses_of_an_empty_scene_that_show_something_are_survived(mode, tmp_path):
     settings = tiny_settings(mode=mode, steps=2)
-    scene, cameras = ball_scene(settings), turntable(8, 20.0, 5.0, 2.5)
-    nothing = DenseScene(torch.zeros_like(scene.coarse.field.grid), scene.coarse.field.decoder, settings)
-    scene = SuperResolvedScene(nothing, scene.network, 0, settings)
+    scene, cameras = empty_scene(), turntable(8, 20.0, 5.0, 2.5)
     grey = torch.full((8, 1, 3, 24, 24), 0.5)
     assert (
-        distil(scene, cameras, grey, settings, 0, tmp_path / "state", "stamp").render(cameras, 24).rgb.isfinite().all()
+        distil(scene, ExactBank(cameras, grey), settings, tmp_path / "state", "stamp")
+        .render(cameras, 24)
+        .rgb.isfinite()
+        .all()
     )
 
 
-def test_painting_is_the_least_squares_solution():
+def test_the_initial_colours_are_the_least_squares_solution():
     """Of a small system, against the normal equations solved directly."""
     generator = torch.Generator().manual_seed(0)
     dense = torch.rand(40, 6, generator=generator) * (torch.rand(40, 6, generator=generator) < 0.5)
@@ -176,22 +200,26 @@ def test_painting_is_the_least_squares_solution():
     residual = torch.randn(40, 3, generator=generator)
     transpose = matrix.transposed(6)
     assert torch.allclose(transpose @ residual, dense.T @ residual, atol=1e-5)
-    exact = torch.linalg.solve(dense.T @ dense + PULL * torch.eye(6), dense.T @ residual)
+    exact = torch.linalg.solve(dense.T @ dense + PRIOR_WEIGHT * torch.eye(6), dense.T @ residual)
     assert torch.allclose(least_squares(matrix, transpose, residual), exact, atol=1e-3)
 
 
-def test_painting_brings_out_a_pattern_finer_than_the_coarse_grid(tmp_path):
+def test_the_initial_colours_bring_out_a_pattern_finer_than_the_coarse_grid(tmp_path):
     """Every view shows the ball halved, left red and right blue in the world, with one hard edge."""
     settings = tiny_settings(mode="fast", steps=0)
-    scene, cameras = ball_scene(settings), turntable(12, 20.0, 5.0, 2.5)
+    scene, cameras = ball_scene(), turntable(12, 20.0, 5.0, 2.5)
     views = scene.coarse.render(cameras, 24)
-    origins, directions = cameras.rays(24)
-    left = (origins + views.depth.flatten(1)[..., None] * directions)[..., 0].reshape(views.alpha.shape) < 0
+    rays = Rays.through(cameras, 24)
+    left = rays.at(views.depth.flatten(1)[..., None])[..., 0, 0].reshape(views.alpha.shape) < 0
     colour = torch.where(
         left, torch.tensor([0.9, 0.1, 0.1])[:, None, None], torch.tensor([0.1, 0.1, 0.9])[:, None, None]
     )
     target = 1 - views.alpha + views.alpha * colour
-    after = distil(scene, cameras, target[:, None], settings, 0, tmp_path / "state", "stamp").render(cameras, 24).rgb
+    after = (
+        distil(scene, ExactBank(cameras, target[:, None]), settings, tmp_path / "state", "stamp")
+        .render(cameras, 24)
+        .rgb
+    )
     assert (after - target).square().mean() < 0.2 * (views.rgb - target).square().mean()
 
 
@@ -202,9 +230,9 @@ def test_patch_remix_commits_where_the_mean_hesitates(tmp_path):
     distances = {}
     for k in (1, 4):
         settings = tiny_settings(top_k=k)
-        scene = ball_scene(settings)
+        scene = ball_scene()
         bank = recoloured_bank(scene, cameras, colours)
-        rgb = distil(scene, cameras, bank, settings, 0, tmp_path / "state", "stamp").render(cameras, 24).rgb
+        rgb = distil(scene, ExactBank(cameras, bank), settings, tmp_path / "state", "stamp").render(cameras, 24).rgb
         distances[k] = (rgb[:, None] - bank).square().mean((2, 3, 4)).amin(1).mean().item()
     assert distances[1] < 0.25 * distances[4]
 
@@ -212,7 +240,7 @@ def test_patch_remix_commits_where_the_mean_hesitates(tmp_path):
 def test_score_distillation_moves_towards_the_guide(tmp_path):
     """A guide that sees a red ball whatever the noise: the scene becomes red."""
     settings = tiny_settings(loss="sds")
-    scene, cameras = ball_scene(settings), turntable(8, 20.0, 5.0, 2.5)
+    scene, cameras = ball_scene(), turntable(8, 20.0, 5.0, 2.5)
     red = torch.tensor([0.9, 0.2, 0.1]).reshape(1, 3, 1, 1)
 
     def guide(noisy, t, low):
@@ -222,16 +250,16 @@ def test_score_distillation_moves_towards_the_guide(tmp_path):
     scene.network.forward = guide
     bank = recoloured_bank(scene, cameras, [(0.5, 0.5, 0.5)])
     target = recoloured_bank(scene, cameras, [(0.9, 0.2, 0.1)])[:, 0]
-    after = distil(scene, cameras, bank, settings, 0, tmp_path / "state", "stamp").render(cameras, 24).rgb
+    after = distil(scene, ExactBank(cameras, bank), settings, tmp_path / "state", "stamp").render(cameras, 24).rgb
     before = scene.coarse.render(cameras, 24).rgb
     assert (after - target).square().mean() < 0.5 * (before - target).square().mean()
 
 
 def test_killed_distillation_goes_on_to_the_same_result(tmp_path, monkeypatch):
     settings = tiny_settings()
-    scene, cameras = ball_scene(settings), turntable(8, 20.0, 5.0, 2.5)
+    scene, cameras = ball_scene(), turntable(8, 20.0, 5.0, 2.5)
     bank = recoloured_bank(scene, cameras, [(0.9, 0.2, 0.1), (0.2, 0.9, 0.1)])
-    whole = distil(scene, cameras, bank, settings, 0, tmp_path / "a", "stamp").tensors()
+    whole = distil(scene, ExactBank(cameras, bank), settings, tmp_path / "a", "stamp").tensors()
     steps = iter(range(1000))
 
     def dies_at_37(*arguments):
@@ -241,9 +269,9 @@ def test_killed_distillation_goes_on_to_the_same_result(tmp_path, monkeypatch):
 
     monkeypatch.setattr("holofusion.methods.distillation.top_k_error", dies_at_37)
     with pytest.raises(KeyboardInterrupt):
-        distil(scene, cameras, bank, settings, 0, tmp_path / "b", "stamp")
+        distil(scene, ExactBank(cameras, bank), settings, tmp_path / "b", "stamp")
     monkeypatch.undo()
-    resumed = distil(scene, cameras, bank, settings, 0, tmp_path / "b", "stamp").tensors()
+    resumed = distil(scene, ExactBank(cameras, bank), settings, tmp_path / "b", "stamp").tensors()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
@@ -251,12 +279,12 @@ def test_killed_distillation_goes_on_to_the_same_result(tmp_path, monkeypatch):
 def test_score_distillation_renders_again_what_it_rendered(rays, monkeypatch):
     """The gradient of a view in parts, forgotten and rendered again, is that of the parts kept."""
     settings = tiny_settings(loss="sds")
-    field, camera = start_from(ball_scene(settings).coarse, 24, settings), turntable(1, 20.0, 5.0, 2.5)
+    field, camera = start_from(ball_scene().coarse, 24), turntable(1, 20.0, 5.0, 2.5)
     monkeypatch.setattr(distillation, "RAYS_OF_A_PART", rays)
 
     def gradient() -> torch.Tensor:
         generator = torch.Generator().manual_seed(0)
-        rendered = distillation._render_many(field, *camera.rays(24), settings, generator)
+        rendered = distillation._render_many(field, Rays.through(camera, 24), settings.samples, "fp32", generator)
         return torch.autograd.grad((rendered - 0.3).square().sum(), field.grid.values)[0]
 
     forgotten = gradient()

@@ -7,23 +7,23 @@ import torch
 from torch.nn import functional as F
 
 from holofusion.cameras import turntable
+from holofusion.config.sampling import SuperResolutionSampling
 from holofusion.data.batches import ViewBatch, pick_pixels, take_pixels
+from holofusion.methods.base import TrainingInputs, WarmupResult, build
 from holofusion.methods.holodiffusion import HoloDiffusion
 from holofusion.methods.holofusion import HoloFusion, crop_windows
 from holofusion.methods.superresolution import SuperResolution
-from holofusion.steps.train import build
+from holofusion.scenes.base import SampleRequest
+from holofusion.utils.files import UserError
+from tests.sections import sections
 
 
 def settings(**training):
-    return SimpleNamespace(
-        volume=SimpleNamespace(
-            resolution=8, features=8, extent=1.0, decoder_width=8, density_scale=20.0, precision="fp32"
-        ),
-        rendering=SimpleNamespace(
-            image_size=16, coarse_samples=8, importance_samples=4, occupied_samples=12, empty_density=0.5
-        ),
-        denoiser=SimpleNamespace(channels=[8, 16], blocks=1, linear_rank=2, noise_steps=20, schedule_shift=-3.0),
-        superresolution=SimpleNamespace(
+    return sections(
+        volume=dict(resolution=8, features=8, extent=1.0, decoder_width=8, density_scale=20.0, precision="fp32"),
+        rendering=dict(image_size=16, coarse_samples=8, importance_samples=4, occupied_samples=12, empty_density=0.5),
+        denoiser=dict(channels=[8, 16], blocks=1, linear_rank=2, noise_steps=20, schedule_shift=-3.0),
+        superresolution=dict(
             objects=1,
             crop=16,
             draws=2,
@@ -37,28 +37,36 @@ def settings(**training):
             weight=1.0,
             render_noise_max=0.3,
         ),
-        training=SimpleNamespace(
-            **{
-                **dict(
-                    steps=10,
-                    batch=4,
-                    learning_rate=1e-3,
-                    decoder_rate=0.1,
-                    bootstrap=0.5,
-                    grid_weight=1.0,
-                    grid_until=1.0,
-                    photometric_weight=10.0,
-                    mask_weight=0.2,
-                    rendered=2,
-                    rays=16,
-                    target_views=2,
-                    ema=0.9,
-                    checkpoint_every=5,
-                ),
-                **training,
-            }
-        ),
+        training={
+            **dict(
+                steps=10,
+                batch=4,
+                learning_rate=1e-3,
+                decoder_rate=0.1,
+                bootstrap=0.5,
+                grid_weight=1.0,
+                grid_until=1.0,
+                photometric_weight=10.0,
+                mask_weight=0.2,
+                rendered=2,
+                rays=16,
+                target_views=2,
+                ema=0.9,
+                checkpoint_every=5,
+            ),
+            **training,
+        },
     )
+
+
+def superresolution() -> SuperResolution:
+    """An untrained network."""
+    torch.manual_seed(0)
+    return SuperResolution(settings()["superresolution"], "fp32")
+
+
+def way(steps: int) -> SuperResolutionSampling:
+    return SuperResolutionSampling(steps=steps, sampler="ddim", end=0.0)
 
 
 def method_and_batch(**training) -> tuple[HoloFusion, ViewBatch]:
@@ -67,7 +75,8 @@ def method_and_batch(**training) -> tuple[HoloFusion, ViewBatch]:
     for parameter in method.parameters():  # zero-initialised outputs would stop gradients
         parameter.data += 0.05 * torch.randn(parameter.shape, generator=generator)
     names = ["a", "b", "c", "d"]
-    method.prepare(names, torch.randn(4, 8, 8, 8, 8, generator=generator), method.coarse.decoder.state_dict())
+    warmup = WarmupResult(torch.randn(4, 8, 8, 8, 8, generator=generator), method.coarse.decoder.state_dict())
+    method.prepare(TrainingInputs(SimpleNamespace(train=names, folder="data"), warmup))
     images = torch.rand(4, 2, 3, 32, 32, generator=generator)
     return method, ViewBatch(names, images, torch.ones(4, 2, 1, 32, 32), turntable(8, 20.0, 5.0, 2.0))
 
@@ -115,10 +124,11 @@ def test_crops_of_images_and_renders_show_the_same_place(monkeypatch):
     masks[..., 20:24, 4:8] = 1
     views = ViewBatch(batch.names, images.expand(4, 2, 3, 32, 32), masks, batch.cameras)
 
-    def coordinates(field, origins, directions, *_):
-        ndc = torch.cat([views.cameras[i].project((origins + 5 * directions)[i])[0] for i in range(len(origins))])
-        rgb = torch.cat([(1 - ndc) / 2, torch.zeros_like(ndc[..., :1])], -1).reshape(origins.shape)
-        return SimpleNamespace(rgb=rgb, alpha=torch.ones(origins.shape[:2]))
+    def coordinates(field, rays, *_):
+        points = rays.origins + 5 * rays.directions
+        ndc = torch.cat([views.cameras[i].project(points[i])[0] for i in range(len(points))])
+        rgb = torch.cat([(1 - ndc) / 2, torch.zeros_like(ndc[..., :1])], -1).reshape(points.shape)
+        return SimpleNamespace(rgb=rgb, alpha=torch.ones(rays.shape))
 
     monkeypatch.setattr("holofusion.methods.holofusion.render_rays", coordinates)
     sharp, low = method.crops(torch.zeros(8, 8, 8, 8, 8), views, torch.Generator().manual_seed(0))
@@ -137,13 +147,11 @@ def test_crop_windows_hold_the_object():
 
 def test_super_resolution_works_on_the_window_around_the_object():
     """Pixels outside the window around the object are the render's; inside, they are not."""
-    network = build(SuperResolution, settings(), torch.device("cpu"), 0)
+    network = superresolution()
     low = torch.ones(1, 4, 8, 8)
     low[:, 3] = 0
     low[:, :, 2:4, 4:6] = torch.tensor([0.2, 0.3, 0.4, 1.0])[None, :, None, None]
-    sharp = network.sharpen(
-        low, 32, SimpleNamespace(steps=3, sampler="ddim", end=0.0), torch.Generator().manual_seed(0)
-    )
+    sharp = network.superresolve(low, 32, way(3), torch.Generator().manual_seed(0))
     assert not torch.equal(sharp[0, :, 4:20, 12:28], torch.ones(3, 16, 16))
     outside = sharp.clone()
     outside[0, :, 4:20, 12:28] = 1
@@ -151,14 +159,13 @@ def test_super_resolution_works_on_the_window_around_the_object():
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3, 6])
-def test_sharpening_takes_renders_of_any_factor(factor):
+def test_super_resolution_takes_renders_of_any_factor(factor):
     """The window around an object off every lattice still has sides that the U-Net can halve."""
-    network = build(SuperResolution, settings(), torch.device("cpu"), 0)
+    network = superresolution()
     low = torch.ones(1, 4, 20, 20)
     low[:, 3] = 0
     low[:, 3, 6:7, 9:10] = 1
-    way = SimpleNamespace(steps=1, sampler="ddim", end=0.0)
-    assert network.sharpen(low, 20 * factor, way, torch.Generator().manual_seed(0)).shape == (
+    assert network.superresolve(low, 20 * factor, way(1), torch.Generator().manual_seed(0)).shape == (
         1,
         3,
         20 * factor,
@@ -186,20 +193,18 @@ def test_standardised_grids_differ_between_objects_by_one():
 
 
 def test_untrained_super_resolution_shows_the_upsampled_render():
-    network = build(SuperResolution, settings(), torch.device("cpu"), 0)
+    network = superresolution()
     ramp = torch.linspace(0, 1, 8).expand(1, 4, 8, 8)
     shown = network(torch.randn(1, 3, 32, 32), torch.tensor([network.schedule.steps - 1]), ramp)
     assert torch.allclose((shown[0, 0, 0, 2::4] + shown[0, 0, 0, 1::4]) / 2, ramp[0, 0, 0] * 2 - 1, atol=0.08)
 
 
 def test_super_resolution_leaves_empty_background_white():
-    network = build(SuperResolution, settings(), torch.device("cpu"), 0)
+    network = superresolution()
     low = torch.ones(1, 4, 8, 8)
     low[:, 3] = 0
     low[:, :, 4, 4] = torch.tensor([0.2, 0.3, 0.4, 1.0])
-    sharp = network.sharpen(
-        low, 32, SimpleNamespace(steps=4, sampler="ddim", end=0.0), torch.Generator().manual_seed(0)
-    )
+    sharp = network.superresolve(low, 32, way(4), torch.Generator().manual_seed(0))
     assert torch.equal(sharp[0, :, :8], torch.ones(3, 8, 32))
     assert not torch.equal(sharp[0, :, 16:20, 16:20], torch.ones(3, 4, 4))
 
@@ -210,3 +215,25 @@ def test_pixels_are_drawn_mostly_on_the_object():
     pixels = pick_pixels(masks, 4000, torch.Generator().manual_seed(0))
     share = take_pixels(masks, pixels).mean().item()
     assert share == pytest.approx(25 * 1.25 / (25 * 1.25 + 75 * 0.25), abs=0.03)
+
+
+def test_the_warmups_grids_follow_the_module_but_are_no_weights():
+    method, _ = method_and_batch()
+    assert "grids" not in method.state_dict() and dict(method.named_buffers())["grids"].shape == (4, 8, 8, 8, 8)
+    assert method.double().grids.dtype == torch.float64
+
+
+def test_a_warmup_that_is_missing_or_of_other_data_is_refused():
+    method = build(HoloFusion, settings(), torch.device("cpu"), 0)
+    data = SimpleNamespace(train=["a", "b", "c"], folder="data")
+    with pytest.raises(UserError, match="--warmup: this method trains on a warm-up"):
+        method.prepare(TrainingInputs(data))
+    warmup = WarmupResult(torch.zeros(4, 8, 8, 8, 8), method.coarse.decoder.state_dict())
+    with pytest.raises(UserError, match="grids of 4 objects, data has 3"):
+        method.prepare(TrainingInputs(data, warmup))
+
+
+def test_what_it_was_not_built_for_is_named():
+    method = build(HoloFusion, {**settings(), "sampling": None}, torch.device("cpu"), 0)
+    with pytest.raises(UserError, match="^sampling: this section is needed"):
+        method.sample(SampleRequest(0))

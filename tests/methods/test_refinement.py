@@ -9,6 +9,7 @@ from torch import nn
 from holofusion.cameras import turntable
 from holofusion.methods.refinement import refine
 from holofusion.rendering.grids import DenseField, voxel_centres
+from holofusion.rendering.rays import Rays
 from holofusion.rendering.volume import render_rays
 
 CAMERAS = turntable(8, 20.0, 5.0, 2.5)
@@ -28,9 +29,8 @@ def ball(colour) -> torch.Tensor:
 
 def look(grid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Images (8, 3, 16, 16) and masks (8, 1, 16, 16) of a grid, from all cameras."""
-    origins, directions = CAMERAS.rays(16)
     field = DenseField(grid.expand(8, -1, -1, -1, -1), BallDecoder(), 1.0)
-    seen = render_rays(field, origins, directions, 1.0, 24, 8)
+    seen = render_rays(field, Rays.through(CAMERAS, 16), 24, 8)
     shape = (8, -1, 16, 16)
     return seen.rgb.transpose(1, 2).reshape(shape), seen.alpha[:, None].reshape(shape)
 

@@ -12,12 +12,11 @@ import torch
 from holofusion.cameras import turntable
 from holofusion.methods.stable_dreamfusion import VIEWS, StableDiffusionGuide, load_pipeline, view_number
 from holofusion.pipeline.checks import load_params
-from holofusion.pipeline.resolve import load_step, write_resolved
-from holofusion.scenes.voxel import load_scene
-from holofusion.steps import train as runs
-from holofusion.steps.sample import run_sample
+from holofusion.pipeline.resolve import write_resolved
+from holofusion.scenes.files import load_scene
 from holofusion.utils.files import UserError
 from holofusion.utils.random import generator_for
+from tests.jobs import do
 
 CPU = torch.device("cpu")
 WIDTH, TOKENS = 16, 12
@@ -82,7 +81,7 @@ def guide_with(folder: Path, guidance: float) -> StableDiffusionGuide:
     noise = SimpleNamespace(noise_min=0.02, noise_max=0.98)
     section = SimpleNamespace(guidance=guidance, image_size=16)
     words = torch.arange(1.0 + len(VIEWS))[:, None, None].expand(-1, TOKENS, WIDTH)
-    return StableDiffusionGuide(load_pipeline(folder), words, SimpleNamespace(sds=noise, stable_dreamfusion=section))
+    return StableDiffusionGuide(load_pipeline(folder), words, noise, section)
 
 
 class KnownNoise(torch.nn.Module):
@@ -93,15 +92,15 @@ class KnownNoise(torch.nn.Module):
         self.guide, self.latents, self.offset, self.told = guide, latents, offset, None
 
     def forward(self, noisy, t, encoder_hidden_states):
-        signal = self.guide.signal[t].reshape(-1, 1, 1, 1)
-        noise = (noisy - signal.sqrt() * self.latents.repeat(2, 1, 1, 1)) / (1 - signal).sqrt()
+        abar = self.guide.abar[t].reshape(-1, 1, 1, 1)
+        noise = (noisy - abar.sqrt() * self.latents.repeat(2, 1, 1, 1)) / (1 - abar).sqrt()
         self.told = encoder_hidden_states[:, 0, 0]
         half = len(t) // 2
         shift = torch.cat([torch.zeros(half), torch.full((half,), self.offset)]).reshape(-1, 1, 1, 1)
-        self.weight = 1 - signal[:half]
+        self.weight = 1 - abar[:half]
         told = noise + shift
         if self.guide.pipeline.scheduler.config.prediction_type == "v_prediction":
-            told = (told - (1 - signal).sqrt() * noisy) / signal.sqrt()
+            told = (told - (1 - abar).sqrt() * noisy) / abar.sqrt()
         return SimpleNamespace(sample=told)
 
 
@@ -144,11 +143,10 @@ def test_from_folder_to_scene(project, edit, prepared_smoke, folder, tmp_path) -
         stable_dreamfusion={"folder": str(folder), "image_size": 16, "guidance": 7.0},
     )
     write_resolved(load_params(project / "params.yaml", "smoke"), project / "results")
-    steps = {step: load_step(project / f"results/config/{step}/{name}.yaml") for step in ("train", "sample")}
-    runs.run_train(steps["train"], prepared_smoke, None, tmp_path / "model", CPU)
+    do(project / "results", "train", name, tmp_path / "model", data=prepared_smoke)
     facts = json.loads((tmp_path / "model/model.json").read_text())
     assert (facts["steps"], facts["images"], facts["seconds"]) == (0, 0, 0)
-    run_sample(steps["sample"], tmp_path / "model", None, None, 0, tmp_path / "scenes", CPU)
+    do(project / "results", "sample", name, tmp_path / "scenes", model=tmp_path / "model")
     scenes = [load_scene(tmp_path / f"scenes/{seed:06d}", CPU)[0] for seed in (0, 1)]
     views = [scene.render(turntable(1, 20.0, 4.0, 3.0), 24).rgb for scene in scenes]
     assert torch.isfinite(torch.stack(views)).all() and not torch.equal(*views)

@@ -6,6 +6,7 @@ from torch.nn import functional as F
 from holofusion.cameras import turntable
 from holofusion.networks.encoder import VoxelEncoder, pool_views, unproject
 from holofusion.rendering.grids import DenseField, voxel_centres
+from holofusion.rendering.rays import Rays
 from holofusion.rendering.volume import render_rays
 
 SIZE, RESOLUTION = 64, 12
@@ -18,8 +19,7 @@ def colours_as_features(features: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
 
 def render(grid: torch.Tensor, cameras) -> torch.Tensor:
     field = DenseField(grid.expand(len(cameras), -1, -1, -1, -1), colours_as_features, 1.0)
-    origins, directions = cameras.rays(SIZE)
-    rgb = render_rays(field, origins, directions, 1.0, 64, 32).rgb
+    rgb = render_rays(field, Rays.through(cameras, SIZE), 64, 32).rgb
     return rgb.transpose(1, 2).reshape(-1, 3, SIZE, SIZE)
 
 

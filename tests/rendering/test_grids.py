@@ -3,16 +3,9 @@
 import torch
 
 from holofusion.networks.render_mlp import RenderMLP
-from holofusion.rendering.grids import (
-    DenseField,
-    SparseField,
-    SparseGrid,
-    dilate,
-    lookup_nearest,
-    occupancy_of,
-    sample_grid,
-    voxel_centres,
-)
+from holofusion.rendering.grids import DenseField, occupancy_of, sample_grid, voxel_centres
+from holofusion.rendering.occupancy import dilate, lookup_nearest
+from holofusion.rendering.sparse_grid import SparseField, SparseGrid
 
 
 def linear_grid(size: int) -> torch.Tensor:
@@ -42,10 +35,15 @@ def test_points_of_several_grids_are_looked_up_each_in_its_own():
     grid, decoder = torch.randn(3, 4, 5, 5, 5, generator=generator), RenderMLP(4, 16, 10.0)
     points = (torch.rand(3, 50, 3, generator=generator) * 2 - 1) * 1.2
     field = DenseField(grid, decoder, 1.0)
-    for batched, single in zip(
-        field(points), field.at(points.flatten(0, 1), torch.arange(3).repeat_interleave(50)), strict=True
+    packed = points.flatten(0, 1)
+    member = torch.arange(3).repeat_interleave(50)
+    for in_turn, named in zip(field.query(packed), field.query(packed, None, member), strict=True):
+        assert torch.allclose(in_turn, named, atol=1e-5)
+    order = torch.randperm(150, generator=generator)
+    for named, shuffled in zip(
+        field.query(packed, None, member), field.query(packed[order], None, member[order]), strict=True
     ):
-        assert torch.allclose(batched.flatten(0, 1), single, atol=1e-5)
+        assert torch.allclose(named[order], shuffled, atol=1e-5)
 
 
 def test_a_single_grid_is_looked_up_as_by_grid_sample():
@@ -53,7 +51,7 @@ def test_a_single_grid_is_looked_up_as_by_grid_sample():
     torch.manual_seed(0)
     grid, points = torch.randn(1, 5, 6, 6, 6, requires_grad=True), 3 * torch.rand(200, 3) - 1.5
     field = DenseField(grid, lambda features: (features[:, 0], features[:, 1:]), 1.2)
-    density, colour = field.at(points, torch.zeros(200, dtype=torch.long))
+    density, colour = field.query(points, None, torch.zeros(200, dtype=torch.long))
     found, expected = torch.cat([density[:, None], colour], 1), sample_grid(grid, points[None], 1.2)[0]
     assert torch.allclose(found, expected, atol=1e-5)
     weight = torch.randn(200, 5)
@@ -73,10 +71,7 @@ def test_occupancy_finds_a_ball():
         grid = torch.zeros(1, 1, 8, 8, 8)
         extent = 1.0
 
-        def __call__(self, points):
-            return 10.0 * (points.norm(dim=-1) < 0.5), torch.zeros(*points.shape[:2], 3)
-
-        def at(self, points, which):
+        def query(self, points, directions=None, member=None):
             return 10.0 * (points.norm(dim=-1) < 0.5), torch.zeros(len(points), 3)
 
     mask = occupancy_of(Ball(), 16, 1.0, grow=0)
@@ -98,8 +93,8 @@ def test_fine_field_starts_as_the_coarse_one():
     full = torch.ones(16, 16, 16, dtype=torch.bool)
     fine = SparseField(SparseGrid.from_dense(grid, full, 1.0), decoder, full)
     # where the coarse interpolation is linear between fine voxel centres, both agree exactly
-    points = voxel_centres(16, 1.0)[None, ::37]
-    coarse_density, coarse_colour = DenseField(grid, decoder, 1.0)(points)
-    fine_density, fine_colour = fine.at(points[0])
+    points = voxel_centres(16, 1.0)[::37]
+    coarse_density, coarse_colour = DenseField(grid, decoder, 1.0).query(points)
+    fine_density, fine_colour = fine.query(points)
     assert torch.allclose(coarse_density, fine_density, atol=1e-4)
     assert torch.allclose(coarse_colour, fine_colour, atol=1e-5)

@@ -1,0 +1,64 @@
+"""A sparse voxel grid as a field: high resolution where something is, one shared feature elsewhere."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from holofusion.rendering.grids import corners, sample_grid, voxel_centres
+from holofusion.rendering.occupancy import Occupancy
+from holofusion.rendering.sparse_matrix import weighted_rows
+
+
+class SparseGrid(nn.Module):
+    """A trainable feature per active voxel, one shared feature elsewhere.
+
+    A dense grid at distillation resolution would spend nearly all memory and optimiser time on empty space.
+    `index` (n, n, n) int32 holds each voxel's row in `values` (rows, C); row 0 is the empty feature.
+    """
+
+    def __init__(self, index: Tensor, values: Tensor, extent: float) -> None:
+        super().__init__()
+        self.register_buffer("index", index)
+        self.values = nn.Parameter(values)
+        self.extent = extent
+
+    @classmethod
+    @torch.no_grad()
+    def of_rows(cls, active: Tensor, values: Tensor, empty: Tensor, extent: float) -> SparseGrid:
+        """Features values (K, C) at the K active voxels of a (m, m, m) mask, in order, and `empty` (1, C) elsewhere."""
+        index = torch.zeros(active.numel(), dtype=torch.int32, device=active.device)
+        index[active.flatten()] = torch.arange(1, len(values) + 1, dtype=torch.int32, device=active.device)
+        return cls(index.reshape(active.shape), torch.cat([empty, values]), extent)
+
+    @classmethod
+    @torch.no_grad()
+    def from_dense(cls, grid: Tensor, active: Tensor, extent: float) -> SparseGrid:
+        """Resample a coarse grid (1, C, n, n, n) at the active voxels of a finer (m, m, m) mask."""
+        centres = voxel_centres(active.shape[0], extent).to(grid.device)[active.flatten()]
+        corner = grid[:, :, 0, 0, 0]  # the cube's corner is empty space for any centred object
+        return cls.of_rows(active, sample_grid(grid, centres[None], extent)[0], corner, extent)
+
+    def forward(self, points: Tensor) -> Tensor:
+        """Trilinear lookup at points (N, 3) -> (N, C)."""
+        index, shares = corners(points, self.index.shape[0], self.extent)
+        return weighted_rows(
+            self.values, self.index.flatten().index_select(0, index.flatten()).reshape(index.shape), shares
+        )
+
+
+class SparseField:
+    """A `Field` of one member: a sparse grid with its decoder, evaluated only where `occupied` (m, m, m) bool says so."""
+
+    sees_directions = False
+    channels = 3
+
+    def __init__(self, grid: SparseGrid, decoder: nn.Module, occupied: Tensor) -> None:
+        self.grid, self.decoder, self.extent = grid, decoder, grid.extent
+        self.occupancy = Occupancy(occupied, grid.extent)
+
+    def query(
+        self, points: Tensor, directions: Tensor | None = None, member: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As in `Field`."""
+        return self.decoder(self.grid(points))
