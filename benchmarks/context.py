@@ -15,6 +15,7 @@ from holofusion.methods.holofusion import HoloFusion
 from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.job import Resolved
 from holofusion.pipeline.resolve import load_step
+from holofusion.pipeline.runs import Run, seed_name
 from holofusion.scenes.voxel import unprefixed
 from holofusion.steps.train import build
 from holofusion.utils.malloc import keep_freed_memory
@@ -56,7 +57,7 @@ class Context:
     @property
     def run(self) -> Path:
         """Folder of the trained run."""
-        return self.results / "runs" / f"holofusion-{self.category}-s{self.seed}"
+        return self.results / "runs" / Run("holofusion", self.category, self.seed).name
 
     @property
     def data(self) -> PreparedCategory:
@@ -73,11 +74,11 @@ class Context:
 
     @property
     def warmup(self) -> Resolved:
-        return self.resolved("warmup", f"{self.category}-s{self.seed}")
+        return self.resolved("warmup", seed_name(self.category, self.seed))
 
     def warmup_tensors(self) -> dict[str, torch.Tensor]:
         """Weights of encoder and decoder, and `grids` of the training objects (objects, C, n, n, n)."""
-        return load_file(self.results / "warmup" / f"{self.category}-s{self.seed}" / "model.safetensors")
+        return load_file(self.results / "warmup" / seed_name(self.category, self.seed) / "model.safetensors")
 
     def joint_method(self, settings: Settings | None = None, trained: bool = False) -> HoloFusion:
         """The joint training's method, ready for a step, with first or trained weights; `settings` in place of its own."""

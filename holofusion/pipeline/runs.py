@@ -58,7 +58,7 @@ class Run:
     @property
     def warmup(self) -> str:
         """The name of the warm-up that its training starts from, if its method needs one."""
-        return WARMUP.format(category=self.category, seed=self.seed)
+        return seed_name(self.category, self.seed)
 
     @classmethod
     def parse(cls, name: str) -> Run:
@@ -72,3 +72,8 @@ class Run:
 def real_name(row: str, category: str) -> str:
     """The name of a row of real images for one category."""
     return REAL.format(real=row, category=category)
+
+
+def seed_name(category: str, seed: int) -> str:
+    """The name of what there is once for each category and training seed, as warm-ups and figures."""
+    return WARMUP.format(category=category, seed=seed)

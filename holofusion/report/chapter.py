@@ -9,6 +9,7 @@ from holofusion.config.evaluation import Report
 from holofusion.data.prepared import PreparedCategory
 from holofusion.evaluation.claims import HOLDS, Measured, Verdict
 from holofusion.pipeline.registry import FLOOR
+from holofusion.pipeline.runs import seed_name
 from holofusion.report import curves, figures, grids, tradeoffs
 from holofusion.report.claim_lines import ClaimLine, claim_lines
 from holofusion.report.collect import Results, RunResults, read_ladders
@@ -125,7 +126,7 @@ def chapter_of(
     methods = [run.method for run in runs]
     prepared = results.folder / "data" / category
     data = PreparedCategory.load(prepared) if (prepared / "data.json").is_file() else None
-    columns, stem = settings.sample_columns, f"{category}-s{seed}"
+    columns, stem = settings.sample_columns, seed_name(category, seed)
     kernels = {method: mean_over_seeds(find, method, "kernel", seeds) for method in methods}
     costs = {run.method: cost_of(run, runs) for run in runs}
     other = results.real.get(category, {}).get("real_other", {})

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from holofusion.pipeline.runs import Run
+
 TERMS = {
     "synthetic": "The training images show procedural objects that this program made: no rights of others are involved.",
     "co3d": (
@@ -47,7 +49,7 @@ class Score:
 
 def model_card(model: Mapping[str, Any], data: TrainingData, scores: Sequence[Score] = ()) -> str:
     """The card as Markdown. model: the content of model.json."""
-    run = f"{model['method']}-{model['category']}-s{model['seed']}"
+    run = Run(model["method"], model["category"], model["seed"]).name
     licence = "mit" if data.source == "synthetic" else "other"
     versions = ", ".join(f"{name} {number}" for name, number in model["versions"].items())
     training = {

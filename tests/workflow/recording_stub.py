@@ -1,6 +1,6 @@
-"""Stands in for the command `holofusion`: what each verb declares, made of its settings and inputs alone, and recorded.
+"""Stands in for the program: what each verb declares, made of its settings and inputs alone, and recorded.
 
-Installed by the fixture `recording` with the interpreter's path in front.
+Run as `python -m holofusion` by way of `standin.py`.
 """
 
 import hashlib
@@ -9,36 +9,44 @@ from pathlib import Path
 
 from holofusion.pipeline.provenance import provenance_of, record
 from holofusion.pipeline.resolve import load_step
-from holofusion.pipeline.verify import TABLES, require_verified
+from holofusion.pipeline.verify import require_verified
 from holofusion.utils.files import write_json
 
-INPUTS = ("data", "warmup", "model", "coarse", "hypotheses", "samples", "views", "other", "meshes", "dataset")
+INPUTS = (
+    "data",
+    "warmup",
+    "model",
+    "coarse",
+    "hypotheses",
+    "samples",
+    "views",
+    "other",
+    "meshes",
+    "dataset",
+    "pictures",
+)
 
 
 def main(verb: str, *arguments: str) -> None:
-    if verb in ("resolve", "verify", "contents"):
-        from holofusion.cli.main import main as command
-
-        sys.argv = ["holofusion", verb, *arguments]
-        return command()
     given = dict(zip(arguments[::2], arguments[1::2], strict=True))
     Path(given["--log"]).write_text(verb)
-    config, out = Path(given["--config"]), Path(given["--out"])
+    config = Path(given["--config"])
     resolved, results = load_step(config), config.parents[2]
+    out = Path(given.get("--out", results / "tables"))
     with open("calls.txt", "a") as file:
         file.write(f"{verb} {resolved.name}\n")
     inputs = [Path(given[f"--{name}"]) for name in INPUTS if f"--{name}" in given]
     if verb == "report":
-        require_verified(results, but=TABLES)
+        require_verified(results, but="report")
         inputs = sorted(results.glob("metrics/*.json"))
         (results / "figures").mkdir(exist_ok=True)
         for name in ("metrics.csv", "claims.csv", "metrics.md", "metrics.tex"):
-            write(results / TABLES / name, resolved.hash, inputs)
-        (results / TABLES / "curves.csv").write_text("seconds,value\n1,2\n")
+            write(out / name, resolved.hash, inputs)
+        (out / "curves.csv").write_text("seconds,value\n1,2\n")
         value = int(hashlib.sha256(b"".join(path.read_bytes() for path in inputs)).hexdigest()[:8], 16)
-        write_json(results / TABLES / "metrics.json", {"kernel_distance": value})
-        write(out, resolved.hash, inputs)
-        artefact = results / TABLES
+        write_json(out / "metrics.json", {"kernel_distance": value})
+        write(results / "report.html", resolved.hash, inputs)
+        artefact = out
     elif out.suffix == ".json":
         write_json(out, {"made": content(resolved.hash, inputs), "entries": []})
         artefact = out

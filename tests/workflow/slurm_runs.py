@@ -23,14 +23,6 @@ TRAINING = "results/runs/sds-hydrant-s0"
 STATUS_CHECKS = 5  # seconds before the first one
 
 
-def make_command(folder: Path, script: str) -> Path:
-    """A folder for PATH, in which `holofusion` is this shell script."""
-    folder.mkdir(parents=True)
-    (folder / "holofusion").write_text(f"#!/bin/sh\n{script}\n")
-    (folder / "holofusion").chmod(0o755)
-    return folder
-
-
 def project_in(folder: Path) -> Path:
     """A project folder with settings."""
     folder.mkdir()
@@ -43,19 +35,18 @@ def write_profile(folder: Path, **training: object) -> None:
     """Write the profile, edited as a site would, into a project folder; `training`: resources of trainings."""
     profile = yaml.safe_load((REPOSITORY / "slurm" / "config.yaml").read_text())
     profile["slurm-init-seconds-before-status-checks"] = STATUS_CHECKS
-    profile["set-resources"]["train_run"] |= training
+    profile["set-resources"]["step_train"] |= training
     (folder / "slurm").mkdir()
     (folder / "slurm" / "config.yaml").write_text(yaml.safe_dump(profile))
 
 
 class Run:
-    """Snakemake in a project folder, with `commands` first on its PATH."""
+    """Snakemake in a project folder; `program`: a folder of `standin.py`, whose program the rules call."""
 
-    def __init__(self, cluster: Cluster, folder: Path, commands: Path, edit: Callable[..., None]) -> None:
+    def __init__(self, cluster: Cluster, folder: Path, program: Path, edit: Callable[..., None]) -> None:
         self.cluster, self.folder, self.edit = cluster, folder, edit
-        path = f"{commands}:{cluster.environment['PATH']}"
         self.environment = {key: value for key, value in cluster.environment.items() if key != "CO3DV2_DATASET_ROOT"}
-        self.environment |= {"PATH": path, "PYTHONPATH": str(REPOSITORY)}
+        self.environment |= {"PYTHONPATH": f"{program}:{REPOSITORY}"}
         self.process: subprocess.Popen | None = None
 
     def start(self, *arguments: str) -> None:

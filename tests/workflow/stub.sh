@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stands in for the command `holofusion` in tests of the workflow: writes what each verb declares, in no time, and records
+# Stands in for the program in tests of the workflow: writes what each verb declares, in no time, and records
 # nothing of it, so that only Snakemake judges what is up to date.
 set -euo pipefail
 verb=$1
@@ -18,12 +18,12 @@ done
 case $verb in
     dataset) mkdir -p "$out/$category" ;;
     warmup | train) mkdir -p "$out" && date +%N >"$out/model.safetensors" && echo '{}' >"$out/model.json" && echo null >"$out/provenance.json" ;;
-    evaluate | reference | consistency | geometry | curve) echo "{\"made\": \"$(date +%N)\"}" >"$out" ;;
-    data) echo '{}' >"$out" ;;
+    evaluate | reference | consistency | geometry | geometry_floor | curve) echo "{\"made\": \"$(date +%N)\"}" >"$out" ;;
+    download) echo '{}' >"$out" ;;
     report)
         mkdir -p "$results/tables" "$results/figures"
         for name in metrics.csv claims.csv curves.csv metrics.md metrics.tex metrics.json; do date +%N >"$results/tables/$name"; done
-        date +%N >"$out"
+        date +%N >"$results/report.html"
         echo null >"$results/tables/provenance.json"
         ;;
     *) mkdir -p "$out" ;;

@@ -17,25 +17,17 @@ from pathlib import Path
 
 import pytest
 
+from holofusion.pipeline.steps import STEPS as all_steps
 from holofusion.utils.files import read_json
 from tests.workflow.cluster import Cluster
-from tests.workflow.slurm_runs import HERE, SNAKEMAKE, TRAINING, Run, make_command, project_in, write_profile
+from tests.workflow.slurm_runs import HERE, REPOSITORY, SNAKEMAKE, TRAINING, Run, project_in, write_profile
+from tests.workflow.standin import shell_stand_in, stand_in
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1800)]
 WEIGHTS = f"{TRAINING}/model.safetensors"
 STEPS = 60
-WITH_NETWORKS = {
-    "warmup",
-    "train",
-    "sample",
-    "hypotheses",
-    "render",
-    "mesh",
-    "evaluate",
-    "reference",
-    "consistency",
-    "curve",
-}
+HOLOFUSION = (sys.executable, "-P", "-m", "holofusion")
+WITH_NETWORKS = {step.name for step in all_steps.values() if step.gpu}
 
 
 def whole(run: Run) -> None:
@@ -130,21 +122,10 @@ def orphaned(run: Run) -> None:
 CUT_OFF = (cancelled, preempted, timed_out, warned, lost, orphaned)
 
 
-def plain(folder: Path) -> Path:
-    """A folder for PATH, in which `holofusion` is itself."""
-    return make_command(folder, f'exec {sys.executable} -m holofusion "$@"')
-
-
-def stand_in(folder: Path) -> Path:
-    """The same with stub.sh in its place, noting verb, GPU and array task of every job in jobs.txt."""
-    note = 'echo "$1 ${CUDA_VISIBLE_DEVICES:-none} ${SLURM_ARRAY_TASK_ID:-none}" >>jobs.txt'
-    return make_command(folder, f'{note}\nexec bash {HERE / "stub.sh"} "$@"')
-
-
 @pytest.fixture(scope="module")
 def traced(cluster: Cluster) -> Path:
-    """The same with traced.py: trainings are slow, and note every step."""
-    return make_command(cluster.folder / "traced", f'exec {sys.executable} {HERE / "traced.py"} "$@"')
+    """What runs the program as traced.py does: trainings are slow, and note every step."""
+    return stand_in(cluster.folder / "traced", (HERE / "traced.py").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -164,8 +145,10 @@ def runs(
     """What became of each run that the chosen tests ask for, once it has ended."""
     here = [test for test in request.session.items if test.module is request.module and hasattr(test, "callspec")]
     chosen = {test.callspec.params["name"] for test in here}
-    every_step = Run(cluster, project_in(cluster.folder / "every_step"), stand_in(cluster.folder / "stand-in"), edit)
-    one_row = Run(cluster, project_in(cluster.folder / "one_row"), plain(cluster.folder / "plain"), edit)
+    note = 'echo "$1 ${CUDA_VISIBLE_DEVICES:-none} ${SLURM_ARRAY_TASK_ID:-none}" >>jobs.txt'
+    noting = shell_stand_in(cluster.folder / "noting", f'{note}\nexec bash "{HERE / "stub.sh"}" "$@"')
+    every_step = Run(cluster, project_in(cluster.folder / "every_step"), noting, edit)
+    one_row = Run(cluster, project_in(cluster.folder / "one_row"), REPOSITORY, edit)
     edit(one_row.folder, methods=["holodiffusion"])
     edit(one_row.folder, "config/smoke.yaml", **{"sampling.shards": 2, "evaluation.other_category": None})
     planned = {"every_step": (whole, every_step), "one_row": (whole, one_row)}
@@ -200,7 +183,13 @@ def test_a_whole_run_asks_for_gpus_where_there_are_networks(name: str, runs: dic
     assert (run.folder / "results/report.html").exists()
     jobs = [line.split() for line in (run.folder / "jobs.txt").read_text().splitlines()]
     assert {verb for verb, gpu, _ in jobs if gpu != "none"} == WITH_NETWORKS
-    assert {verb for verb, gpu, _ in jobs if gpu == "none"} == {"dataset", "prepare", "geometry", "report"}
+    assert {verb for verb, gpu, _ in jobs if gpu == "none"} == {
+        "dataset",
+        "prepare",
+        "geometry",
+        "geometry_floor",
+        "report",
+    }
     assert {verb for verb, _, task in jobs if task != "none"} == {"sample"}, "shards of several rows make a job array"
 
 
@@ -214,10 +203,10 @@ def test_a_small_run_ends_with_its_page(name: str, runs: dict[str, Future[Run]])
 def test_two_nodes_train_like_one_process(cluster: Cluster, undisturbed: Path, edit: Callable[..., None]) -> None:
     folder, losses = cluster.folder / "two_nodes", []
     shutil.copytree(undisturbed, folder)
-    run = Run(cluster, folder, plain(cluster.folder / "parallel"), edit)
+    run = Run(cluster, folder, REPOSITORY, edit)
     edit(folder, "config/smoke.yaml", **{"parallel": {"micro_batches": 2}})
-    subprocess.run(["holofusion", "resolve", "--preset", "smoke"], cwd=folder, env=run.environment, check=True)
-    train = "exec holofusion train --config results/config/train/sds-hydrant-s0.yaml --data results/data/hydrant"
+    subprocess.run([*HOLOFUSION, "resolve", "--preset", "smoke"], cwd=folder, env=run.environment, check=True)
+    train = f"exec {' '.join(HOLOFUSION)} train --config results/config/train/sds-hydrant-s0.yaml --data results/data/hydrant"
     for name, spread in (("one", ""), ("two", "--processes 2 --nodes 2")):
         (folder / "job.sh").write_text(f"#!/bin/sh\n{train} --out {name} --log {name}.log {spread}\n")
         submit = ["sbatch", "--wait", "--partition=wide", "--nodes=2", "--ntasks-per-node=1", "job.sh"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from holofusion.pipeline.checks import load_params
+from tests.workflow.standin import shell_stand_in
 
 HERE = Path(__file__).parent
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
@@ -20,14 +21,13 @@ Edit = Callable[..., None]
 
 @pytest.fixture(scope="session")
 def snakemake(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Snakemake:
-    """A function that runs Snakemake in a folder, with tests/workflow/stub.sh as `holofusion`."""
-    commands = tmp_path_factory.mktemp("bin")
-    shutil.copy(HERE / "stub.sh", commands / "holofusion")
+    """A function that runs Snakemake in a folder, with tests/workflow/stub.sh in place of the program."""
+    programs = shell_stand_in(tmp_path_factory.mktemp("stand_in"), f'exec bash "{HERE / "stub.sh"}" "$@"')
 
     def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "workflow" / "Snakefile")]
         environment = {key: value for key, value in os.environ.items() if key != "CO3DV2_DATASET_ROOT"}
-        environment |= {"PATH": f"{commands}:{os.environ['PATH']}", "PYTHONPATH": str(repository), **variables}
+        environment |= {"PYTHONPATH": f"{programs}:{repository}", **variables}
         return subprocess.run(
             [*command, "--cores", "2", *arguments],
             cwd=folder,
@@ -78,21 +78,21 @@ def test_jobs_of_a_fresh_run(repository: Path, snakemake: Snakemake, tmp_path: P
     params = load_params(folder / "params.yaml")
     rows, shards = len(params.methods), params.sampling.shards
     assert jobs(snakemake(folder, "-n")) == {
-        "dataset": 2,
-        "prepare": 2,
-        "reference": 4,
-        "geometry_floor": 1,
-        "warmup": 1,
-        "train_run": 6,
-        "sample_shard": rows * shards,
-        "hypotheses": shards,
-        "render": rows * shards,
-        "mesh": rows * shards,
-        "evaluate_run": rows,
-        "consistency": rows,
-        "geometry": rows,
-        "curve": 6,
-        "report": 1,
+        "step_dataset": 2,
+        "step_prepare": 2,
+        "step_reference": 4,
+        "step_geometry_floor": 1,
+        "step_warmup": 1,
+        "step_train": 6,
+        "step_sample": rows * shards,
+        "step_hypotheses": shards,
+        "step_render": rows * shards,
+        "step_mesh": rows * shards,
+        "step_evaluate": rows,
+        "step_consistency": rows,
+        "step_geometry": rows,
+        "step_curve": 6,
+        "step_report": 1,
     }
 
 
@@ -102,21 +102,21 @@ def test_a_row_brings_the_steps_it_shares_with_others(
     folder = settings_in(repository, tmp_path / "one")
     edit(folder, methods=["holofusion"])
     assert jobs(snakemake(folder, "-n", "--config", "preset=smoke")) == {
-        "dataset": 2,
-        "prepare": 2,
-        "reference": 4,
-        "geometry_floor": 1,
-        "warmup": 1,
-        "train_run": 1,
-        "sample_shard": 2,
-        "hypotheses": 1,
-        "render": 1,
-        "mesh": 1,
-        "evaluate_run": 1,
-        "consistency": 1,
-        "geometry": 1,
-        "curve": 1,
-        "report": 1,
+        "step_dataset": 2,
+        "step_prepare": 2,
+        "step_reference": 4,
+        "step_geometry_floor": 1,
+        "step_warmup": 1,
+        "step_train": 1,
+        "step_sample": 2,
+        "step_hypotheses": 1,
+        "step_render": 1,
+        "step_mesh": 1,
+        "step_evaluate": 1,
+        "step_consistency": 1,
+        "step_geometry": 1,
+        "step_curve": 1,
+        "step_report": 1,
     }
 
 
@@ -127,14 +127,14 @@ def test_pictures_made_elsewhere_become_a_row(
     (tmp_path / "pictures/hydrant").mkdir(parents=True)
     edit(folder, methods=["external"], **{"external.folder": str(tmp_path / "pictures")})
     assert jobs(snakemake(folder, "-n", "--config", "preset=smoke")) == {
-        "dataset": 2,
-        "prepare": 2,
-        "reference": 4,
-        "geometry_floor": 1,
-        "import_views": 1,
-        "evaluate_run": 1,
-        "consistency": 1,
-        "report": 1,
+        "step_dataset": 2,
+        "step_prepare": 2,
+        "step_reference": 4,
+        "step_geometry_floor": 1,
+        "step_import_views": 1,
+        "step_evaluate": 1,
+        "step_consistency": 1,
+        "step_report": 1,
     }
     assert snakemake(folder, "--config", "preset=smoke").returncode == 0
 
@@ -144,7 +144,7 @@ def test_photographs_are_not_made(repository: Path, snakemake: Snakemake, tmp_pa
     (photos / "apple").mkdir(parents=True)
     (photos / "apple" / "frame_annotations.jgz").touch()
     planned = snakemake(folder, "-n", "-p", "data", "--config", "preset=photos", CO3DV2_DATASET_ROOT=str(photos))
-    assert jobs(planned) == {"prepare": 1, "data": 1}
+    assert jobs(planned) == {"step_prepare": 1, "data": 1}
     assert f"--dataset {photos} --out results/data/apple" in planned.stdout
 
 
@@ -155,11 +155,11 @@ def test_photographs_are_downloaded_only_where_a_release_is_named(
     edit(folder, "config/photos.yaml", **{"download.release": "singlesequence"})
     options = ("data", "--config", "preset=photos")
     planned = snakemake(folder, "-n", "-p", *options, CO3DV2_DATASET_ROOT=str(photos))
-    assert jobs(planned) == {"download": 1, "prepare": 1, "data": 1}
-    assert f"data download --config results/config/download/apple.yaml --root {photos} --out" in planned.stdout
+    assert jobs(planned) == {"step_download": 1, "step_prepare": 1, "data": 1}
+    assert f"download --config results/config/download/apple.yaml --root {photos} --out" in planned.stdout
     assert snakemake(folder, *options, CO3DV2_DATASET_ROOT=str(photos)).returncode == 0
     edit(folder, "config/photos.yaml", **{"dataset.context": 0.2})
-    assert jobs(snakemake(folder, "-n", *options, CO3DV2_DATASET_ROOT=str(photos))) == {"prepare": 1, "data": 1}
+    assert jobs(snakemake(folder, "-n", *options, CO3DV2_DATASET_ROOT=str(photos))) == {"step_prepare": 1, "data": 1}
 
 
 @pytest.mark.parametrize("target", ["data", "train", "sample", "evaluate", "report"])
@@ -180,67 +180,67 @@ def test_a_finished_run_stays_finished(project: Path, snakemake: Snakemake) -> N
             "holofusion_mse.distillation.top_k",
             91,
             {
-                "sample_shard": 1,
-                "render": 1,
-                "mesh": 1,
-                "evaluate_run": 1,
-                "consistency": 1,
-                "geometry": 1,
-                "report": 1,
+                "step_sample": 1,
+                "step_render": 1,
+                "step_mesh": 1,
+                "step_evaluate": 1,
+                "step_consistency": 1,
+                "step_geometry": 1,
+                "step_report": 1,
             },
         ),
         (
             "volume.density_scale",
             91.0,
             {
-                "warmup": 1,
-                "train_run": 6,
-                "sample_shard": 10,
-                "hypotheses": 1,
-                "render": 10,
-                "mesh": 10,
-                "evaluate_run": 10,
-                "consistency": 10,
-                "geometry": 10,
-                "curve": 6,
-                "report": 1,
+                "step_warmup": 1,
+                "step_train": 6,
+                "step_sample": 10,
+                "step_hypotheses": 1,
+                "step_render": 10,
+                "step_mesh": 10,
+                "step_evaluate": 10,
+                "step_consistency": 10,
+                "step_geometry": 10,
+                "step_curve": 6,
+                "step_report": 1,
             },
         ),
         (
             "evaluation.inception_weights",
             "file",
-            {"reference": 4, "evaluate_run": 10, "curve": 6, "report": 1},
+            {"step_reference": 4, "step_evaluate": 10, "step_curve": 6, "step_report": 1},
         ),
-        ("consistency.learning_rate", 0.91, {"consistency": 10, "report": 1}),
-        ("mesh.level", 9.1, {"mesh": 10, "geometry": 10, "report": 1}),
+        ("consistency.learning_rate", 0.91, {"step_consistency": 10, "step_report": 1}),
+        ("mesh.level", 9.1, {"step_mesh": 10, "step_geometry": 10, "step_report": 1}),
         (
             "pigan.learning_rate",
             0.91,
             {
-                "train_run": 1,
-                "sample_shard": 1,
-                "render": 1,
-                "mesh": 1,
-                "evaluate_run": 1,
-                "consistency": 1,
-                "geometry": 1,
-                "curve": 1,
-                "report": 1,
+                "step_train": 1,
+                "step_sample": 1,
+                "step_render": 1,
+                "step_mesh": 1,
+                "step_evaluate": 1,
+                "step_consistency": 1,
+                "step_geometry": 1,
+                "step_curve": 1,
+                "step_report": 1,
             },
         ),
         (
             "holodiffusion_nobootstrap.training.ema",
             0.91,
             {
-                "train_run": 1,
-                "sample_shard": 1,
-                "render": 1,
-                "mesh": 1,
-                "evaluate_run": 1,
-                "consistency": 1,
-                "geometry": 1,
-                "curve": 1,
-                "report": 1,
+                "step_train": 1,
+                "step_sample": 1,
+                "step_render": 1,
+                "step_mesh": 1,
+                "step_evaluate": 1,
+                "step_consistency": 1,
+                "step_geometry": 1,
+                "step_curve": 1,
+                "step_report": 1,
             },
         ),
     ],
@@ -275,7 +275,7 @@ def test_results_of_another_preset_are_refused(project: Path, snakemake: Snakema
     assert result.returncode == 2
     assert "error: results/ holds a 'mini' run, not 'smoke'; move it away, or pass RESULTS=" in result.stderr
     planned = snakemake(project, "-n", "--config", "preset=smoke", "results=other")
-    assert jobs(planned)["report"] == 1
+    assert jobs(planned)["step_report"] == 1
 
 
 def test_training_state_outlives_a_failure(repository: Path, snakemake: Snakemake, tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def test_leftover_shards_are_not_scored(project: Path, snakemake: Snakemake, edi
     leftover = project / "results" / "views" / "holofusion-hydrant-s0" / "1"
     leftover.mkdir()
     edit(project, "config/smoke.yaml", **{"report.sample_columns": 91})
-    assert jobs(snakemake(project, "-n", "--config", "preset=smoke")) == {"report": 1}
+    assert jobs(snakemake(project, "-n", "--config", "preset=smoke")) == {"step_report": 1}
     assert leftover.exists(), "a dry run changes nothing"
     assert snakemake(project, "--config", "preset=smoke").returncode == 0
     assert not leftover.exists()

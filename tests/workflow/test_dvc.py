@@ -17,37 +17,21 @@ import yaml
 
 from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.resolve import resolved_steps
+from holofusion.pipeline.steps import STEPS
+from tests.workflow.standin import stand_in
 
 HERE = Path(__file__).parent
 PRIVATE = {"PYTHONPATH", "CO3DV2_DATASET_ROOT", "SNAKEMAKE_PROFILE", "GIT_DIR"}
-STAGE_OF = {
-    "dataset": "data",
-    "prepare": "data",
-    "warmup": "train",
-    "train": "train",
-    "sample": "sample",
-    "hypotheses": "sample",
-    "render": "sample",
-    "evaluate": "evaluate",
-    "consistency": "evaluate",
-    "mesh": "evaluate",
-    "geometry": "evaluate",
-    "curve": "evaluate",
-    "report": "report",
-}
 
 
 @pytest.fixture(scope="module")
 def run(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """A function that runs a command line in a clone, with the stand-in as `holofusion`, and returns what it printed."""
-    commands = tmp_path_factory.mktemp("bin")
-    command = commands / "holofusion"
-    command.write_text(f"#!{sys.executable}\n{(HERE / 'recording_stub.py').read_text()}")
-    command.chmod(0o755)
+    """A function that runs a command line in a clone, with the stand-in for the steps, and returns what it printed."""
+    commands = stand_in(tmp_path_factory.mktemp("stand_in"), (HERE / "recording_stub.py").read_text())
     environment = {key: value for key, value in os.environ.items() if key not in PRIVATE}
     environment |= {
-        "PATH": f"{commands}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": str(repository),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": f"{commands}:{repository}",
         "GIT_AUTHOR_NAME": "t",
         "GIT_AUTHOR_EMAIL": "t@t",
         "GIT_COMMITTER_NAME": "t",
@@ -120,7 +104,7 @@ def test_every_section_that_a_step_reads_is_a_parameter_of_its_stage(repository:
     params = load_params(repository / "params.yaml")
     stages = yaml.safe_load((repository / "dvc.yaml").read_text())["stages"]
     for content in resolved_steps(params):
-        known = {key.split(".")[0] for key in stages[STAGE_OF[content["step"]]]["params"]}
+        known = {key.split(".")[0] for key in stages[STEPS[content["step"]].stage]["params"]}
         missing = set(content["settings"]) - known
         assert not missing, f"{content['step']} {content['name']} reads {missing}"
         changes = params.model_dump().get(content["method"]) or {}

@@ -14,16 +14,16 @@ import pytest
 import yaml
 
 NETWORKS = {
-    "warmup",
-    "train_run",
-    "sample_shard",
-    "hypotheses",
-    "render",
-    "mesh",
-    "evaluate_run",
-    "reference",
-    "consistency",
-    "curve",
+    "step_warmup",
+    "step_train",
+    "step_sample",
+    "step_hypotheses",
+    "step_render",
+    "step_mesh",
+    "step_evaluate",
+    "step_reference",
+    "step_consistency",
+    "step_curve",
 }
 
 
