@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from holofusion.pipeline.registry import FLOOR, label_of
+from holofusion.pipeline.runs import seed_name
 from holofusion.report.collect import Curve, Results
 from holofusion.report.figures import ACCENT, FAINT, INK, SECOND, STYLE, Plot, save
 from holofusion.utils.files import replacing
@@ -78,7 +79,7 @@ def curve_plot(results: Results, category: str, seed: int, folder: Path) -> Plot
         axis.set_xlabel("minutes of training")
         axis.xaxis.set_major_locator(MaxNLocator(8))
         axis.grid(axis="y", color=FAINT, alpha=0.25, linewidth=0.6)
-        return save(figure, folder, f"curves-{category}-s{seed}")
+        return save(figure, folder, f"curves-{seed_name(category, seed)}")
 
 
 def label_ends(axis: Axes, curves: list[Curve]) -> None:

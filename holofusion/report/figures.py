@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from holofusion.evaluation.claims import Find
 from holofusion.pipeline.registry import FLOOR, label_of, needs_warmup
+from holofusion.pipeline.runs import seed_name
 from holofusion.report.collect import Results, read_log
 from holofusion.report.paper import published_table
 from holofusion.report.scores import mean_over_seeds
@@ -168,7 +169,7 @@ def training_plot(results: Results, category: str, seed: int, folder: Path) -> P
                 row[0].legend(frameon=False, fontsize=7.5, labelcolor=INK, handlelength=1.2)
             for axis in row[len(parts) :]:
                 axis.set_visible(False)
-        return save(figure, folder, f"training-{category}-s{seed}")
+        return save(figure, folder, f"training-{seed_name(category, seed)}")
 
 
 def _log_axis(axis: Axes) -> None:
