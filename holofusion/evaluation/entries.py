@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import NotRequired, TypedDict, Unpack
+from typing import Any, NotRequired, TypedDict, Unpack
 
 import numpy as np
 
 from holofusion.evaluation.bootstrap import interval
 from holofusion.evaluation.metrics import Metric, metric_of
+from holofusion.pipeline.job import Resolved
 from holofusion.utils.files import UserError
 
 DIGITS = 6  # of the replicates on file
@@ -77,3 +78,24 @@ def entry(
 def metric_of_entry(measured: Entry) -> Metric:
     """The metric of an entry. Raises UserError if the table does not know it."""
     return metric_of(measured["metric"], measured["reference"])
+
+
+class Facts(TypedDict):
+    """What every metrics file begins with. method: the row; run: the name of its settings file."""
+
+    run: str
+    method: str
+    category: str | None
+    seed: int
+    config_hash: str
+
+
+def facts_of(resolved: Resolved[Any], method: str) -> Facts:
+    """The head of the metrics file that a step with these settings writes for the row `method`."""
+    return {
+        "run": resolved.name,
+        "method": method,
+        "category": resolved.category,
+        "seed": resolved.seed,
+        "config_hash": resolved.hash,
+    }

@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from holofusion.cameras import Cameras, cameras_to_json, turntable
+from holofusion.cameras import Cameras
+from holofusion.config.evaluation import Consistency
 from holofusion.evaluation.consistency import agreement, depth_scores, held_out_scores
 from holofusion.evaluation.static_field import fit, render
 from holofusion.evaluation.warp import depth_warp
-from holofusion.steps.consistency import run_consistency
-from holofusion.utils.files import UserError
+from tests.balls import RADIUS, SIZE, VIEWS, ball_views
 
-SIZE, VIEWS, RADIUS = 40, 16, 0.6
-SETTINGS = SimpleNamespace(steps=80, rays=256, resolution=24, samples=12, learning_rate=0.3)
-CPU = torch.device("cpu")
+SETTINGS = Consistency(steps=80, rays=256, resolution=24, samples=12, learning_rate=0.3)
 
 
 @pytest.fixture(scope="module")
 def ball() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Cameras]:
-    """Pictures (n,3,S,S) of a coloured ball on white, opacity and distance (n,S,S), and cameras at two heights."""
-    low, high = (turntable(VIEWS, elevation, 4.0, 3.0) for elevation in (5.0, 35.0))
-    cameras = Cameras.cat([(low, high)[(index // 2) % 2][index] for index in range(VIEWS)])
-    origins, directions = cameras.rays(SIZE)
-    across = (origins * directions).sum(-1)
-    inside = across**2 - origins.square().sum(-1) + RADIUS**2
-    distance = -across - inside.clamp_min(0).sqrt()
-    points = origins + distance[..., None] * directions
-    colour = 0.5 + 0.35 * torch.sin(5 * points + torch.tensor([0.0, 1.0, 2.0]))
-    hit = (inside > 0).float()
-    pictures = (1 - hit[..., None] * (1 - colour)).transpose(1, 2).unflatten(2, (SIZE, SIZE))
-    return pictures, hit.unflatten(1, (SIZE, SIZE)), (hit * distance).unflatten(1, (SIZE, SIZE)), cameras
+    return ball_views()
 
 
 def edited(pictures: torch.Tensor, alpha: torch.Tensor, strength: float) -> torch.Tensor:
@@ -104,95 +86,3 @@ def test_flat_cards_and_fog_show(ball: tuple) -> None:
     half = torch.tensor([[[1.0, 1.0], [0.9, 0.0]]])
     hand = depth_scores(torch.ones((1, 3, 2, 2)), half, torch.tensor([[[1.0, 2.0], [3.0, 0.0]]]), cameras[0])
     assert hand["depth_spread"] == pytest.approx(1.0) and hand["translucency"] == pytest.approx(0.36 / 3)
-
-
-def write_run(folder: Path, ball: tuple, key: str = "consistency", views: int = 8) -> Path:
-    """Views of one scene, as render writes them, with depth and opacity."""
-    pictures, alpha, depth, cameras = ball
-    (folder / "0").mkdir(parents=True)
-    entries = []
-    for index, camera in enumerate(cameras_to_json(cameras[range(views)])):
-        names = {name: f"{name}_{index}.png" for name in ("file", "alpha", "depth")}
-        Image.fromarray((pictures[index].permute(1, 2, 0) * 255).round().byte().numpy()).save(
-            folder / "0" / names["file"]
-        )
-        Image.fromarray((alpha[index] * 255).byte().numpy()).save(folder / "0" / names["alpha"])
-        Image.fromarray((depth[index] * 10000).round().numpy().astype(np.uint16)).save(folder / "0" / names["depth"])
-        entries.append({**names, "depth_unit": 1e-4, **camera})
-    scene = {"seed": 3, "views": entries[:1], "turntable": [], key: entries}
-    content = {"convention": "pytorch3d_ndc", "image_size": SIZE, "run": "holofusion-ball-s0", "scenes": [scene]}
-    (folder / "0" / "cameras.json").write_text(json.dumps(content))
-    return folder
-
-
-@pytest.fixture
-def resolved(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    data = SimpleNamespace(load=lambda folder: SimpleNamespace(image_size=SIZE))
-    monkeypatch.setattr("holofusion.steps.consistency.PreparedCategory", data)
-    consistency = SimpleNamespace(steps=8, rays=64, resolution=16, samples=8, learning_rate=0.3)
-    settings = SimpleNamespace(consistency=consistency, intervals=SimpleNamespace(replicates=10))
-    return SimpleNamespace(method="holofusion", category="ball", seed=0, hash="abc", settings=settings)
-
-
-def test_same_views_same_bytes(ball: tuple, resolved: SimpleNamespace, tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "views", ball)
-    for name in ("one.json", "two.json"):
-        run_consistency(resolved, tmp_path, folder, tmp_path / name, CPU)
-    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
-    found = json.loads((tmp_path / "one.json").read_text())
-    assert [entry["metric"] for entry in found["entries"]] == [
-        "consistency_psnr",
-        "consistency_ssim",
-        "depth_warp",
-        "depth_warp_seen",
-        "depth_spread",
-        "translucency",
-    ]
-    spread = depth_scores(ball[0][:8], ball[1][:8], ball[2][:8], ball[3][range(8)])["depth_spread"]
-    assert found["entries"][4]["value"] == pytest.approx(spread, abs=1e-3)  # 16-bit depth comes back in world units
-
-
-def test_pictures_made_elsewhere_have_no_depth(ball: tuple, resolved: SimpleNamespace, tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "views", ball, key="views")
-    content = json.loads((folder / "0/cameras.json").read_text())
-    for view in content["scenes"][0]["views"]:
-        del view["depth"]
-    (folder / "0/cameras.json").write_text(json.dumps(content))
-    run_consistency(resolved, tmp_path, folder, tmp_path / "out.json", CPU)
-    assert len(json.loads((tmp_path / "out.json").read_text())["entries"]) == 2
-    run_consistency(resolved, tmp_path, folder / "0", tmp_path / "alone.json", CPU)  # one shard, named itself
-    assert (tmp_path / "alone.json").read_bytes() == (tmp_path / "out.json").read_bytes()
-    few = write_run(tmp_path / "few", ball, key="views", views=7)
-    run_consistency(resolved, tmp_path, few, tmp_path / "few.json", CPU)
-    assert json.loads((tmp_path / "few.json").read_text())["entries"] == []
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "message"),
-    [
-        ("file_1.png", None, "file_1.png: listed in cameras.json but missing"),
-        ("file_1.png", b"no picture", "file_1.png: not a readable PNG"),
-        ("depth_1.png", b"no picture", "depth_1.png: not a readable PNG"),
-        ("alpha_1.png", Image.new("L", (9, 9)), "alpha_1.png: .* expected a grey picture of 40x40 pixels"),
-    ],
-)
-def test_unusable_pictures_are_named(
-    ball: tuple, resolved: SimpleNamespace, tmp_path: Path, file: str, content: object, message: str
-) -> None:
-    path = write_run(tmp_path / "views", ball) / "0" / file
-    path.unlink()
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    elif content is not None:
-        content.save(path)
-    with pytest.raises(UserError, match=message):
-        run_consistency(resolved, tmp_path, tmp_path / "views", tmp_path / "out.json", CPU)
-    assert not (tmp_path / "out.json").exists()
-
-
-def test_cameras_that_look_past_the_objects_are_named(ball: tuple, resolved: SimpleNamespace, tmp_path: Path) -> None:
-    pictures, alpha, depth, cameras = ball
-    away = Cameras(cameras.R, cameras.T + torch.tensor([50.0, 0, 0]), cameras.focal, cameras.principal)
-    folder = write_run(tmp_path / "views", (pictures, alpha, depth, away))
-    with pytest.raises(UserError, match=r"0/cameras.json: seed 3: no view looks at the cube"):
-        run_consistency(resolved, tmp_path, folder, tmp_path / "out.json", CPU)
