@@ -193,35 +193,31 @@ distilled, passes = PAPER.distillation, PAPER.superresolution_sampling.steps
 UNITS = {
     "warmup": Unit("warmup", "micro-batch", MICRO * PAPER.warmup.steps, lambda: training(VoxelAutoencoder(PAPER))),
     "refinement": Unit("warmup", "refinement step of an object", OBJECTS * PAPER.refinement.steps, refinement),
-    "standardisation": Unit("train_run", "statistics of an object's grid", OBJECTS, standardisation, REPEATED),
+    "standardisation": Unit("train", "statistics of an object's grid", OBJECTS, standardisation, REPEATED),
     **{
-        name: Unit("train_run", f"{name}: micro-batch", MICRO * PAPER.training.steps, lambda name=name: family(name))
+        name: Unit("train", f"{name}: micro-batch", MICRO * PAPER.training.steps, lambda name=name: family(name))
         for name in ("holofusion", "holodiffusion_nobootstrap")
     },
     **{
-        name: Unit(
-            "train_run", f"{name}: micro-batch", MICRO * getattr(PAPER, name).steps, lambda name=name: rival(name)
-        )
+        name: Unit("train", f"{name}: micro-batch", MICRO * getattr(PAPER, name).steps, lambda name=name: rival(name))
         for name in ("pigan", "eg3d", "get3d", "sds")
     },
-    "denoising": Unit("sample_shard", "holodiffusion: denoising step", SCENES * PAPER.sampling.steps, denoising),
+    "denoising": Unit("sample", "holodiffusion: denoising step", SCENES * PAPER.sampling.steps, denoising),
     "patch_remix": Unit(
-        "sample_shard",
+        "sample",
         "holofusion: distillation step",
         SCENES * distilled.steps,
         lambda: distillation("holofusion"),
         REPEATED,
     ),
     "distilled_sds": Unit(
-        "sample_shard",
+        "sample",
         "holofusion_sds: distillation step",
         SCENES * settings_of("holofusion_sds").distillation.steps,
         lambda: distillation("holofusion_sds"),
         REPEATED,
     ),
-    "scene_sds": Unit(
-        "sample_shard", "sds: step of a scene", SCENES * PAPER.sds.scene_steps, score_distillation, REPEATED
-    ),
+    "scene_sds": Unit("sample", "sds: step of a scene", SCENES * PAPER.sds.scene_steps, score_distillation, REPEATED),
     "hypotheses": Unit(
         "hypotheses",
         "denoising step of a camera's hypotheses",
@@ -242,13 +238,13 @@ UNITS = {
         lambda: meshing(fused_scene()),
     ),
     "features": Unit(
-        "evaluate_run",
+        "evaluate",
         "features of an image",
         PAPER.evaluation.images + PAPER.evaluation.reference_frames * OBJECTS,
         features,
         16,
     ),
-    "redraw": Unit("evaluate_run", "Fréchet distance of a redraw", 2 * PAPER.intervals.replicates, redraw),
+    "redraw": Unit("evaluate", "Fréchet distance of a redraw", 2 * PAPER.intervals.replicates, redraw),
     "consistency": Unit(
         "consistency",
         "step of a fit",

@@ -3,8 +3,8 @@
     python -m tools.reference RESULTS
 
 RESULTS is a run of `mini` or `seeds`. Copies its tables to docs/; from a run of `mini` also small pictures, and bench.json
-if there is one. Then rewrites the tables of README.md and docs/*.md from the copies: they stand between the marks
-`<!-- NAME -->` and `<!-- end -->`. A test compares the documents with the copies.
+if there is one. Draws docs/pipeline.svg. Then rewrites the tables of README.md and docs/*.md from the copies: they stand
+between the marks `<!-- NAME -->` and `<!-- end -->`. A test compares the documents with the copies.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from PIL import Image
 from benchmarks.table import TARGETS
 from holofusion.pipeline.registry import label_of
 from holofusion.utils.files import read_json
+from tools.diagram import write_diagram
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -146,6 +147,7 @@ def main(results: Path) -> None:
         take_pictures(results)
         if (results / "bench.json").is_file():
             shutil.copy(results / "bench.json", DOCS / "mini-bench.json")
+    write_diagram(ROOT)
     fill_pages()
 
 

@@ -7,6 +7,7 @@ import os
 import re
 from concurrent.futures.process import BrokenProcessPool
 
+from holofusion.utils.extras import advice
 from holofusion.utils.files import UserError
 
 ADVICE = {
@@ -30,12 +31,15 @@ IN_WORDS = re.compile(r"\(os error (\d+)\)|: [A-Z][\w ]+ \((\d+)\)$")
 
 
 def in_one_line(error: BaseException) -> list[str]:
-    """The lines that tell of an error: those of a UserError, one for a refusal of the operating system or a lack of memory.
+    """The lines that tell of an error: those of a UserError, one for a refusal of the operating system, a lack of
+    memory or a missing extra.
 
     Empty for anything else, which is a fault of this program.
     """
     if isinstance(error, UserError):
         return str(error).splitlines()
+    if isinstance(error, ModuleNotFoundError):
+        return [line for line in [advice(error)] if line]
     if isinstance(error, BrokenProcessPool):
         return ["a worker process was killed, as happens when memory runs out; free some, or give fewer --threads"]
     if isinstance(error, MemoryError):

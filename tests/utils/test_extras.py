@@ -85,3 +85,12 @@ def test_a_missing_extra_is_named_in_one_line() -> None:
         raise ModuleNotFoundError("No module named 'torch_fidelity.utils'", name="torch_fidelity.utils")
     with pytest.raises(ModuleNotFoundError, match="nowhere"), optional():
         raise ModuleNotFoundError("No module named 'nowhere'", name="nowhere")
+
+
+def test_a_verb_whose_extra_is_missing_says_so(tmp_path: Path) -> None:
+    done = without_extras(
+        f"sys.argv = ['holofusion', 'data', 'download', 'apple', '--root', {str(tmp_path)!r}]\n"
+        "from holofusion.cli.main import main\nmain()"
+    )
+    assert done.returncode == 2
+    assert done.stderr == "error: requests is not installed; install it with: pip install 'holofusion[pipeline]'\n"
