@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from holofusion.pipeline.steps import STEPS
-from tools.paper_units import UNITS
 from tools.reference import DOCS, OVERVIEW_ROWS, PAGES, filled
 
 
@@ -42,6 +41,8 @@ def test_the_picture_of_the_readme_is_cut_from_the_sheet_between_its_rows() -> N
 
 def test_estimates_are_of_the_units_and_amounts_of_the_paper_preset(repository: Path) -> None:
     """A changed preset has other amounts than the table, which then wants to be measured again."""
+    from tools.paper_units import UNITS  # heavy
+
     table = (repository / "docs/paper-estimates.md").read_text().split("<!-- table -->")[1].splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table if line.startswith("| ")]
     assert [[row[0], row[1], row[4]] for row in rows[1:]] == [
