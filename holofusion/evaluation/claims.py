@@ -196,7 +196,7 @@ def judge(claim: Claim, find: Find, seeds: list[int], methods: list[str]) -> Ver
     missing = [name for part in sums for name in missing_of(part, find, seeds)]
     if missing or not sums:
         return Verdict(claim, UNTESTED, (), tuple(dict.fromkeys(missing)) or ("none of its methods",))
-    measured = tuple(found for part in sums if (found := measure(part, find, seeds)) is not None)
+    measured = tuple(total for part in sums if (total := measure(part, find, seeds)) is not None)
     if any(part.high is not None and part.high < 0 and max(part.seeds) < 0 for part in measured):
         verdict = FAILS
     elif all(part.low is not None and part.low > 0 and min(part.seeds) > 0 for part in measured):

@@ -25,13 +25,13 @@ from holofusion.evaluation.entries import Entry, entry
 from holofusion.evaluation.folders import read_png
 from holofusion.evaluation.metrics import names_in
 from holofusion.evaluation.static_field import EXTENT, WHITE, fit, render
-from holofusion.evaluation.warp import SOLID, depth_warp
+from holofusion.evaluation.warp import SOLID_ALPHA, depth_warp
 from holofusion.rendering.rays import Rays
 from holofusion.utils.files import UserError, read_json
 
 FEWEST_VIEWS = 8
 FALLBACK_SCENES = 4  # scored by their ordinary views, where no scene has been rendered for this score
-FAINT_ALPHA = 0.02  # opacity below which a pixel shows nothing
+FAINT_ALPHA = 0.02  # below it which a pixel shows nothing
 BEST_PSNR = 60.0  # of pictures alike to the last bit
 
 
@@ -110,11 +110,11 @@ def held_out_scores(pictures: Tensor, cameras: Cameras, settings: Consistency, s
     """PSNR and SSIM of the odd views of pictures (n, 3, S, S), predicted by a field fitted to the even ones."""
     field = fit(pictures[::2], cameras[range(0, len(cameras), 2)], settings, seed)
     odd = cameras[range(1, len(cameras), 2)]
-    psnr, ssim = agreement(render(field, odd, pictures.shape[-1], 2 * settings.samples)[0], pictures[1::2])
+    psnr, ssim = psnr_and_ssim(render(field, odd, pictures.shape[-1], 2 * settings.samples)[0], pictures[1::2])
     return {"consistency_psnr": psnr, "consistency_ssim": ssim}
 
 
-def agreement(predicted: Tensor, pictures: Tensor) -> tuple[float, float]:
+def psnr_and_ssim(predicted: Tensor, pictures: Tensor) -> tuple[float, float]:
     """Mean PSNR (dB) and SSIM of views (n, 3, S, S), each over the pixels that are not white in both pictures.
 
     Over the whole picture a small or vanishing object would win.
@@ -136,7 +136,9 @@ def agreement(predicted: Tensor, pictures: Tensor) -> tuple[float, float]:
 def depth_scores(pictures: Tensor, alpha: Tensor, depth: Tensor, cameras: Cameras) -> dict[str, float]:
     """Depth-warp error and the share compared; spread of depth, world units; translucency: 0 solid, 1 fog."""
     error, share = depth_warp(pictures, alpha, depth, cameras)
-    spreads = [float(view[shown].std()) for view, shown in zip(depth, alpha >= SOLID, strict=True) if shown.sum() > 1]
+    spreads = [
+        float(view[shown].std()) for view, shown in zip(depth, alpha >= SOLID_ALPHA, strict=True) if shown.sum() > 1
+    ]
     there = alpha[alpha > FAINT_ALPHA]
     scores = {"depth_spread": float(np.mean(spreads)) if spreads else 0.0}
     scores["translucency"] = float((4 * there * (1 - there)).mean()) if len(there) else 1.0

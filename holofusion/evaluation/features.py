@@ -115,9 +115,9 @@ def weights_file(network: str) -> Path:
         raise UserError(f"evaluation.feature_network {network}: package {package} is not installed") from None
     if not path.is_file():
         raise UserError(f"{path}: weights of {network} are missing; reinstall {shipped.package.replace('_', '-')}")
-    found = sha256_of(path)
-    if found != shipped.sha256:
-        raise UserError(f"{path}: sha256 is {found}, the weights of {network} have {shipped.sha256}")
+    sha256 = sha256_of(path)
+    if sha256 != shipped.sha256:
+        raise UserError(f"{path}: sha256 is {sha256}, the weights of {network} have {shipped.sha256}")
     return path
 
 
@@ -130,9 +130,9 @@ def inception_file(weights: str | Path | None) -> Path:
     path = Path(weights)
     if not path.is_file():
         raise UserError(f"evaluation.inception_weights {path}: no such file")
-    found = sha256_of(path)
-    if not found.startswith(INCEPTION_SHA256_START):
-        raise UserError(f"{path}: sha256 is {found}, the Inception weights begin with {INCEPTION_SHA256_START}")
+    sha256 = sha256_of(path)
+    if not sha256.startswith(INCEPTION_SHA256_START):
+        raise UserError(f"{path}: sha256 is {sha256}, the Inception weights begin with {INCEPTION_SHA256_START}")
     try:  # torch-fidelity itself would unpickle anything; a file that passes here holds tensors only
         torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError) as error:

@@ -10,7 +10,7 @@ import numpy as np
 
 from holofusion.evaluation.bootstrap import replicates_of
 
-ROWS = 512  # rows of the kernel matrix held at a time
+ROWS_AT_ONCE = 512  # rows of the kernel matrix held at a time
 
 
 def kernel_sums(first: np.ndarray, second: np.ndarray, first_units: np.ndarray, second_units: np.ndarray) -> np.ndarray:
@@ -20,8 +20,8 @@ def kernel_sums(first: np.ndarray, second: np.ndarray, first_units: np.ndarray, 
     """
     membership = np.eye(second_units.max() + 1)[second_units]
     sums = np.zeros((first_units.max() + 1, membership.shape[1]))
-    for start in range(0, len(first), ROWS):
-        rows = slice(start, start + ROWS)
+    for start in range(0, len(first), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
         kernel = (first[rows] @ second.T / first.shape[1] + 1) ** 3
         np.add.at(sums, first_units[rows], kernel @ membership)
     return sums

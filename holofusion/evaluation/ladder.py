@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 
 from holofusion.evaluation.bootstrap import interval
-from holofusion.evaluation.consistency import agreement
+from holofusion.evaluation.consistency import psnr_and_ssim
 from holofusion.evaluation.denoising import DenoiserErrors
 from holofusion.evaluation.entries import Entry, metric_of_entry
 from holofusion.evaluation.fidelity import compare, distribution
@@ -151,7 +151,7 @@ def strip_of(images: np.ndarray, columns: int = 8) -> Image.Image:
 def mean_psnr(images: np.ndarray, truth: np.ndarray) -> float:
     """Mean PSNR in dB of uint8 images (n,S,S,3), over the pixels that are not white in both pictures."""
     first, second = (torch.from_numpy(part).permute(0, 3, 1, 2).float() / 255 for part in (images, truth))
-    return agreement(first, second)[0]
+    return psnr_and_ssim(first, second)[0]
 
 
 def entry_of(rung: Rung, metric: str) -> Entry | None:

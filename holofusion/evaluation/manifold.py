@@ -13,7 +13,7 @@ from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, p
 
 PRECISION_NEIGHBOURS = 3  # torch-fidelity's and the authors'
 DENSITY_NEIGHBOURS = 5  # the authors'
-NEAR = 0.05  # share of honest held-out images that may lie as near to a training image as a remembered one
+MEMORISED_SHARE = 0.05  # of held-out real images, which may lie as near to a training image as a memorised one
 
 
 def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -23,14 +23,14 @@ def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def radii(features: np.ndarray, neighbours: int) -> np.ndarray:
     """Distance (n,) of every image to its `neighbours`-th nearest other one; the farthest where there are fewer."""
-    found = np.sort(distances(features, features), axis=1)
-    return found[:, min(neighbours, len(features) - 1)]
+    ordered = np.sort(distances(features, features), axis=1)
+    return ordered[:, min(neighbours, len(features) - 1)]
 
 
 def precision_recall(real: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
     """torch-fidelity's precision and recall of features (n,C), (m,C)."""
     neighbours = min(PRECISION_NEIGHBOURS, len(real) - 1, len(generated) - 1)
-    found = prc_features_to_metric(
+    scores = prc_features_to_metric(
         torch.from_numpy(generated),
         torch.from_numpy(real),
         prc_neighborhood=neighbours,
@@ -38,7 +38,7 @@ def precision_recall(real: np.ndarray, generated: np.ndarray) -> tuple[float, fl
         save_cpu_ram=False,
         verbose=False,
     )
-    return found[KEY_METRIC_PRECISION], found[KEY_METRIC_RECALL]
+    return scores[KEY_METRIC_PRECISION], scores[KEY_METRIC_RECALL]
 
 
 Statistic = Callable[[np.ndarray, np.ndarray], float]
@@ -87,5 +87,5 @@ def nearest(training: np.ndarray, generated: np.ndarray) -> tuple[np.ndarray, np
 
 
 def near_limit(training: np.ndarray, held_out: np.ndarray) -> float:
-    """The distance below which an image counts as remembered: only a share NEAR of held-out real images come nearer."""
-    return float(np.quantile(nearest(training, held_out)[1], NEAR))
+    """The distance below which an image counts as memorised: 5 % of real held-out images come nearer to a training image."""
+    return float(np.quantile(nearest(training, held_out)[1], MEMORISED_SHARE))

@@ -51,9 +51,9 @@ def nearest_objects(distances: np.ndarray, held_out: np.ndarray) -> list[Nearest
     distances count half.
     """
     expected = held_out.min(1)
-    found = []
+    nearest = []
     for row in distances:
         number = int(row.argmin())
         nearer = (expected < row[number]).mean() + (expected == row[number]).mean() / 2
-        found.append(NearestObject(number, float(row[number]), float(nearer)))
-    return found
+        nearest.append(NearestObject(number, float(row[number]), float(nearer)))
+    return nearest

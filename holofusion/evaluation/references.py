@@ -19,7 +19,7 @@ from holofusion.pipeline.registry import REAL_ROWS
 from holofusion.utils.files import UserError, replacing
 
 REFERENCES = ("train", "held_out")
-BLUR = 1 / 40  # of the image's side: deviation of the blur of `real_blurred`
+BLUR_WIDTH = 1 / 40  # of the image's side: deviation of the blur of `real_blurred`
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _some(data: PreparedCategory, split: str, count: int, taken: frozenset[int] 
 
 
 def _blurred(pictures: Pictures) -> Pictures:
-    blur = ImageFilter.GaussianBlur(BLUR * pictures.images.shape[1])
+    blur = ImageFilter.GaussianBlur(BLUR_WIDTH * pictures.images.shape[1])
     return Pictures(
         np.stack([np.asarray(Image.fromarray(image).filter(blur)) for image in pictures.images]), pictures.units
     )

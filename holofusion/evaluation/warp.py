@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from holofusion.cameras import Cameras
 from holofusion.evaluation.static_field import EXTENT
 
-AGREE = 0.05 * EXTENT  # depths closer than this are of the same surface
-SOLID = 0.5  # opacity from which a pixel shows the object
+SAME_DEPTH = 0.05 * EXTENT  # world units; depths closer than this are of one surface
+SOLID_ALPHA = 0.5  # opacity from which a pixel shows the object
 
 
 def look_up(picture: Tensor, alpha: Tensor, depth: Tensor, camera: Cameras, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -23,16 +23,16 @@ def look_up(picture: Tensor, alpha: Tensor, depth: Tensor, camera: Cameras, poin
     """
     ndc, ahead = camera.project(points)
     stack = torch.cat([picture, alpha[None], depth[None]])
-    found = F.grid_sample(stack[None], -ndc[:, None], align_corners=False, padding_mode="zeros")[0, :, 0].T
+    values = F.grid_sample(stack[None], -ndc[:, None], align_corners=False, padding_mode="zeros")[0, :, 0].T
     distance = (points - camera.centers()).norm(dim=1)
-    seen = (ahead[0] > 0) & (found[:, 3] >= SOLID) & ((found[:, 4] - distance).abs() < AGREE)
-    return found[:, :3], seen
+    seen = (ahead[0] > 0) & (values[:, 3] >= SOLID_ALPHA) & ((values[:, 4] - distance).abs() < SAME_DEPTH)
+    return values[:, :3], seen
 
 
 def points_of(alpha: Tensor, depth: Tensor, camera: Cameras) -> tuple[Tensor, Tensor]:
     """Flat indices (P,) of one view's pixels that show the object, and the world points (P, 3) that they show."""
     origins, directions = (part[0] for part in camera.rays(alpha.shape[-1]))
-    pixels = (alpha.flatten() >= SOLID).nonzero().squeeze(1)
+    pixels = (alpha.flatten() >= SOLID_ALPHA).nonzero().squeeze(1)
     return pixels, origins[pixels] + depth.flatten()[pixels, None] * directions[pixels]
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from holofusion.config.steps import ReportSettings
+from holofusion.pipeline.job import Resolved
 from holofusion.pipeline.registry import label_of
 from holofusion.report import curves, tables
 from holofusion.report.chapter import chapter_of
@@ -33,7 +35,7 @@ def data_uri(path: Path) -> str:
     return f"data:{MEDIA[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def run_report(resolved: Any, results: Path, out: Path) -> None:
+def run_report(resolved: Resolved[ReportSettings], results: Path, out: Path) -> None:
     """Write tables/* and figures/* below `results`, and the page to `out`.
 
     Pictures are inside the page up to `report.inline_megabytes`, else they stay beside it in figures/. What is absent (a
@@ -41,33 +43,33 @@ def run_report(resolved: Any, results: Path, out: Path) -> None:
     other settings than those now in force, or a picture cannot be read.
     """
     settings, folder = resolved.settings, Path(results)
-    found = read_results(folder, settings.methods, settings.categories, settings.seeds)
-    verdicts = {category: verdicts_of(found, category, settings.seeds) for category in settings.categories}
-    tables.write_tables(found, verdicts, settings.seeds, folder / "tables")
-    curves.write_curves(found.curves, folder / "tables" / "curves.csv")
+    gathered = read_results(folder, settings.methods, settings.categories, settings.seeds)
+    verdicts = {category: verdicts_of(gathered, category, settings.seeds) for category in settings.categories}
+    tables.write_tables(gathered, verdicts, settings.seeds, folder / "tables")
+    curves.write_curves(gathered.curves, folder / "tables" / "curves.csv")
     chapters = [
-        chapter_of(found, verdicts[category], category, settings.seeds, settings.preset, settings.report)
+        chapter_of(gathered, verdicts[category], category, settings.seeds, settings.preset, settings.report)
         for category in settings.categories
     ]
     meshes = [mesh for chapter in chapters for mesh in chapter.meshes]
-    seconds, changed = step_seconds(found), folder / "config" / "changed.json"
+    seconds, changed = step_seconds(gathered), folder / "config" / "changed.json"
     content = {
         "settings": settings,
         "chapters": chapters,
-        "missing": found.missing,
+        "missing": gathered.missing,
         "made": datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC").lstrip("0"),
         "machine": machine(),
-        "devices": sorted({run.model["device"] for run in found.runs if run.model and run.model.get("device")}),
+        "devices": sorted({run.model["device"] for run in gathered.runs if run.model and run.model.get("device")}),
         "steps": seconds,
         "total": sum(value for _, value in seconds.values()),
-        "networks": sorted({run.metrics["feature_network"] for run in found.runs if run.metrics}),
+        "networks": sorted({run.metrics["feature_network"] for run in gathered.runs if run.metrics}),
         "published": list(published_table().values()),
         "sources": SOURCES,
         "paper_categories": CATEGORIES,
         "changed": read_json(changed) if changed.is_file() else {},
-        "options": settings_table(folder, found.runs),
-        "versions": versions(found.runs),
-        "commits": commits(found.runs),
+        "options": settings_table(folder, gathered.runs),
+        "versions": versions(gathered.runs),
+        "commits": commits(gathered.runs),
         "meshes": Markup(pack(meshes)) if meshes else None,
     }
     text = render(content, None)

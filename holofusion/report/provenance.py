@@ -37,16 +37,16 @@ def machine() -> str:
 
 def versions(runs: list[RunResults]) -> dict[str, list[str]]:
     """Versions of the packages the results rest on: those the models were trained with, and those installed now."""
-    found: dict[str, set[str]] = {}
+    used_versions: dict[str, set[str]] = {}
     for package in PACKAGES:
         try:
-            found.setdefault(package, set()).add(version(package))
+            used_versions.setdefault(package, set()).add(version(package))
         except PackageNotFoundError:
             continue
     for run in runs:
         for package, used in ((run.model or {}).get("versions") or {}).items():
-            found.setdefault(package, set()).add(used)
-    return {"python": [platform.python_version()], **{package: sorted(used) for package, used in found.items()}}
+            used_versions.setdefault(package, set()).add(used)
+    return {"python": [platform.python_version()], **{package: sorted(used) for package, used in used_versions.items()}}
 
 
 def commits(runs: list[RunResults]) -> list[str]:

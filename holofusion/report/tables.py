@@ -27,14 +27,16 @@ ESCAPES = {
 
 
 def tidy(results: Results) -> list[dict[str, Any]]:
-    """Every number found, category by category, methods in the order listed, the real rows last."""
+    """Every number measured, category by category, methods in the order listed, the real rows last."""
     rows = []
     for category in dict.fromkeys([*(run.category for run in results.runs), *results.real]):
-        found = [
+        numbers = [
             (run.method, run.seed, entry) for run in results.runs if run.category == category for entry in run.entries
         ]
-        found += [(row, 0, entry) for row, real in results.real.get(category, {}).items() for entry in real["entries"]]
-        for method, seed, entry in found:
+        numbers += [
+            (row, 0, entry) for row, real in results.real.get(category, {}).items() for entry in real["entries"]
+        ]
+        for method, seed, entry in numbers:
             metric = entry["metric"] + SUFFIX.get(entry["reference"] or "", "")
             rows.append({"method": method, "category": category, "seed": seed, **entry, "metric": metric})
     return rows
@@ -45,8 +47,8 @@ def write_tables(results: Results, verdicts: dict[str, list[Verdict]], seeds: li
     rows = tidy(results)
     _write(folder / "metrics.csv", _csv(COLUMNS, [[row.get(column) for column in COLUMNS] for row in rows]))
     tables = {c: [t for group in GROUPS if (t := score_table(results, group, c, seeds)).columns] for c in verdicts}
-    _write(folder / "metrics.md", "\n".join(markdown(t, c, seeds) for c, found in tables.items() for t in found))
-    _write(folder / "metrics.tex", "\n".join(latex(t, c, seeds) for c, found in tables.items() for t in found))
+    _write(folder / "metrics.md", "\n".join(markdown(t, c, seeds) for c, shown in tables.items() for t in shown))
+    _write(folder / "metrics.tex", "\n".join(latex(t, c, seeds) for c, shown in tables.items() for t in shown))
     nested: dict[str, Any] = {}
     for row in rows:  # the mean over seeds, for `dvc metrics`
         nested.setdefault(row["category"], {}).setdefault(row["method"], {}).setdefault(row["metric"], []).append(
@@ -56,8 +58,8 @@ def write_tables(results: Results, verdicts: dict[str, list[Verdict]], seeds: li
     write_json(folder / "metrics.json", means)
     lines = [
         [category, v.claim.name, v.verdict, *_numbers(part), v.claim.text]
-        for category, found in verdicts.items()
-        for v in found
+        for category, judged in verdicts.items()
+        for v in judged
         for part in v.measured or [None]
     ]
     header = ("category", "claim", "verdict", "metric", "value", "low", "high", "text")

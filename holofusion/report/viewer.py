@@ -12,7 +12,7 @@ import trimesh
 
 from holofusion.utils.files import UserError
 
-STEPS = 32767  # of an int16, from the origin to the mesh's largest coordinate
+INT16_STEPS = 32767  # of an int16, from the origin to the mesh's largest coordinate
 
 
 def pack(meshes: list[tuple[str, int, Path]]) -> str:
@@ -33,7 +33,7 @@ def packed(path: Path) -> dict[str, Any]:
     """The entry of one file, but for its label and seed."""
     vertices, faces, colours = read_mesh(path)
     largest = float(np.abs(vertices).max())
-    scale = largest / STEPS
+    scale = largest / INT16_STEPS
     return {
         "vertices": len(vertices),
         "faces": len(faces),

@@ -8,7 +8,7 @@ import torch
 
 from holofusion.cameras import Cameras
 from holofusion.config.evaluation import Consistency
-from holofusion.evaluation.consistency import agreement, depth_scores, held_out_scores
+from holofusion.evaluation.consistency import depth_scores, held_out_scores, psnr_and_ssim
 from holofusion.evaluation.static_field import fit, render
 from holofusion.evaluation.warp import depth_warp
 from tests.balls import RADIUS, SIZE, VIEWS, ball_views
@@ -38,7 +38,7 @@ def test_score_falls_with_the_strength_of_disagreement(ball: tuple) -> None:
     # the ceiling: what the field makes of the views that it has seen
     even = cameras[range(0, VIEWS, 2)]
     field = fit(pictures[::2], even, SETTINGS, 0)
-    ceiling = agreement(render(field, even, SIZE, 2 * SETTINGS.samples)[0], pictures[::2])[0]
+    ceiling = psnr_and_ssim(render(field, even, SIZE, 2 * SETTINGS.samples)[0], pictures[::2])[0]
     assert ceiling - 3 < psnr[0] < ceiling + 1
     assert held_out_scores(pictures, cameras, SETTINGS, 0) == found[0]
 
@@ -56,12 +56,12 @@ def test_agreement_is_over_the_object_alone() -> None:
     first[..., 5:10, 5:10] = 0.5
     second = first.clone()
     second[..., 5:10, 5:10] = 0.6
-    assert agreement(first, second)[0] == pytest.approx(20.0, abs=1e-4)  # an error of 0.1 on every pixel of it
-    assert agreement(first, white)[0] == pytest.approx(
+    assert psnr_and_ssim(first, second)[0] == pytest.approx(20.0, abs=1e-4)  # an error of 0.1 on every pixel of it
+    assert psnr_and_ssim(first, white)[0] == pytest.approx(
         -10 * np.log10(0.25), abs=1e-4
     )  # nothing there: not a good score
-    assert agreement(first, first) == (60.0, pytest.approx(1.0))
-    assert agreement(white, white) == (0.0, 0.0)
+    assert psnr_and_ssim(first, first) == (60.0, pytest.approx(1.0))
+    assert psnr_and_ssim(white, white) == (0.0, 0.0)
 
 
 def test_depth_warp_is_small_on_the_solid_ball_alone(ball: tuple) -> None:
