@@ -66,12 +66,11 @@ def fit(images: Tensor, cameras: Cameras, section: Consistency, *name: object) -
         samples = section.samples * (2 if field.occupancy is None else 1)
         rendered = render_rays(field, everything[drawn], samples, 0, generator)
         error = (rendered.rgb[0] - colours[drawn]).square().mean()
-        optimiser.zero_grad(set_to_none=True)
-        error.backward()
         # tiny gradients square to denormal numbers, on which Adam is slow
-        field.grid.grad = F.hardshrink(field.grid.grad, 1e-12)
+        gradient = F.hardshrink(torch.autograd.grad(error, field.grid)[0], 1e-12)
         if step % EVERY == 0:
-            _pull_neighbours(field.grid, EVERY * SMOOTHNESS)
+            _pull_neighbours(field.grid, gradient, EVERY * SMOOTHNESS)
+        field.grid.grad = gradient
         optimiser.step()
     field.grid.requires_grad_(False)
     return field
@@ -112,13 +111,13 @@ def _rate(progress: float) -> float:
 
 
 @torch.no_grad()
-def _pull_neighbours(grid: Tensor, amount: float) -> None:
-    """Add the gradient of a smoothness penalty, linear in large differences so that edges stay, to the grid's gradient."""
+def _pull_neighbours(grid: Tensor, gradient: Tensor, amount: float) -> None:
+    """Add the gradient of a smoothness penalty, linear in large differences so that edges stay, to the grid's `gradient`."""
     for axis in (2, 3, 4):
         difference = grid.diff(dim=axis)
         pull = difference.div_((difference.square() + BEND**2).sqrt_()).mul_(amount)
-        grid.grad.narrow(axis, 1, pull.shape[axis]).add_(pull)
-        grid.grad.narrow(axis, 0, pull.shape[axis]).sub_(pull)
+        gradient.narrow(axis, 1, pull.shape[axis]).add_(pull)
+        gradient.narrow(axis, 0, pull.shape[axis]).sub_(pull)
 
 
 def render(field: DenseField, cameras: Cameras, size: int, samples: int) -> tuple[Tensor, Tensor, Tensor]:

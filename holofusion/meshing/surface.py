@@ -20,12 +20,16 @@ LEVELS = 24  # tried by silhouette_level
 COLOUR_DEPTH, COLOUR_STEPS = 0.1, 16  # how deep colours are looked for, share of the extent, and in how many steps
 
 
-class Solid(Protocol):
-    """What has a surface: density (N,) per world unit and colour (N, 3) in [0, 1] at points (N, 3)."""
-
-    def density(self, points: Tensor) -> Tensor: ...
+class Coloured(Protocol):
+    """What has a colour (N, 3) in [0, 1] at points (N, 3)."""
 
     def colour(self, points: Tensor) -> Tensor: ...
+
+
+class Solid(Coloured, Protocol):
+    """What has a surface: also density (N,) per world unit at points (N, 3)."""
+
+    def density(self, points: Tensor) -> Tensor: ...
 
 
 @torch.no_grad()
@@ -47,10 +51,10 @@ def surface_mesh(
 
 
 @torch.no_grad()
-def colours_at(solid: Solid, vertices: np.ndarray, device: torch.device | str) -> Tensor:
-    """Colours (M, 3) of a solid at vertices (M, 3), as they are there."""
+def colours_at(coloured: Coloured, vertices: np.ndarray, device: torch.device | str) -> Tensor:
+    """Colours (M, 3) at vertices (M, 3), as they are there."""
     points = torch.tensor(vertices, dtype=torch.float32, device=device)
-    return torch.cat([solid.colour(part) for part in points.split(POINTS_AT_ONCE)]).float().cpu()
+    return torch.cat([coloured.colour(part) for part in points.split(POINTS_AT_ONCE)]).float().cpu()
 
 
 def colour_bytes(colours: Tensor) -> np.ndarray:

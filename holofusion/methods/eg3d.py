@@ -99,6 +99,7 @@ class Upsampler(nn.Module):
     def forward(self, features: Tensor, w: Tensor) -> Tensor:
         image, x = features[:, :3], features
         for block, head in zip(self.blocks, self.heads, strict=True):
+            assert isinstance(block, nn.ModuleList)
             for layer in block:
                 x = layer(x, w, None)
             image = F.interpolate(image, scale_factor=2, mode="bilinear", align_corners=False) + 0.1 * head(x, w)

@@ -74,7 +74,7 @@ def load_method(
         kind, plain = class_named(facts["model"]), facts["settings"]
     except (KeyError, TypeError, ValueError, ImportError, AttributeError) as error:
         raise UserError(f"{path}: not the facts of a training of this version ({error!r})") from None
-    method = construct(kind, read_sections(path, plain) | dict(sections or {}))
+    method: Method = construct(kind, read_sections(path, plain) | dict(sections or {}))
     try:
         method.load_state_dict(weights or load_weights(folder, device))
     except RuntimeError as error:

@@ -205,9 +205,10 @@ class GET3D(AdversarialMethod):
         real = batch.resized(section.image_size)
         images, masks = real.images.flatten(0, 1), real.masks.flatten(0, 1)
         z = torch.randn((2, len(images), section.latent), generator=generator).to(images.device)
-        moved, distance, texture = self.fields(*z, generator)
+        moved, distance, texture = self.fields(z[0], z[1], generator)
         meshes = [marching_tetrahedra(*pair, self.tetrahedra) for pair in zip(moved, distance, strict=True)]
-        views = paint(texture, *map(list, zip(*meshes, strict=True)), batch.cameras, section.image_size)
+        vertices, faces = map(list, zip(*meshes, strict=True))
+        views = paint(texture, vertices, faces, batch.cameras, section.image_size)
         label = camera_label(batch.cameras)
         losses = adversarial_losses(
             self.discriminator,
@@ -228,6 +229,6 @@ class GET3D(AdversarialMethod):
         """The scene of one seed."""
         generator = generator_for("coarse", request.seed)
         z = torch.randn((2, 1, self.section.latent), generator=generator).to(self.vertices.device)
-        moved, distance, texture = self.fields(*z, generator)
+        moved, distance, texture = self.fields(z[0], z[1], generator)
         vertices, faces = marching_tetrahedra(moved[0], distance[0], self.tetrahedra)
         return MeshScene(vertices, faces, texture, MeshFacts(extent=self.volume.extent))

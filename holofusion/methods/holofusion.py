@@ -5,24 +5,26 @@ Also trains the ablation without the bootstrap and without super-resolution: the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from holofusion.cameras import Cameras
 from holofusion.config.params import Denoiser, Rendering, SuperResolutionSection, Training, Volume
 from holofusion.config.sampling import Distillation, Hypotheses, Sampling, SuperResolutionSampling
 from holofusion.data.batches import ViewBatch, pick_pixels
 from holofusion.methods.base import Method, TrainingInputs
 from holofusion.methods.distillation import distil
 from holofusion.methods.holodiffusion import HoloDiffusion, photometric_error
-from holofusion.methods.hypotheses import HypothesisBank
+from holofusion.methods.hypotheses import HypothesisBank, draw_hypotheses
 from holofusion.methods.superresolution import SuperResolution, SuperResolvedFacts, SuperResolvedScene
 from holofusion.rendering.grids import DenseField
 from holofusion.rendering.rays import Rays
 from holofusion.rendering.volume import render_rays
-from holofusion.scenes.base import SampleRequest
+from holofusion.scenes.base import SampleRequest, Scene
 from holofusion.scenes.voxel import SparseVoxelScene, VoxelFacts, VoxelScene
 from holofusion.utils.files import UserError
 from holofusion.utils.precision import autocast
@@ -106,10 +108,12 @@ class HoloFusion(Method):
         grid = self.coarse.sample_grid(request.seed, sampling.steps, sampling.sampler)
         return VoxelScene(grid, self.coarse.decoder, facts)
 
-    def superresolve(self, coarse: VoxelScene, seed: int) -> SuperResolvedScene:
-        """The coarse scene of that seed, each view of it super-resolved. Raises UserError without a trained D_beta."""
+    def superresolve(self, coarse: Scene, seed: int) -> SuperResolvedScene:
+        """As in `Fuses`. Raises UserError without a trained D_beta, and for scenes of another kind."""
         if self.superresolution is None:
             raise UserError("superresolution.objects: 0, so that no super-resolution was trained")
+        if not isinstance(coarse, VoxelScene):
+            raise UserError(f"scene {seed}: of kind {coarse.kind!r}; only {VoxelScene.kind!r} can be super-resolved")
         facts = SuperResolvedFacts(
             coarse=coarse.facts,
             superresolution=self.superresolution_section,
@@ -118,10 +122,16 @@ class HoloFusion(Method):
         )
         return SuperResolvedScene(coarse, self.superresolution, facts)
 
+    def draw_hypotheses(
+        self, scene: SuperResolvedScene, pool: Cameras, size: int, advance: Callable[[], None] = lambda: None
+    ) -> HypothesisBank:
+        """As in `Fuses`."""
+        return draw_hypotheses(scene, pool, size, _given(self.hypotheses, "hypotheses"), advance)
+
     def fuse(
         self, scene: SuperResolvedScene, bank: HypothesisBank, state: Path | None = None, stamp: str = ""
     ) -> SparseVoxelScene:
-        """One high-resolution scene of a bank of hypotheses, as in `distil`."""
+        """As in `Fuses`."""
         return distil(scene, bank, _given(self.distillation, "distillation"), state, stamp)
 
     def predict_clean(self, clean: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

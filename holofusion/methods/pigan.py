@@ -141,7 +141,8 @@ class PiGan(AdversarialMethod):
         size, fade = self.stage(step)
         real = batch.resized(size)
         z = torch.randn((len(batch.names), section.latent), generator=generator).to(real.images.device)
-        field = ConditionedSiren(self.siren, *self.mapping(z), self.volume.extent)
+        frequency, phase = self.mapping(z)
+        field = ConditionedSiren(self.siren, frequency, phase, self.volume.extent)
         samples = (section.coarse_samples, section.importance_samples)
         rendered = render_rays(field, Rays.through(real.cameras, size), *samples, generator)
         fake = rendered.image(size)
@@ -165,5 +166,5 @@ class PiGan(AdversarialMethod):
     def sample(self, request: SampleRequest) -> PiGanScene:
         """The scene of one seed."""
         z = torch.randn((1, self.section.latent), generator=generator_for("coarse", request.seed))
-        films = self.mapping(z.to(self.siren.density.weight.device))
-        return PiGanScene(self.siren, *films, PiGanFacts(volume=self.volume, pigan=self.section))
+        frequency, phase = self.mapping(z.to(self.siren.density.weight.device))
+        return PiGanScene(self.siren, frequency, phase, PiGanFacts(volume=self.volume, pigan=self.section))

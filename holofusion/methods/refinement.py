@@ -24,10 +24,17 @@ from holofusion.utils.random import generator_for
 class RefinementSettings(Protocol):
     """The sections that refinement reads."""
 
-    volume: Volume
-    rendering: Rendering
-    warmup: Warmup
-    refinement: Refinement
+    @property
+    def volume(self) -> Volume: ...
+
+    @property
+    def rendering(self) -> Rendering: ...
+
+    @property
+    def warmup(self) -> Warmup: ...
+
+    @property
+    def refinement(self) -> Refinement: ...
 
 
 # Adam's epsilon: a voxel that hardly any ray meets has gradients below it, and keeps the encoder's feature.

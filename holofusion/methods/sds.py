@@ -73,7 +73,7 @@ def distil_score(
 
 def roughness(grid: Tensor) -> Tensor:
     """Mean squared difference of neighbouring voxels of grid (1, C, n, n, n)."""
-    return sum((grid.diff(dim=axis)).square().mean() for axis in (2, 3, 4))
+    return sum((grid.diff(dim=axis).square().mean() for axis in (2, 3, 4)), start=grid.new_zeros(()))
 
 
 class ScoreDistillation(Method):

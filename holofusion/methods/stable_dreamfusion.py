@@ -9,7 +9,7 @@ Nothing is trained and nothing is downloaded.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,9 +26,6 @@ from holofusion.scenes.base import SampleRequest
 from holofusion.scenes.voxel import VoxelScene
 from holofusion.utils.files import UserError
 
-if TYPE_CHECKING:
-    from diffusers import StableDiffusionPipeline
-
 VIEWS = ("front view", "side view", "back view", "overhead view")
 OVERHEAD = 0.866  # sine of the elevation from which a view is called overhead: 60 degrees
 
@@ -41,7 +38,7 @@ def view_number(cameras: Cameras) -> Tensor:
     return torch.where(direction[:, 1] > OVERHEAD, 3, level)
 
 
-def load_pipeline(folder: str | Path | None) -> StableDiffusionPipeline:
+def load_pipeline(folder: str | Path | None) -> Any:
     """The Stable Diffusion pipeline saved in `folder`, frozen. Raises UserError when it is none, or without `diffusers`."""
     folder = Path(folder or "")
     if not (folder / "model_index.json").is_file():
@@ -69,7 +66,7 @@ class StableDiffusionGuide:
 
     def __init__(
         self,
-        pipeline: StableDiffusionPipeline,
+        pipeline: Any,  # diffusers has no types
         words: Tensor,
         sds: ScoreDistillationSection,
         section: StableDreamFusionSection,

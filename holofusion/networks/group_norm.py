@@ -7,6 +7,8 @@ the built-in gradient is as fast as its forward pass for channels-last tensors o
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -25,7 +27,7 @@ class _GroupNorm(torch.autograd.Function):
     """With g the gradient times the weight, y the normed x and r its scale: r (g - mean(g) - y mean(g y)), per group."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
         batch, channels = x.shape[:2]
         normed, mean, scale = torch.native_group_norm(x, None, None, batch, channels, x[0, 0].numel(), groups, eps)
         ctx.save_for_backward(x, mean, scale, weight)
@@ -33,7 +35,7 @@ class _GroupNorm(torch.autograd.Function):
         return torch.addcmul(bias.to(x.dtype).reshape(shape), normed, weight.to(x.dtype).reshape(shape))
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, Tensor, Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, Tensor, Tensor, None]:
         x, mean, scale, weight = ctx.saved_tensors
         rows, values = _by_position(gradient), _by_position(x)
         groups, width = mean.shape[1], x.shape[1] // mean.shape[1]

@@ -46,19 +46,29 @@ class Resolved(Generic[S]):
 
 @dataclass(frozen=True)
 class Job(Generic[S]):
-    """A step's settings, the paths it reads and the one it makes. inputs: by the name of the option, those that are given."""
+    """A step's settings, the paths it reads and the one it makes.
+
+    inputs: by the name of the option, those that are given. chosen_device: None for a step that does not choose one.
+    """
 
     resolved: Resolved[S]
     out: Path
     inputs: Mapping[str, Path] = field(default_factory=dict)
     shard: int = 0
     threads: int = 1
-    device: torch.device | None = None
+    chosen_device: torch.device | None = None
 
     @property
     def settings(self) -> S:
         """The sections that the step reads."""
         return self.resolved.settings
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes. Raises ValueError for a step that does not choose a device."""
+        if self.chosen_device is None:
+            raise ValueError(f"{self.resolved.step}: has no device")
+        return self.chosen_device
 
     @property
     def run(self) -> Run:

@@ -16,10 +16,17 @@ class Field(Protocol):
     None: nothing. sees_directions: whether the colour depends on the direction of view.
     """
 
-    channels: int
-    extent: float
-    occupancy: Occupancy | None
-    sees_directions: bool
+    @property
+    def channels(self) -> int: ...
+
+    @property
+    def extent(self) -> float: ...
+
+    @property
+    def occupancy(self) -> Occupancy | None: ...
+
+    @property
+    def sees_directions(self) -> bool: ...
 
     def query(
         self, points: Tensor, directions: Tensor | None = None, member: Tensor | None = None

@@ -47,7 +47,8 @@ def _triangles(code: int) -> list[tuple[int, int, int]]:
         alone, others = (inside[0], outside) if len(inside) == 1 else (outside[0], inside)
         if _odd((alone, *others)) == (len(inside) == 1):
             others = [others[0], others[2], others[1]]
-        return [tuple(edge(alone, other) for other in others)]
+        first, second, third = (edge(alone, other) for other in others)
+        return [(first, second, third)]
     if len(inside) == 2:
         (a, b), (c, d) = inside, outside
         if _odd((a, b, c, d)):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from holofusion.cameras import Cameras
+
+if TYPE_CHECKING:
+    from pytorch3d.renderer.mesh.rasterizer import Fragments
 from holofusion.utils.extras import optional
 
 SILHOUETTE_SOFTNESS = 0.25  # softness of the silhouette, pixels (squared distances are divided by its square)
@@ -40,7 +44,7 @@ def rasterise(vertices: list[Tensor], faces: list[Tensor], cameras: Cameras, siz
         return Surface(blank, blank[..., None].expand(-1, -1, -1, 3), blank, blank > 0)
     pytorch3d_cameras, pixel = cameras.to_pytorch3d(size), 2 / size
 
-    def fragments(reach: float):
+    def fragments(reach: float) -> Fragments:
         settings = RasterizationSettings(
             image_size=size,
             blur_radius=reach**2,

@@ -17,6 +17,8 @@ class SparseGrid(nn.Module):
     `index` (n, n, n) int32 holds each voxel's row in `values` (rows, C); row 0 is the empty feature.
     """
 
+    index: Tensor
+
     def __init__(self, index: Tensor, values: Tensor, extent: float) -> None:
         super().__init__()
         self.register_buffer("index", index)

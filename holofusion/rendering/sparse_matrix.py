@@ -8,6 +8,7 @@ gather instead. Measured by `benchmarks/rendering.py`, tested against plain inde
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,7 +51,7 @@ class _WeightedRows(torch.autograd.Function):
     """The gradient of a row of the table gathers what its users got: the product with the transpose."""
 
     @staticmethod
-    def forward(ctx, table: Tensor, index: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, table: Tensor, index: Tensor, weight: Tensor) -> Tensor:
         starts = torch.arange(0, index.numel(), index.shape[1], dtype=index.dtype, device=index.device)
         parts = (index.flatten(), weight.flatten(), starts)
         ctx.save_for_backward(*parts)
@@ -58,5 +59,5 @@ class _WeightedRows(torch.autograd.Function):
         return SparseMatrix(*parts) @ table
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         return SparseMatrix(*ctx.saved_tensors).transposed(ctx.rows) @ gradient.contiguous(), None, None

@@ -37,7 +37,7 @@ def load_scene(folder: Path | str, device: torch.device | str = "cpu") -> tuple[
     kind = content.get("kind") if isinstance(content, dict) else None
     if kind not in SCENES:
         raise UserError(f"{folder / FACTS}: unknown kind of scene {kind!r}; {nearest(str(kind), SCENES)}")
-    scene_class = class_named(SCENES[kind])
+    scene_class: type[Scene] = class_named(SCENES[kind])
     try:
         facts = scene_class.Facts.model_validate(content.get("facts"))
     except ValidationError as error:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from holofusion.config.steps import SampleSettings
 from holofusion.methods.files import load_method
-from holofusion.methods.hypotheses import HypothesisBank
+from holofusion.methods.hypotheses import HypothesisBank, fusing
+from holofusion.methods.superresolution import SuperResolvedScene
 from holofusion.pipeline.job import Job
 from holofusion.pipeline.paths import scene_name
 from holofusion.pipeline.registry import ROWS, Source
@@ -59,17 +60,17 @@ def scene_maker(job: Job[SampleSettings], partial: Path, stamp: str) -> Callable
     method, source = load_method(job.path("model"), job.device, dict(job.settings)), ROWS[job.run.method].source
     if source == Source.NOISE:
         return lambda seed: method.sample(SampleRequest(seed))
-    coarse = job.path("coarse")
+    coarse, fuses = job.path("coarse"), fusing(method)
 
-    def super_resolved(seed: int) -> Scene:
-        return method.superresolve(load_scene(coarse / scene_name(seed), job.device)[0], seed)
+    def superresolved(seed: int) -> SuperResolvedScene:
+        return fuses.superresolve(load_scene(coarse / scene_name(seed), job.device)[0], seed)
 
     if source == Source.COARSE:
-        return super_resolved
+        return superresolved
     hypotheses = job.path("hypotheses")
 
     def fused(seed: int) -> Scene:
         bank = HypothesisBank.load(hypotheses / scene_name(seed))
-        return method.fuse(super_resolved(seed), bank, partial / f"state-{scene_name(seed)}", stamp)
+        return fuses.fuse(superresolved(seed), bank, partial / f"state-{scene_name(seed)}", stamp)
 
     return fused

@@ -113,8 +113,9 @@ def load_state(
     device = next(module.parameters()).device
     tensors = load_file(folder / STATE, device=str(device))
     module.load_state_dict({name: tensors[f"module.{name}"] for name in module.state_dict()})
-    for name in average.weights if average is not None else ():
-        average.weights[name].copy_(tensors[f"average.{name}"])
+    if average is not None:
+        for name, weight in average.weights.items():
+            weight.copy_(tensors[f"average.{name}"])
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("optimiser."):

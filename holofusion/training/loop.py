@@ -87,7 +87,7 @@ def fit(method: Trainable, job: TrainingRun, label: str, snapshots: tuple[float,
             optimiser.step()
             average.update(method, step)
             ended, due = step + 1 == steps, (step + 1) % method.checkpoint_every == 0
-            if leader:
+            if log is not None:
                 log.add(step + 1, time.monotonic() - began, values)
                 if due or ended or stopping:
                     save(step + 1)
@@ -100,14 +100,15 @@ def _gradients(
     method: Trainable, job: TrainingRun, label: str, step: int, asked: Callable[[], int]
 ) -> tuple[dict[str, float], int]:
     """Leave the gradient of the mean loss over the step's micro-batches; return losses by name, and a signal to stop or 0."""
-    parts, totals = job.micro_batches, None
+    parts = job.micro_batches
+    totals = torch.zeros(0)
     for part in share_of(parts, job.group.rank, job.group.size):
         generator = generator_for(job.seed, label, step, *([part] if parts > 1 else []))
         batch = draw_batch(job.data, method.objects_per_batch, method.views_per_object, generator, job.group.device)
         losses = method.training_step(batch, step, generator)
         (losses["loss"] / parts).backward()
         values = torch.stack([value.detach().float() for value in losses.values()]) / parts
-        totals = values if totals is None else totals + values
+        totals = values if len(totals) == 0 else totals + values
     job.group.add_gradients(method)
     signals = torch.tensor([float(asked())], device=totals.device)
     *means, anywhere = job.group.total(torch.cat([totals, signals])).tolist()
@@ -121,7 +122,8 @@ class TrainingLog:
     """
 
     def __init__(self, path: Path, label: str, done: int, steps: int) -> None:
-        self.steps, self.smooth, self.progress = steps, {}, Progress(label, steps, start=done)
+        self.steps, self.progress = steps, Progress(label, steps, start=done)
+        self.smooth: dict[str, float] = {}
         if done:
             say(f"{label}: going on from step {done}")
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,74 @@
+"""A trained run, in Python: its folder is all that is needed to make scenes."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from holofusion.cameras import Cameras
+from holofusion.data.prepared import read_camera_list
+from holofusion.methods.base import Method
+from holofusion.methods.files import CAMERAS, load_method, read_sections
+from holofusion.methods.hypotheses import fusing
+from holofusion.pipeline.registry import ROWS, Row, Source
+from holofusion.scenes.base import SampleRequest, Scene
+from holofusion.utils.files import UserError, read_json
+
+STAGES = {"coarse": Source.NOISE, "superresolved": Source.COARSE, "fused": Source.HYPOTHESES}
+
+
+class TrainedRun:
+    """A trained model and how its scenes are made, as `holofusion.load` opens it."""
+
+    def __init__(self, folder: Path | str, device: torch.device | str = "cpu") -> None:
+        """Raises UserError naming the file where the folder holds no finished training."""
+        self.folder, self.device = Path(folder), torch.device(device)
+        self.facts: dict[str, Any] = read_json(self.folder / "model.json")
+        if not self.facts.get("rows"):
+            raise UserError(f"{self.folder / 'model.json'}: no generator, or one of a former version")
+        self._method = cache(self._open)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages there are: `coarse`, and for HoloFusion `superresolved` and `fused`."""
+        return tuple(stage for stage, source in STAGES.items() if self._rows(source))
+
+    def sample(self, seed: int, stage: str = "coarse") -> Scene:
+        """The scene of one seed, with the bytes that the pipeline's step gives on the same kind of machine.
+
+        stage: `coarse`: from noise with the weights alone, which takes seconds; of the baselines it is all there is.
+        `superresolved`: its views with added detail, each on its own. `fused`: the full method; distillation takes minutes.
+        Raises UserError for a stage that this run does not have.
+        """
+        if stage not in self.stages:
+            raise UserError(f"stage {stage!r}: {self.folder} has {', '.join(self.stages)}")
+        coarse = self._method(self._row(Source.NOISE).name).sample(SampleRequest(seed))
+        if stage == "coarse":
+            return coarse
+        method = fusing(self._method(self._row(STAGES[stage]).name))
+        scene = method.superresolve(coarse, seed)
+        if stage == "superresolved":
+            return scene
+        bank = method.draw_hypotheses(scene, self.cameras, self.facts["image_size"])
+        return method.fuse(scene, bank)
+
+    @property
+    def cameras(self) -> Cameras:
+        """The frozen evaluation cameras of the data it was trained on."""
+        return read_camera_list(self.folder / CAMERAS)
+
+    def _rows(self, source: Source) -> list[Row]:
+        return [ROWS[name] for name in self.facts["rows"] if ROWS[name].source == source]
+
+    def _row(self, source: Source) -> Row:
+        """The row of this source: that named like the training, where it is one of several."""
+        rows = self._rows(source)
+        return next((row for row in rows if row.name == row.trained_by), rows[0])
+
+    def _open(self, row: str) -> Method:
+        """The method with the sections that this row's scenes are made with."""
+        path = self.folder / "model.json"
+        return load_method(self.folder, self.device, read_sections(path, self.facts["rows"][row]))
