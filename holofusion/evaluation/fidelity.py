@@ -87,6 +87,14 @@ def mean_entry(
     return entry(metric, reference, value, replicates, len(sizes), **counts)
 
 
+def scene_mean(
+    metric: str, reference: str | None, values: np.ndarray, redraws: Redraws, **counts: Unpack[Counts]
+) -> Entry:
+    """The entry of a mean over scenes, each of which has one of `values` (V,)."""
+    scenes = redraws.of_scenes(len(values))
+    return mean_entry(metric, reference, float(values.mean()), values, np.arange(len(values)), scenes, **counts)
+
+
 def distribution(train: ImageSet, held_out: ImageSet, generated: ImageSet, redraws: Redraws) -> list[Entry]:
     """Precision, recall, density, coverage, diversity and memorisation against the training objects.
 

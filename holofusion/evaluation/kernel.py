@@ -47,16 +47,6 @@ def redrawn_mean(sums: np.ndarray, pairs: np.ndarray, counts: np.ndarray) -> flo
     return float((weights * sums).sum() / (weights * pairs).sum())
 
 
-def unbiased_mmd2(real: np.ndarray, generated: np.ndarray) -> float:
-    """Unbiased squared maximum mean discrepancy of two whole feature sets (n,C), (m,C) (Gretton et al. 2012, eq. 3)."""
-    one_real, one_generated = np.zeros(len(real), int), np.zeros(len(generated), int)
-    total = -2 * kernel_sums(real, generated, one_real, one_generated)[0, 0] / (len(real) * len(generated))
-    for features, units in ((real, one_real), (generated, one_generated)):
-        sums, pairs, _ = _within(features, units)
-        total += float(sums[0, 0] / pairs[0, 0])
-    return float(total)
-
-
 def repeated_image_distance(real: np.ndarray) -> float:
     """Kernel distance to features `real` (n,C) of one of these images repeated for ever; median over the images."""
     kernel = (real @ real.T / real.shape[1] + 1) ** 3

@@ -23,7 +23,7 @@ from PIL import Image
 from holofusion.evaluation.bootstrap import interval
 from holofusion.evaluation.consistency import psnr_and_ssim
 from holofusion.evaluation.denoising import DenoiserErrors
-from holofusion.evaluation.entries import Entry, metric_of_entry
+from holofusion.evaluation.entries import Entry, Facts, metric_of_entry
 from holofusion.evaluation.fidelity import compare, distribution
 from holofusion.evaluation.references import Pictures, evenly
 from holofusion.evaluation.score import Scorer
@@ -74,14 +74,9 @@ class Loss(TypedDict):
     high: float | None
 
 
-class Ladder(TypedDict):
-    """Content of `results/metrics/ladder-<run>.json`, beside the facts that every metrics file has."""
+class Ladder(Facts):
+    """Content of `results/metrics/ladder-<run>.json`. loses_most: name of the rung whose stage costs most, or None."""
 
-    run: str
-    method: str
-    category: str
-    seed: int
-    config_hash: str
     feature_network: str
     rungs: list[Rung]
     losses: list[Loss]
@@ -180,3 +175,16 @@ def loses_most(rungs: list[Rung], losses: list[Loss]) -> str | None:
     scale = {rung["name"] for rung in rungs if rung["chain"] == "photographs"}
     stages = [loss for loss in losses if loss["name"] not in scale and loss["value"] > 0]
     return max(stages, key=lambda loss: loss["value"])["name"] if stages else None
+
+
+def ladder_of(facts: Facts, feature_network: str, rungs: list[Rung], denoisers: list[DenoiserErrors]) -> Ladder:
+    """The whole ladder; `denoisers` begins with the one that the others are measured against, the linear estimate."""
+    losses = losses_of(rungs)
+    return {
+        **facts,
+        "feature_network": feature_network,
+        "rungs": rungs,
+        "losses": losses,
+        "loses_most": loses_most(rungs, losses),
+        "denoisers": denoisers,
+    }

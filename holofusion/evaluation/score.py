@@ -15,7 +15,7 @@ from holofusion.data.prepared import PreparedCategory
 from holofusion.evaluation import features as networks
 from holofusion.evaluation.bootstrap import Redraws
 from holofusion.evaluation.entries import Counts, Entry
-from holofusion.evaluation.fidelity import Nearest, compare, distribution, mean_entry, nearest_of
+from holofusion.evaluation.fidelity import Nearest, compare, distribution, mean_entry, nearest_of, scene_mean
 from holofusion.evaluation.kernel import repeated_image_distance
 from holofusion.evaluation.memorisation import nearest_objects, picture_distances
 from holofusion.evaluation.references import (
@@ -99,9 +99,8 @@ class Scorer:
         """Mean rank of the scenes' nearest training objects among the held-out objects' (see `memorisation`)."""
         distances, expected = (picture_distances(images, real["train"]) for images in (generated, real["held_out"]))
         ranks = np.array([nearest.rank for nearest in nearest_objects(distances, expected)])
-        units, scenes = np.arange(len(ranks)), self.redraws.of_scenes(len(ranks))
         counts: Counts = {"n_real": len(real["train"]), "n_generated": len(generated)}
-        return mean_entry("nearest_rank", "train", float(ranks.mean()), ranks, units, scenes, **counts)
+        return scene_mean("nearest_rank", "train", ranks, self.redraws, **counts)
 
     def score(self, scored: Scored, label: str) -> Scores:
         """Distances to both references, distribution, sharpness, rank, and the nearest training images of pictures with names."""

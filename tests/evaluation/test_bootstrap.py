@@ -8,8 +8,9 @@ import pytest
 from holofusion.evaluation.bootstrap import drawn_of, interval, redraw, replicates_of
 from holofusion.evaluation.entries import entry
 from holofusion.evaluation.frechet import frechet
-from holofusion.evaluation.kernel import kernel_replicates, unbiased_mmd2
+from holofusion.evaluation.kernel import kernel_replicates
 from holofusion.utils.files import UserError
+from tests.mmd import unbiased_mmd2
 
 
 def test_redraws_depend_on_name_and_number_alone() -> None:

@@ -10,8 +10,8 @@ from holofusion.evaluation.kernel import (
     kernel_sums,
     redrawn_mean,
     repeated_image_distance,
-    unbiased_mmd2,
 )
+from tests.mmd import unbiased_mmd2
 
 
 def features(count: int, seed: int, shift: float = 0.0) -> np.ndarray:

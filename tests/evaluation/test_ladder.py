@@ -14,6 +14,7 @@ from holofusion.evaluation.ladder import (
     Rung,
     coarsened,
     entry_of,
+    ladder_of,
     loses_most,
     losses_of,
     mean_psnr,
@@ -75,6 +76,9 @@ def test_costs_are_paired_differences() -> None:
     assert losses[0]["low"] == losses[0]["high"] == 127 and losses[2]["low"] is None
     assert loses_most(rungs, losses) == "generated"  # not the scale of coarse photographs
     assert loses_most(rungs[:2], losses[:1]) is None
+    facts = {"run": "x-y-s0", "method": "x", "category": "y", "seed": 0, "config_hash": "abc"}
+    whole = ladder_of(facts, "efficientnet_lite0", rungs, [])
+    assert whole["losses"] == losses and whole["loses_most"] == "generated" and whole["run"] == "x-y-s0"
 
 
 def test_a_rung_is_scored_like_a_row(data: Any, tmp_path: Path) -> None:
