@@ -16,6 +16,7 @@ from holofusion.cli import data as cli_data
 from holofusion.cli import results as cli_results
 from holofusion.cli import scores as cli_scores
 from holofusion.cli.options import (
+    Coarse,
     Config,
     Data,
     Device,
@@ -23,11 +24,13 @@ from holofusion.cli.options import (
     ModelFolder,
     Nodes,
     Out,
+    Photographs,
+    Pictures,
     Processes,
+    Root,
     Samples,
     Shard,
     Threads,
-    path_option,
     perform,
 )
 from holofusion.config.documentation import write_generated
@@ -59,7 +62,7 @@ def dataset(config: Config, out: Out, threads: Threads = 1, log: Log = None) -> 
 @app.command()
 def prepare(
     config: Config,
-    dataset: path_option("folder in CO3D layout; holds one folder per category", "--dataset"),
+    dataset: Photographs,
     out: Out,
     threads: Threads = 1,
     log: Log = None,
@@ -149,7 +152,7 @@ def hypotheses(
     config: Config,
     data: Data,
     model: ModelFolder,
-    coarse: path_option("this shard's coarse scenes, results/samples/RUN/SHARD", "--coarse"),
+    coarse: Coarse,
     shard: Shard,
     out: Out,
     threads: Threads = 1,
@@ -187,7 +190,7 @@ def render(
 @app.command()
 def download(
     config: Config,
-    root: path_option("folder that will hold one folder per category", "--root"),
+    root: Root,
     out: Out,
     log: Log = None,
 ) -> None:
@@ -203,7 +206,7 @@ def download(
 def import_views(
     config: Config,
     data: Data,
-    pictures: path_option("folder with cameras.json and the pictures it lists", "--pictures"),
+    pictures: Pictures,
     out: Out,
     threads: Threads = 1,
     log: Log = None,

@@ -32,6 +32,13 @@ Data = path_option("prepared data, results/data/CATEGORY", "--data")
 ModelFolder = path_option("trained run, results/runs/RUN", "--model")
 Samples = path_option("one shard of scenes, results/samples/RUN/SHARD", "--samples")
 Views = path_option("all rendered shards of one run, results/views/RUN", "--views")
+Photographs = path_option("folder in CO3D layout; holds one folder per category", "--dataset")
+Coarse = path_option("this shard's coarse scenes, results/samples/RUN/SHARD", "--coarse")
+Root = path_option("folder that will hold one folder per category", "--root")
+Pictures = path_option("folder with cameras.json and the pictures it lists", "--pictures")
+Meshes = path_option("all shards of one run, results/meshes/RUN", "--meshes")
+EmbeddedObjects = path_option("embedded objects, whose true surfaces are known", "--dataset")
+Results = path_option("the results folder", "--results")
 Out = path_option("folder or file to write", "--out")
 Shard = Annotated[int, typer.Option(min=0, help="number of the shard, from 0", show_default=False)]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads, or worker processes")]

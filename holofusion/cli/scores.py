@@ -11,13 +11,15 @@ from holofusion.cli.options import (
     Config,
     Data,
     Device,
+    EmbeddedObjects,
     Log,
+    Meshes,
     ModelFolder,
     Out,
+    Results,
     Samples,
     Threads,
     Views,
-    path_option,
     perform,
 )
 
@@ -100,7 +102,7 @@ def mesh(
 def geometry(
     config: Config,
     data: Data,
-    meshes: path_option("all shards of one run, results/meshes/RUN", "--meshes"),
+    meshes: Meshes,
     out: Out,
     dataset: Annotated[Path | None, typer.Option(help="embedded objects, whose true surfaces are known")] = None,
     threads: Threads = 1,
@@ -118,7 +120,7 @@ def geometry(
 def geometry_floor(
     config: Config,
     data: Data,
-    dataset: path_option("embedded objects, whose true surfaces are known", "--dataset"),
+    dataset: EmbeddedObjects,
     out: Out,
     threads: Threads = 1,
     log: Log = None,
@@ -133,7 +135,7 @@ def geometry_floor(
 
 def report(
     config: Config,
-    results: path_option("the results folder", "--results"),
+    results: Results,
     threads: Threads = 1,
     log: Log = None,
 ) -> None:

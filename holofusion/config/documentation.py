@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TypeGuard, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -42,7 +42,7 @@ def readme() -> str:
     """config/README.md: a table of keys per section."""
     parts = [_INTRODUCTION, "## Top level\n", _table(Params, sections=False)]
     for name, field in Params.model_fields.items():
-        section = field.annotation
+        section: Any = field.annotation
         if not _is_section(section):
             continue
         if all(_is_section(part.annotation) for part in section.model_fields.values()):
@@ -63,7 +63,7 @@ def write_generated(folder: Path) -> list[Path]:
     return paths
 
 
-def _is_section(annotation: Any) -> bool:
+def _is_section(annotation: Any) -> TypeGuard[type[BaseModel]]:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
@@ -85,7 +85,7 @@ def _values(field: FieldInfo) -> str:
     words = {bool: "true or false", int: "integer", float: "number", str: "text"}.get(kinds[0], "list")
     if get_origin(field.annotation) is list:
         words = "list"
-    null = " or null" if NoneType in get_args(field.annotation) else ""
+    or_null = " or null" if NoneType in get_args(field.annotation) else ""
     signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "multiple_of": "multiple of"}
     limits = [
         f"{sign} {getattr(rule, name):g}"
@@ -93,4 +93,4 @@ def _values(field: FieldInfo) -> str:
         for name, sign in signs.items()
         if getattr(rule, name, None) is not None
     ]
-    return (", ".join([f"{words} {limits[0]}", *limits[1:]]) if limits else words) + null
+    return (", ".join([f"{words} {limits[0]}", *limits[1:]]) if limits else words) + or_null

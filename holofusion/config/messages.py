@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 
 def nearest(word: str, known: Iterable[str], prefix: str = "") -> str:
@@ -24,7 +26,7 @@ def _dotted(location: Sequence[str | int]) -> str:
     return ".".join(str(part) for part in location)
 
 
-def _message(found: dict, model: type[BaseModel]) -> str:
+def _message(found: ErrorDetails, model: type[BaseModel]) -> str:
     if found["type"] == "extra_forbidden":
         return f"unknown key; {_nearest_key(found['loc'], model)}"
     if found["type"] == "missing":
@@ -38,7 +40,7 @@ def _message(found: dict, model: type[BaseModel]) -> str:
 def _nearest_key(location: Sequence[str | int], model: type[BaseModel]) -> str:
     """The hint for an unknown key: a sibling that looks like it, or the same key in another section."""
     *parents, key = (str(part) for part in location)
-    section = model
+    section: Any = model
     for parent in parents:
         section = section.model_fields[parent].annotation
     siblings = section.model_fields

@@ -29,7 +29,7 @@ from holofusion.config.sampling import (
     Sampling,
     SuperResolutionSampling,
 )
-from holofusion.config.section import Count, Name, Positive, Section, Share, Weight, Width, partial
+from holofusion.config.section import Count, Name, Partial, Positive, Section, Share, Weight, Width
 
 
 class Threads(Section):
@@ -169,13 +169,19 @@ class SuperResolutionSection(Section):
     render_noise_max: Share = Field(description="most noise of the grids it is trained on, share of the process")
 
 
-class TrainingOverrides(Section):
+class TrainingChanges(Partial, Training):
+    __doc__ = Training.__doc__
+
+
+class SuperResolutionChanges(Partial, SuperResolutionSection):
+    __doc__ = SuperResolutionSection.__doc__
+
+
+class TrainingOverrides(Partial):
     """What a row with a training of its own changes."""
 
-    training: partial(Training, "TrainingChanges") = Field(None, description="keys of training")
-    superresolution: partial(SuperResolutionSection, "SuperResolutionChanges") = Field(
-        None, description="keys of superresolution"
-    )
+    training: TrainingChanges = Field(description="keys of training")
+    superresolution: SuperResolutionChanges = Field(description="keys of superresolution")
 
 
 class Params(Section):
@@ -224,5 +230,5 @@ class Params(Section):
     report: Report
 
 
-Settings = partial(Params, "Settings")
-"""Some sections of Params, those that one step reads; the others are None."""
+class Settings(Partial, Params):
+    """Some sections of Params; the others are None."""

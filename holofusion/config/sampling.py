@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from holofusion.config.section import Count, Positive, Section, Share, Weight, partial
+from holofusion.config.section import Count, Partial, Positive, Section, Share, Weight
 
 
 class Sampling(Section):
@@ -59,17 +59,31 @@ class Distillation(Section):
     checkpoint_every: Count = Field(description="steps between saved states")
 
 
-class Fast(Section):
+class FastSuperResolutionSampling(Partial, SuperResolutionSampling):
+    __doc__ = SuperResolutionSampling.__doc__
+
+
+class FastHypotheses(Partial, Hypotheses):
+    __doc__ = Hypotheses.__doc__
+
+
+class FastDistillation(Partial, Distillation):
+    __doc__ = Distillation.__doc__
+
+
+class DistillationChanges(Partial, Distillation):
+    __doc__ = Distillation.__doc__
+
+
+class Fast(Partial):
     """What `distillation.mode: fast` changes in the rows that are distilled."""
 
-    superresolution_sampling: partial(SuperResolutionSampling, "FastSuperResolutionSampling") = Field(
-        None, description="keys of superresolution_sampling"
-    )
-    hypotheses: partial(Hypotheses, "FastHypotheses") = Field(None, description="keys of hypotheses")
-    distillation: partial(Distillation, "FastDistillation") = Field(None, description="keys of distillation")
+    superresolution_sampling: FastSuperResolutionSampling = Field(description="keys of superresolution_sampling")
+    hypotheses: FastHypotheses = Field(description="keys of hypotheses")
+    distillation: FastDistillation = Field(description="keys of distillation")
 
 
-class DistillationOverrides(Section):
+class DistillationOverrides(Partial):
     """What a row distilled from shared scenes changes."""
 
-    distillation: partial(Distillation, "DistillationChanges") = Field(None, description="keys of distillation")
+    distillation: DistillationChanges = Field(description="keys of distillation")

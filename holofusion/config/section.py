@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from copy import copy
-from typing import Annotated, TypeVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=1)]
 Width = Annotated[int, Field(ge=8, multiple_of=8)]  # group norm has 8 groups
@@ -21,14 +20,12 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
 
 
-Model = TypeVar("Model", bound=type[BaseModel])
+class Partial(Section):
+    """A section none of whose keys is required: `class Changes(Partial, Whole)`. Keys left out are None."""
 
-
-def partial(section: Model, name: str) -> Model:
-    """The same keys, types and ranges, none of them required; keys left out are None."""
-    fields = {}
-    for key, field in section.model_fields.items():
-        optional = copy(field)
-        optional.default = None
-        fields[key] = (field.annotation, optional)
-    return create_model(name, __base__=Section, __doc__=section.__doc__, **fields)
+    @classmethod
+    def __pydantic_init_subclass__(cls, **keywords: Any) -> None:
+        super().__pydantic_init_subclass__(**keywords)
+        for field in cls.model_fields.values():
+            field.default = None
+        cls.model_rebuild(force=True)

@@ -102,16 +102,16 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
         )
     if len(params.categories) == 1 and params.evaluation.other_category in params.categories:
         yield "evaluation.other_category", f"{params.evaluation.other_category!r} is one of `categories`; name another"
-    for row, holds in (("external", "of its pictures"), ("stable_dreamfusion", "of a Stable Diffusion pipeline")):
-        if row in params.methods and getattr(params, row).folder is None:
-            yield f"{row}.folder", f"null is not valid with the row `{row}`; name the folder {holds}"
+    for optional, holds in (("external", "of its pictures"), ("stable_dreamfusion", "of a Stable Diffusion pipeline")):
+        if optional in params.methods and getattr(params, optional).folder is None:
+            yield f"{optional}.folder", f"null is not valid with the row `{optional}`; name the folder {holds}"
     seen: set[str] = set()
-    for method in (None, *ROWS):
-        content = settings_for(params, method)
+    for row in (None, *ROWS):
+        content = settings_for(params, row)
         for key, message in (*_over_limit(content), *_indivisible(content), *_uncounted(content)):
             if key not in seen:
                 seen.add(key)
-                yield (key if method is None else f"{method}.{key}"), message
+                yield (key if row is None else f"{row}.{key}"), message
 
 
 def _over_limit(content: dict[str, Any]) -> Iterator[tuple[str, str]]:

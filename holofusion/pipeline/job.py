@@ -75,6 +75,13 @@ class Job(Generic[S]):
         """The run that the step is done for."""
         return self.resolved.run
 
+    @property
+    def category(self) -> str:
+        """The category that the step is done for. Raises ValueError for a step that serves all."""
+        if self.resolved.category is None:
+            raise ValueError(f"{self.resolved.step} {self.resolved.name}: not of one category")
+        return self.resolved.category
+
     def path(self, option: str) -> Path:
         """The input given as `--option`. Raises UserError where it was left out."""
         if option not in self.inputs:

@@ -70,7 +70,8 @@ class Digests:
 
     def remember(self) -> None:
         """Write what was found to the file `memory`."""
-        write_json(self.memory, self.now)
+        if self.memory:
+            write_json(self.memory, self.now)
 
 
 def _content(folder: Path) -> Iterable[Path]:
@@ -112,7 +113,8 @@ def record(resolved: Resolved, artefact: Path, inputs: Iterable[Path], results: 
     counts as these, one that holds a folder per category as that of its own. Inputs below the folder `results` are named
     from there, others by their path.
     """
-    digests, found = Digests(), {}
+    digests = Digests()
+    found: dict[str, Any] = {}
     for part in (part for path in inputs for part in parts_of(path, resolved.category)):
         facts = (provenance_of(part) if part.is_dir() or part.suffix == ".json" else None) or {}
         found |= facts.get("inputs", {})

@@ -52,7 +52,7 @@ class Row:
 
 
 HOLOFUSION = "holofusion.methods.holofusion:HoloFusion"
-FROM = {
+FROM: dict[Source, type[SampleSettings]] = {
     Source.NOISE: settings.NoiseSampleSettings,
     Source.COARSE: settings.CoarseSampleSettings,
     Source.HYPOTHESES: settings.HypothesesSampleSettings,

@@ -27,14 +27,14 @@ def settle(results: Path, remove: bool) -> list[str]:
     for artefact in doomed:
         _remove(artefact)
     for artefact in in_order(found):
-        before = [artefact.config, *(found[name].path for name in needs_of(artefact, found))]
+        before: list[Path] = [artefact.config, *(found[name].path for name in needs_of(artefact, found))]
         if artefact.step.scope is ONCE:
             before.append(results / "config" / "changed.json")
         if not artefact.fault and artefact not in doomed:
             newest = max(time for path in before if path.exists() for part in _timed([path]) for time in _times(part))
             made = [
                 *_timed([artefact.path, *(results / name for name in artefact.step.also)]),
-                *([artefact.benchmark] if artefact.benchmark.exists() else []),
+                *([artefact.benchmark] if artefact.benchmark and artefact.benchmark.exists() else []),
             ]
             if newest > min(time for part in made for time in _times(part)):
                 for part in made:

@@ -116,10 +116,10 @@ def require_verified(results: Path, but: str | None = None) -> dict[str, Artefac
 
 def contents(results: Path, stage: str) -> dict[str, str]:
     """Name of every artefact of a stage -> hash of its content as recorded: what the next stage depends on."""
-    found = {}
+    found: dict[str, str] = {}
     for artefact in artefacts_of(results):
         if artefact.step.stage == stage:
-            found[artefact.name] = (provenance_of(artefact.path) or {}).get("content")
+            found[artefact.name] = (provenance_of(artefact.path) or {}).get("content", "")
     return dict(sorted(found.items()))
 
 

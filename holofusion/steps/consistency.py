@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from holofusion.config.steps import ConsistencySettings
 from holofusion.data.prepared import PreparedCategory
 from holofusion.evaluation.bootstrap import Redraws
@@ -26,7 +24,7 @@ def run(job: Job[ConsistencySettings]) -> None:
     chosen = choose_scenes(folder)
     progress, scenes = Progress(f"consistency {job.run.method}", len(chosen)), []
     for scene in chosen:
-        scenes.append(score_scene(scene, size, job.settings.consistency, job.device or torch.device("cpu")))
+        scenes.append(score_scene(scene, size, job.settings.consistency, job.device))
         progress.advance()
     redraws = Redraws(job.settings.intervals.replicates, job.run.seed)
     content = {

@@ -9,5 +9,5 @@ from holofusion.pipeline.job import Job
 
 def run(job: Job[DatasetSettings]) -> None:
     """Write the folder `job.out`, called like the category, and list the category beside it."""
-    category = job.resolved.category
+    category = job.category
     make_dataset(job.settings.synthetic, category, job.resolved.seed, job.out.parent, job.threads)

@@ -24,7 +24,7 @@ def run(job: Job[EvaluateSettings]) -> None:
     """
     settings, name, folder = job.settings.evaluation, job.run.name, job.path("views")
     redraws = Redraws(job.settings.intervals.replicates, job.run.seed)
-    scorer = Scorer.open(job.path("data"), settings, redraws, job.out.parent, job.device or "cpu")
+    scorer = Scorer.open(job.path("data"), settings, redraws, job.out.parent, job.device)
     views = ViewFolder.load(folder, name, scorer.data.image_size)
     if len(views.files) < settings.images:
         raise UserError(

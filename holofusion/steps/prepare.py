@@ -10,4 +10,4 @@ from holofusion.pipeline.job import Job
 def run(job: Job[PrepareSettings]) -> None:
     """Write the prepared data of the category that lies below `--dataset`."""
     facts = job.resolved
-    prepare(job.settings, facts.category, facts.seed, job.path("dataset"), job.out, facts.hash, job.threads)
+    prepare(job.settings, job.category, facts.seed, job.path("dataset"), job.out, facts.hash, job.threads)

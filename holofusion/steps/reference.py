@@ -28,7 +28,7 @@ def run(job: Job[EvaluateSettings]) -> None:
     if parts is None:
         raise UserError(f"{name}: not a row of real images; expected a name like {REAL}")
     redraws = Redraws(job.settings.intervals.replicates, job.resolved.seed)
-    scorer = Scorer.open(job.path("data"), settings, redraws, job.out.parent, job.device or "cpu")
+    scorer = Scorer.open(job.path("data"), settings, redraws, job.out.parent, job.device)
     other = PreparedCategory.load(job.inputs["other"]) if "other" in job.inputs else None
     scored = real_pictures(parts["real"], scorer.data, other, settings.images, settings.reference_frames)
     scores = scorer.score(scored, name)

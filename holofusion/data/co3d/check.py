@@ -175,7 +175,7 @@ def _check_files(findings: Findings, frames: list[Frame], thorough: bool) -> Non
     """Look whether the files of a sequence are there; decode some of them, or all."""
     decoded = range(len(frames)) if thorough else {0, len(frames) // 2, len(frames) - 1}
     for index, frame in enumerate(frames):
-        missing = [path for path in (frame.image, frame.mask) if not path.is_file()]
+        missing = [path for path in (frame.image, frame.mask) if path is not None and not path.is_file()]
         findings.problems += [f"{path}: no such file, though the annotations name it" for path in missing]
         if index in decoded and not missing:
             try:
@@ -209,10 +209,12 @@ def _row(findings: Findings) -> dict[str, object]:
     if findings.turns:
         distance = np.concatenate([turn.distance for turn in findings.turns])
         elevation = np.concatenate([turn.elevation for turn in findings.turns])
-        row["distance"] = _range(*np.percentile(distance, (5, 95)), ".1f")
-        row["elevation"] = _range(*np.percentile(elevation, (5, 95)).round() + 0.0, ".0f") + " deg"
+        near, far = np.percentile(distance, (5, 95))
+        low, high = np.percentile(elevation, (5, 95)).round() + 0.0  # no minus before a zero
+        row["distance"] = _range(near, far, ".1f")
+        row["elevation"] = _range(low, high, ".0f") + " deg"
         covered = [turn.covered for turn in findings.turns]
-        row["turn covered"] = _range(min(covered), np.median(covered), ".0f") + " deg"
+        row["turn covered"] = _range(min(covered), float(np.median(covered)), ".0f") + " deg"
         row["focal length"] = _range(min(findings.focal), max(findings.focal), ".2f")
     return row
 

@@ -137,9 +137,10 @@ def _pixels(lens: Lens) -> list[float]:
             raise UserError(
                 f"{lens.where}: camera model {lens.model!r} is not a pinhole, its {key} is {values[key]}; {UNDISTORT}"
             )
+    focal = values.get("f", 0.0)
     named = {
-        "fl_x": values.get("fx", values.get("f")),
-        "fl_y": values.get("fy", values.get("f")),
+        "fl_x": values.get("fx", focal),
+        "fl_y": values.get("fy", focal),
         "cx": values["cx"],
         "cy": values["cy"],
         "w": lens.size[0],

@@ -47,12 +47,23 @@ class Sequence3D:
 class CropSettings(Protocol):
     """What is read of the `dataset` section of params.yaml."""
 
-    image_size: int  # side S of the crops, px
-    mask_threshold: float  # mask value in [0,1] above which a pixel is object
-    context: float  # rim of the crop, as a fraction of the mask box
-    margin: float  # rim of the cube left free, as a fraction of its half side
-    min_frames: int  # fewer make a sequence unusable
-    min_mask_mass: float  # fewest object pixels of a mask
+    @property
+    def image_size(self) -> int: ...  # side S of the crops, px
+
+    @property
+    def mask_threshold(self) -> float: ...  # mask value in [0,1] above which a pixel is object
+
+    @property
+    def context(self) -> float: ...  # rim of the crop, as a fraction of the mask box
+
+    @property
+    def margin(self) -> float: ...  # rim of the cube left free, as a fraction of its half side
+
+    @property
+    def min_frames(self) -> int: ...  # fewer make a sequence unusable
+
+    @property
+    def min_mask_mass(self) -> float: ...  # fewest object pixels of a mask
 
 
 def make_sequence(frames: Sequence[Frame], cameras: Cameras, settings: CropSettings) -> Sequence3D:

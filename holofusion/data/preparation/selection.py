@@ -22,11 +22,20 @@ def object_id(sequence: str) -> str:
 class FilterSettings(Protocol):
     """What is read of the `dataset` section of params.yaml."""
 
-    min_quality: float  # least viewpoint_quality_score
-    quality_required: bool  # whether sequences without a score are dropped
-    min_frames: int
-    min_mask_mass: float  # fewest object pixels of a photograph's mask
-    max_frames: int  # photographs used per sequence
+    @property
+    def min_quality(self) -> float: ...  # least viewpoint_quality_score
+
+    @property
+    def quality_required(self) -> bool: ...  # whether sequences without a score are dropped
+
+    @property
+    def min_frames(self) -> int: ...
+
+    @property
+    def min_mask_mass(self) -> float: ...  # fewest object pixels of a photograph's mask
+
+    @property
+    def max_frames(self) -> int: ...  # photographs used per sequence
 
 
 def choose_frames(
@@ -41,8 +50,8 @@ def choose_frames(
     for name in sorted(set().union(*listed.values())):
         numbers = listed["train"].get(name) or listed["val"].get(name, set()) | listed["test"].get(name, set())
         frames = [frame for frame in annotations.frames.get(name, []) if frame.number in numbers]
-        faults = {frame.number: _fault(frame, settings, annotations.frame_file) for frame in frames}
-        faults = {number: reason for number, reason in faults.items() if reason}
+        found = {frame.number: _fault(frame, settings, annotations.frame_file) for frame in frames}
+        faults = {number: fault for number, fault in found.items() if fault}
         usable = [frame for frame in frames if frame.number not in faults]
         reason = _quality_fault(annotations.quality.get(name), settings)
         if len(usable) < settings.min_frames:

@@ -38,9 +38,14 @@ BUILDERS = {"apple": apple, "hydrant": hydrant, "teddybear": teddybear, "donut":
 class SyntheticSettings(Protocol):
     """What is read of the `synthetic` section of params.yaml."""
 
-    objects: int
-    views: int
-    size: int  # image side, px
+    @property
+    def objects(self) -> int: ...
+
+    @property
+    def views(self) -> int: ...
+
+    @property
+    def size(self) -> int: ...  # image side, px
 
 
 @dataclass(frozen=True)
