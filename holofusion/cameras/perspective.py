@@ -28,6 +28,7 @@ CAMERA_KEYS = ("R", "T", "focal_length", "principal_point")  # of a camera as JS
 NEAR = 16.0  # distance of the cameras' middle from the origin, in radii of the cameras around it
 SMALLEST, LARGEST = 1e-2, 1e4  # that radius in world units
 FARTHEST = 1e10  # as NEAR: double precision keeps sixteen digits
+COINCIDENT = 1e-14  # radius, as a share of the distance, that is rounding
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,9 @@ def near_origin(cameras: Cameras) -> tuple[Cameras, WorldFrame]:
     distance = float(middle.norm())
     if not math.isfinite(radius + distance):
         raise UserError("its world is larger than numbers of double precision can hold")
-    if radius > 0 and distance > FARTHEST * radius:
+    if radius < COINCIDENT * distance:
+        radius = 0.0  # all cameras in one place: no matter of numbers
+    if distance > FARTHEST * radius > 0:
         raise UserError(
             f"its cameras lie {distance:.3g} units from the origin but within {radius:.3g} of each other: "
             "double precision does not tell them apart; move the world nearer to the origin"

@@ -12,6 +12,7 @@ import numpy as np
 from holofusion.cameras import near_origin
 from holofusion.data.co3d.camera_paths import Turn, turn_of
 from holofusion.data.co3d.download_record import unfinished
+from holofusion.data.co3d.fit import fit_faults, summed_up
 from holofusion.data.co3d.reader import (
     FRAME_FILE,
     Category,
@@ -71,16 +72,16 @@ def check(root: Path, categories: Sequence[str] = (), subset: str | None = None,
     names = list(categories) or sorted(path.parent.name for path in root.glob(f"*/{FRAME_FILE}"))
     if not names:
         raise UserError(f"{root}: no category in CO3D layout; expected {root}/CATEGORY/{FRAME_FILE}")
-    found = [check_category(root, name, subset, thorough) for name in names]
-    print(_aligned([_row(findings) for findings in found]))
+    every = [check_category(root, name, subset, thorough) for name in names]
+    print(_aligned([_row(findings) for findings in every]))
     print("distance (of the world's own units) and elevation: the middle 90 %; turn covered: least and median sequence")
-    for findings in found:
+    for findings in every:
         for kind, lines in (("", findings.problems), ("note: ", findings.remarks)):
             more = [f"and {len(lines) - SHOWN} more like these"] if len(lines) > SHOWN else []
             for line in [*lines[:SHOWN], *more]:
                 print(f"{findings.name}: {kind}{line}")
         print(f"{findings.name}: {'not usable' if findings.problems else 'usable'}")
-    return not any(findings.problems for findings in found)
+    return not any(findings.problems for findings in every)
 
 
 def check_category(root: Path, name: str, subset: str | None, thorough: bool) -> Findings:
@@ -104,10 +105,13 @@ def check_category(root: Path, name: str, subset: str | None, thorough: bool) ->
         except UserError as error:
             findings.problems.append(str(error))
     progress = Progress(f"check {name}", len(frames))
+    misfits = []
     for sequence, taken in frames.items():
         _check_cameras(findings, annotations, taken)
         _check_files(findings, taken, thorough)
+        misfits += fit_faults(sequence, taken, annotations.frame_file)
         progress.advance(sequence)
+    findings.remarks = summed_up(misfits, len(frames)) + findings.remarks
     return findings
 
 

@@ -83,6 +83,7 @@ def _arrays(made: Sequence3D) -> dict[str, np.ndarray]:
         "scale": np.array(made.scale),
         "rotation": np.array(made.rotation or []),
         "fault_frames": np.array(list(made.faults), dtype=int),
+        "remark": np.array(made.remark or ""),
         "fault_reasons": np.array(list(made.faults.values()), dtype=str),
     }
 
@@ -100,6 +101,7 @@ def read_part(path: Path) -> Sequence3D | str:
             center=content["center"].tolist(),
             scale=float(content["scale"]),
             rotation=content["rotation"].tolist() or None,
+            remark=str(content["remark"]) or None,
             faults=dict(zip(content["fault_frames"].tolist(), content["fault_reasons"].tolist(), strict=True)),
         )
 

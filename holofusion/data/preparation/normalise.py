@@ -17,6 +17,7 @@ from holofusion.data.images import BadMask
 from holofusion.data.masks import ALL_COVERING, EMPTY, LARGEST_SHARE, capture_fault, touches_all_borders
 from holofusion.data.preparation.crop import crop_camera, crop_square, foreground, known_area, square_around
 from holofusion.data.preparation.outliers import find_outliers
+from holofusion.data.preparation.pose_check import Outline, pose_fault
 from holofusion.data.preparation.selection import SMALL, tally
 from holofusion.data.preparation.up_axis import turn_upright
 from holofusion.data.preparation.visual_hull import AGREEMENT, Unusable, grid, in_hull, nearest_point
@@ -32,7 +33,7 @@ class Sequence3D:
 
     center (3,), scale, rotation: the normalisation applied, `X -> (X - center) rotation / scale`; center and scale in
     the units of the raw world; rotation (3,3) is None where the world was upright.  faults: reason by frame number of
-    every frame left out.
+    every frame left out.  remark: what else is to be said of the sequence.
     """
 
     images: np.ndarray
@@ -42,6 +43,7 @@ class Sequence3D:
     scale: float
     rotation: list[list[float]] | None
     faults: dict[int, str]
+    remark: str | None = None
 
 
 class CropSettings(Protocol):
@@ -79,6 +81,9 @@ def make_sequence(frames: Sequence[Frame], cameras: Cameras, settings: CropSetti
         raise Unusable(str(error)) from None
     crops, faults = _crop(frames, cameras, settings)
     _require(crops.numbers, faults, settings)
+    misfit = pose_fault(cameras, crops.outlines, crops.places)
+    if misfit and misfit.likely:
+        raise Unusable(str(misfit))
     wrong = find_outliers(crops.cameras, torch.from_numpy(crops.masks >= 128), crops.areas, settings.context)
     faults |= {crops.numbers[index]: reason for index, reason in wrong.items()}
     crops = crops.without(wrong)
@@ -94,12 +99,15 @@ def make_sequence(frames: Sequence[Frame], cameras: Cameras, settings: CropSetti
         center = turn @ center
     rotation = None if turn is None else turn.tolist()
     middle, size = world.outer(center.tolist(), scale)
-    return Sequence3D(crops.images, crops.masks, placed, middle, size, rotation, faults)
+    remark = str(misfit) if misfit and not wrong else None
+    return Sequence3D(crops.images, crops.masks, placed, middle, size, rotation, faults, remark)
 
 
 @dataclass(frozen=True)
 class _Crops:
     numbers: list[int]  # of the frames
+    places: list[int]  # of the frames among all that were given
+    outlines: list[Outline]
     images: np.ndarray
     masks: np.ndarray
     cameras: Cameras
@@ -107,13 +115,16 @@ class _Crops:
 
     def without(self, wrong: Collection[int]) -> _Crops:
         kept = [index for index in range(len(self.numbers)) if index not in wrong]
-        numbers = [self.numbers[index] for index in kept]
-        return _Crops(numbers, self.images[kept], self.masks[kept], self.cameras[kept], self.areas[kept])
+        numbers, places = [self.numbers[index] for index in kept], [self.places[index] for index in kept]
+        outlines = [self.outlines[index] for index in kept]
+        return _Crops(
+            numbers, places, outlines, self.images[kept], self.masks[kept], self.cameras[kept], self.areas[kept]
+        )
 
 
 def _crop(frames: Sequence[Frame], cameras: Cameras, settings: CropSettings) -> tuple[_Crops, dict[int, str]]:
     """The crops of all frames whose mask is large enough, and the reason by number of every other frame."""
-    images, masks, focal, principal, areas, kept, touching = [], [], [], [], [], [], []
+    images, masks, focal, principal, areas, kept, touching, outlines = [], [], [], [], [], [], [], []
     faults = {}
     for index, frame in enumerate(frames):
         try:
@@ -129,6 +140,7 @@ def _crop(frames: Sequence[Frame], cameras: Cameras, settings: CropSettings) -> 
             faults[frame.number] = ALL_COVERING
             continue
         touching.append(touches_all_borders(inside))
+        outlines.append(Outline.of(inside))
         square = square_around(inside, settings.context)
         crop, crop_mask = crop_square(image, inside, square, settings.image_size)
         camera = crop_camera(cameras.focal[index], cameras.principal[index], image.size, square)
@@ -144,7 +156,7 @@ def _crop(frames: Sequence[Frame], cameras: Cameras, settings: CropSettings) -> 
         raise Unusable(fault)
     cropped = Cameras(cameras.R[kept], cameras.T[kept], torch.stack(focal), torch.stack(principal))
     numbers = [frames[index].number for index in kept]
-    return _Crops(numbers, np.stack(images), np.stack(masks), cropped, torch.tensor(areas)), faults
+    return _Crops(numbers, kept, outlines, np.stack(images), np.stack(masks), cropped, torch.tensor(areas)), faults
 
 
 def _require(numbers: list[int], faults: dict[int, str], settings: CropSettings) -> None:

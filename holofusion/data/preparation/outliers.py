@@ -54,7 +54,7 @@ def _faults(cameras: Cameras, masks: Tensor, areas: Tensor, context: float, trus
     reach = 1.5 * float(sizes[fit].quantile(0.9)) / (1 + context)
     overlaps = torch.zeros(len(cameras))
     for majority in MAJORITIES:  # the hull of most is the true one where masks are right, the looser where some are not
-        hull, side = _rough_hull(cameras[fit], masks[fit], areas[fit], point, reach, majority)
+        hull, side = rough_hull(cameras[fit], masks[fit], areas[fit], point, reach, majority)
         found = _overlaps(cameras, masks, areas, hull, (side / sizes).clamp(0, 2))
         if found[fit].median() > overlaps[fit].median():
             overlaps = found
@@ -74,7 +74,7 @@ def _faults(cameras: Cameras, masks: Tensor, areas: Tensor, context: float, trus
     return faults
 
 
-def _rough_hull(
+def rough_hull(
     cameras: Cameras, masks: Tensor, areas: Tensor, point: Tensor, reach: float, majority: float
 ) -> tuple[Tensor, float]:
     """Points (P,3) in `majority` of the masks, carved within `reach` of `point`, then within their own box; voxel side."""

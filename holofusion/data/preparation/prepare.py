@@ -94,6 +94,8 @@ def _write_frames(folder: Path, finished: Iterable[tuple[Job, Path]]) -> tuple[d
                 continue
             if result.faults:
                 dropped.append({"sequence": job.name, "reason": left_out(result.faults, len(job.frames))})
+            if result.remark:
+                dropped.append({"sequence": job.name, "reason": f"kept, but {result.remark}"})
             rows = list(range(images.count, images.count + len(result.images)))
             images.append(result.images)
             masks.append(result.masks)
