@@ -15,13 +15,14 @@ from typing import Any
 
 from holofusion.pipeline.code import code_hash
 from holofusion.pipeline.job import Resolved
+from holofusion.pipeline.photographs import PHOTOGRAPHS_FILE
 from holofusion.pipeline.steps import STEPS
 from holofusion.utils.files import read_json, sha256_of, write_json
 
 FILE, KEY = "provenance.json", "provenance"
 
 # Beside an artefact, or of its last saving, but not part of it.
-NOT_CONTENT = {FILE, "state", "lock.json"}
+NOT_CONTENT = {FILE, PHOTOGRAPHS_FILE, "state", "lock.json"}
 # Differ between runs that are otherwise alike.
 TIMES = ("seconds", "sample_seconds", "render_seconds")
 
@@ -47,7 +48,7 @@ class Digests:
         return self.seen[path]
 
     def of_input(self, path: Path, results: Path) -> str:
-        """The same; but of photographs in CO3D layout elsewhere the annotations alone: the pictures are too many to read."""
+        """The same; but of photographs in CO3D layout elsewhere the annotations alone: `photographs.py` sees to the pictures."""
         annotations = [*path.glob("*.jgz"), *path.glob("set_lists/*.json")]
         if annotations and Path(_name(path, results)).is_absolute():
             return self._folder(path, annotations)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+from holofusion.pipeline.photographs import changed_photographs
 from holofusion.pipeline.provenance import Digests, code_hash, provenance_of
 from holofusion.pipeline.registry import FLOOR
 from holofusion.pipeline.resolve import load_step
@@ -68,6 +69,8 @@ def examine(results: Path, memory: Path | None = None) -> dict[str, Artefact]:
                 artefact.fault = "not as it was made: edited or damaged"
             elif facts["config_hash"] != resolved.hash:
                 artefact.fault = f"made with other settings than {artefact.config} holds now"
+            else:
+                artefact.fault = changed_photographs(artefact.path, facts["inputs"], digests)
         except (UserError, KeyError, AttributeError) as error:  # a damaged JSON file
             artefact.inputs, artefact.fault = {}, f"damaged ({error})"
     for artefact in in_order(found):

@@ -18,6 +18,7 @@ from holofusion.cameras import Cameras
 from holofusion.data.co3d.reader import Frame
 from holofusion.data.preparation.normalise import CropSettings, Sequence3D, make_sequence
 from holofusion.data.preparation.visual_hull import Unusable
+from holofusion.pipeline.photographs import Stamp, stamp_of
 from holofusion.utils.files import replacing
 from holofusion.utils.progress import Progress
 
@@ -68,9 +69,31 @@ def _work(job: Job) -> Path:
             content = _arrays(make_sequence(job.frames, job.cameras, job.settings))
         except Unusable as reason:
             content = {"unusable": np.array(str(reason))}
+        content |= _stamps(job)
         with replacing(path) as temporary:
             np.savez(temporary, **content)  # type: ignore[arg-type]  # numpy's own types take no arrays by name
     return path
+
+
+def _stamps(job: Job) -> dict[str, np.ndarray]:
+    stamps = [(str(path), *stamp_of(path)) for path in job.files()]
+    names, sizes, times, digests = zip(*stamps, strict=True) if stamps else ((), (), (), ())
+    return {
+        "files": np.array(names, dtype=str),
+        "sizes": np.array(sizes, dtype=np.int64),
+        "times": np.array(times, dtype=np.int64),
+        "digests": np.array(digests, dtype=str),
+    }
+
+
+def read_stamps(path: Path, root: Path) -> dict[str, Stamp]:
+    """What a finished part was made from: size, time and SHA-256 of every file, by path below `root`."""
+    with np.load(path, allow_pickle=False) as content:
+        columns = [content[key].tolist() for key in ("files", "sizes", "times", "digests")]
+    return {
+        Path(name).relative_to(root).as_posix(): (size, time, digest)
+        for name, size, time, digest in zip(*columns, strict=True)
+    }
 
 
 def _arrays(made: Sequence3D) -> dict[str, np.ndarray]:

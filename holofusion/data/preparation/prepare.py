@@ -14,9 +14,10 @@ from safetensors.torch import save
 from holofusion.cameras import CONVENTION, Cameras, cameras_to_json
 from holofusion.data.co3d.reader import frame_cameras, read_category, read_set_list
 from holofusion.data.preparation.evaluation_cameras import draw_cameras, typical_turn
-from holofusion.data.preparation.jobs import Job, Rows, read_part, run_jobs
+from holofusion.data.preparation.jobs import Job, Rows, read_part, read_stamps, run_jobs
 from holofusion.data.preparation.normalise import Sequence3D
 from holofusion.data.preparation.selection import choose_frames, left_out, object_id, split_objects
+from holofusion.pipeline.photographs import Stamp, write_stamps
 from holofusion.utils.files import UserError, write_json
 from holofusion.utils.locks import finished_parts
 from holofusion.utils.progress import say
@@ -44,7 +45,8 @@ def prepare(settings: Any, category: str, seed: int, root: Path, out: Path, conf
             for name, frames in chosen.items()
         ]
         del annotations  # every frame of the category; the jobs hold those that are used
-        kept, left = _write_frames(folder, run_jobs(jobs, workers, f"prepare {category}"))
+        kept, left, stamps = _write_frames(folder, run_jobs(jobs, workers, f"prepare {category}"), root)
+        write_stamps(folder, stamps)
         dropped += left
         for entry in dropped:
             say(f"prepare {category}: {entry['sequence']}: {entry['reason']}")
@@ -82,13 +84,19 @@ class _Kept:
     placed: dict[str, Any]
 
 
-def _write_frames(folder: Path, finished: Iterable[tuple[Job, Path]]) -> tuple[dict[str, _Kept], list[dict[str, str]]]:
-    """Write images, masks and cameras as the sequences become ready; return what was kept and what was dropped."""
+def _write_frames(
+    folder: Path, finished: Iterable[tuple[Job, Path]], root: Path
+) -> tuple[dict[str, _Kept], list[dict[str, str]], dict[str, Stamp]]:
+    """Write images, masks and cameras as the sequences become ready.
+
+    Returns what was kept, what was dropped, and the files below `root` that were used.
+    """
     kept: dict[str, _Kept] = {}
-    dropped = []
+    dropped, stamps = [], {}
     with Rows(folder / "images.npy") as images, Rows(folder / "masks.npy") as masks:
         for job, part in finished:
             result = read_part(part)
+            stamps |= read_stamps(part, root)
             if isinstance(result, str):
                 dropped.append({"sequence": job.name, "reason": result})
                 continue
@@ -105,7 +113,7 @@ def _write_frames(folder: Path, finished: Iterable[tuple[Job, Path]]) -> tuple[d
         columns = {"R": every.R, "T": every.T, "focal": every.focal, "principal": every.principal}
         content = save({key: value.contiguous() for key, value in columns.items()})
         (folder / "cameras.safetensors").write_bytes(content)
-    return kept, dropped
+    return kept, dropped, stamps
 
 
 def _placement(result: Sequence3D) -> dict[str, Any]:
