@@ -33,12 +33,13 @@ class Job:
     settings: CropSettings
     folder: Path
 
+    def files(self) -> list[Path]:
+        """Every photograph and mask that is there."""
+        return [path for frame in self.frames for path in (frame.image, frame.mask) if path and path.exists()]
+
     def part(self) -> Path:
         """The file of the finished part. Its name tells everything that went into it."""
-        files = [
-            path for frame in self.frames for path in (frame.image, frame.mask) if path is not None and path.exists()
-        ]
-        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self.files()]
         cameras = (self.cameras.R, self.cameras.T, self.cameras.focal, self.cameras.principal)
         content = (self.name, self.frames, stats, self.settings, [column.tolist() for column in cameras])
         return self.folder / f"{hashlib.sha256(repr(content).encode()).hexdigest()[:32]}.npz"
