@@ -233,6 +233,22 @@ def turntable(
     return Cameras(R, T, torch.full((count, 2), float(focal)), torch.zeros(count, 2))
 
 
+@dataclass(frozen=True)
+class Orbit:
+    """A level circle around the origin's +y axis, all cameras on it looking at the origin.
+
+    distance: world units.  elevation_deg: degrees above the plane y = 0.  focal: NDC.
+    """
+
+    distance: float
+    elevation_deg: float
+    focal: float
+
+    def cameras(self, count: int) -> Cameras:
+        """`count` cameras in equal steps of azimuth, see `turntable`."""
+        return turntable(count, self.elevation_deg, self.distance, self.focal)
+
+
 def cameras_to_json(cameras: Cameras) -> list[dict[str, Any]]:
     """One dict per camera with CO3D's keys: R 3x3, T, focal_length, principal_point."""
     columns = (cameras.R, cameras.T, cameras.focal, cameras.principal)

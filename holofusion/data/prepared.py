@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from holofusion.cameras import CONVENTION, Cameras, cameras_from_json
+from holofusion.cameras import CONVENTION, Cameras, Orbit, cameras_from_json
 from holofusion.utils.files import UserError, read_json
 
 
@@ -23,9 +23,10 @@ class PreparedCategory:
     source: the setting `dataset.source` it was prepared with, or None.
     images: uint8 (N,S,S,3), white background.  masks: uint8 (N,S,S), 255 inside.  cameras: N cameras; each object
     lies inside [-1,1]^3 of its own normalised world.
-    objects: names of the captures, each with its own world; two captures of one thing are two names of which
-    `object_of` gives the thing.  frames: row numbers by name.  train, held_out: names; no thing is in both.
-    evaluation_cameras: the frozen list every method is rendered from.  turntable: one full turn.
+    objects: names of the captures, each with its own world; two captures of one object are two names of which
+    `object_of` gives the object.  frames: row numbers by name.  train, held_out: names; no object is in both.
+    evaluation_cameras: the frozen list every method is rendered from.  turntable: one full turn, of any
+    number of frames.
     """
 
     folder: Path
@@ -42,7 +43,7 @@ class PreparedCategory:
     train: list[str]
     held_out: list[str]
     evaluation_cameras: Cameras
-    turntable: Cameras
+    turntable: Orbit
 
     @classmethod
     def load(cls, folder: Path | str) -> PreparedCategory:
@@ -69,7 +70,7 @@ class PreparedCategory:
             train=split["train"],
             held_out=split["held_out"],
             evaluation_cameras=read_camera_list(folder / "evaluation_cameras.json"),
-            turntable=read_camera_list(folder / "turntable.json"),
+            turntable=_read_orbit(folder / "turntable.json"),
             source=data.get("source"),  # folders of former versions do not say
             **{key: data[key] for key in ("category", "image_size", "config_hash", "objects", "object_of", "frames")},
         )
@@ -80,6 +81,16 @@ class PreparedCategory:
         images = torch.from_numpy(self.images[index.numpy()]).permute(0, 3, 1, 2).float() / 255
         masks = torch.from_numpy(self.masks[index.numpy()])[:, None].float() / 255
         return images.contiguous(), masks, self.cameras[index]
+
+
+def _read_orbit(path: Path) -> Orbit:
+    content = read_json(path)
+    try:
+        return Orbit(*(float(content[key]) for key in ("distance", "elevation_deg", "focal")))
+    except (KeyError, TypeError, ValueError):
+        raise UserError(
+            f"{path}: expected distance, elevation_deg and focal of one turn; run `holofusion prepare` again"
+        ) from None
 
 
 def read_camera_list(path: Path) -> Cameras:

@@ -7,7 +7,8 @@ from PIL import Image
 from holofusion.cameras import CONVENTION
 from holofusion.config.steps import ImportViewsSettings
 from holofusion.data.prepared import PreparedCategory
-from holofusion.evaluation.folders import ViewFolder, read_png
+from holofusion.evaluation.external import read_external
+from holofusion.evaluation.folders import ViewFolder
 from holofusion.pipeline.job import Job
 from holofusion.utils.files import UserError, read_json, replacing, write_json
 
@@ -27,9 +28,11 @@ def run(job: Job[ImportViewsSettings]) -> None:
         for path in views.files:
             if not path.resolve().is_relative_to(folder.resolve()):
                 raise UserError(f"{folder}/cameras.json: {path} lies outside this folder")
+        pictures = read_external(folder, views.files, views.image_size)
+        for path, picture in zip(views.files, pictures, strict=True):
             target = temporary / path.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(read_png(path, views.image_size)).save(target)
+            Image.fromarray(picture).save(target, format="PNG")
         facts = {"run": name, "config_hash": job.resolved.hash}
         kept = {key: listing[key] for key in ("convention", "image_size")}
         scenes = [{"seed": scene["seed"], "views": scene["views"]} for scene in listing["scenes"]]

@@ -54,8 +54,7 @@ def run(job: Job[RenderSettings]) -> None:
             entry["views"] = write_views(views, cameras, temporary, f"{scene_name(seed)}/view")
             entry["turntable"], entry["consistency"] = [], []
             if seed < settings.turntable_scenes:
-                turn = data.turntable
-                frames = turn[torch.linspace(0, len(turn), settings.turntable_frames + 1)[:-1].long()]
+                frames = data.turntable.cameras(settings.turntable_frames)
                 views = scene.render(frames.to(device), size)
                 entry["turntable"] = write_views(views, frames, temporary, f"turntable/{scene_name(seed)}/frame")
             if seed < settings.consistency_scenes:

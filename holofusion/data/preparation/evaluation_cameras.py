@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from holofusion.cameras import Cameras, turntable
+from holofusion.cameras import Cameras, Orbit
 from holofusion.utils.random import numpy_generator_for
-
-TURNTABLE_FRAMES = 24
 
 
 def draw_cameras(pool: Cameras, count: int, seed: int) -> Cameras:
@@ -18,11 +16,11 @@ def draw_cameras(pool: Cameras, count: int, seed: int) -> Cameras:
     return pool[torch.from_numpy(np.concatenate(rounds)[:count])]
 
 
-def typical_turn(pool: Cameras) -> Cameras:
-    """A turntable around +y at the pool's median distance, elevation and apparent size."""
+def typical_orbit(pool: Cameras) -> Orbit:
+    """A turn around +y at the pool's median distance, elevation and apparent size."""
     centers = pool.centers()
     distances = centers.norm(dim=1)
     elevation = torch.rad2deg(torch.asin((centers[:, 1] / distances).clamp(-1, 1))).median()
     distance = float(distances.median())
     focal = float((pool.focal.mean(1) / distances).median()) * distance
-    return turntable(TURNTABLE_FRAMES, float(elevation), distance, focal)
+    return Orbit(distance, float(elevation), focal)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from holofusion.cameras import CONVENTION, Cameras, cameras_to_json
 from holofusion.data.co3d.reader import frame_cameras, read_category, read_set_list
-from holofusion.data.preparation.evaluation_cameras import draw_cameras, typical_turn
+from holofusion.data.preparation.evaluation_cameras import draw_cameras, typical_orbit
 from holofusion.data.preparation.jobs import Job, Rows, read_part, read_stamps, run_jobs
 from holofusion.data.preparation.normalise import Sequence3D
 from holofusion.data.preparation.selection import choose_frames, left_out, object_id, split_objects
@@ -69,9 +69,9 @@ def prepare(settings: Any, category: str, seed: int, root: Path, out: Path, conf
         write_json(folder / "split.json", {"train": train, "held_out": held_out})
         pool = Cameras.cat([kept[name].cameras for name in train])
         frozen = draw_cameras(pool, dataset.evaluation_cameras, seed)
-        for file, entries in (("evaluation_cameras.json", frozen), ("turntable.json", typical_turn(pool))):
-            content = {"convention": CONVENTION, "image_size": dataset.image_size, "cameras": cameras_to_json(entries)}
-            write_json(folder / file, content)
+        facts = {"convention": CONVENTION, "image_size": dataset.image_size}
+        write_json(folder / "evaluation_cameras.json", facts | {"cameras": cameras_to_json(frozen)})
+        write_json(folder / "turntable.json", facts | asdict(typical_orbit(pool)))
         shutil.rmtree(parts)
     frames = sum(len(entry.rows) for entry in kept.values())
     say(f"prepare {category}: {frames} frames, {len(train)} sequences to train on, {len(held_out)} held out")

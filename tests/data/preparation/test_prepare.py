@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from holofusion.cameras import turntable
-from holofusion.data.preparation.evaluation_cameras import draw_cameras, typical_turn
+from holofusion.data.preparation.evaluation_cameras import draw_cameras, typical_orbit
 from holofusion.data.preparation.prepare import prepare
 from holofusion.data.preparation.selection import split_objects
 from holofusion.data.prepared import PreparedCategory
@@ -82,11 +82,16 @@ def test_evaluation_cameras_are_training_cameras_each_used_equally(tmp_path: Pat
 
 
 def test_turntable_follows_the_data() -> None:
-    ours = typical_turn(turntable(10, 25.0, 4.0, 2.2))
+    ours = typical_orbit(turntable(10, 25.0, 4.0, 2.2)).cameras(24)
     assert len(ours) == 24
     assert ours.centers().norm(dim=1) == pytest.approx(np.full(24, 4.0), abs=1e-4)
     assert ours.centers()[:, 1].numpy() == pytest.approx(np.full(24, 4 * np.sin(np.pi * 25 / 180)), abs=1e-3)
     assert ours.focal.numpy() == pytest.approx(np.full((24, 2), 2.2), abs=1e-4)
+
+
+def test_a_turn_has_as_many_different_frames_as_are_asked_for() -> None:
+    turn = typical_orbit(turntable(10, 25.0, 4.0, 2.2))
+    assert len(np.unique(turn.cameras(48).centers().numpy().round(4), axis=0)) == 48
 
 
 def test_useless_sequences_are_dropped_with_the_reason(
