@@ -12,7 +12,7 @@ RESULTS ?= results
 CORES ?= all
 PYTHON ?= python3.11
 BIN := .venv/bin
-BENCHMARKS := dataset prepare warmup train sample hypotheses render import_views mesh evaluate reference consistency geometry \
+BENCHMARKS := dataset prepare warmup train sample hypotheses render import mesh evaluate reference consistency geometry \
 	geometry_floor curve
 
 .PHONY: report data train sample evaluate push pull reference zip bench test lint types unit dry-run clean .venv

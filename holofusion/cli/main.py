@@ -25,12 +25,12 @@ from holofusion.cli.options import (
     Nodes,
     Out,
     Photographs,
-    Pictures,
     Processes,
     Root,
     Samples,
     Shard,
     Threads,
+    open_step,
     perform,
 )
 from holofusion.config.documentation import write_generated
@@ -202,21 +202,27 @@ def download(
     perform("download", config, out, threads=1, log=log, made_from=(), root=root)
 
 
-@app.command("import_views")
+@app.command("import")
 def import_views(
     config: Config,
     data: Data,
-    pictures: Pictures,
     out: Out,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(help="folder with cameras.json and the pictures it lists [default: external.folder/CATEGORY]"),
+    ] = None,
     threads: Threads = 1,
     log: Log = None,
 ) -> None:
     """Check pictures made elsewhere, and their cameras.json, and take them over as views of the row `external`.
 
-    Example: holofusion import_views --config results/config/import_views/external-hydrant-s0.yaml
+    Example: holofusion import --config results/config/import/external-hydrant-s0.yaml
     --data results/data/hydrant --pictures elsewhere/hydrant --out results/views/external-hydrant-s0/0
     """
-    perform("import_views", config, out, threads=threads, log=log, data=data, pictures=pictures)
+    if pictures is None:
+        settings = open_step(config, "import", log)
+        pictures = Path(settings.settings.external.folder) / str(settings.category)
+    perform("import", config, out, threads=threads, log=log, data=data, pictures=pictures)
 
 
 for verb in (  # called as their functions are, underscores included: a verb is called like its step

@@ -53,7 +53,7 @@ class Step:
     @property
     def module(self) -> str:
         """The module whose `run(job)` does the work."""
-        return f"holofusion.steps.{self.name}"
+        return f"holofusion.steps.{'import_views' if self.name == 'import' else self.name}"  # `import` is a keyword
 
     @property
     def rule(self) -> str:
@@ -129,9 +129,7 @@ _ALL = (
         uses_method=True,
     ),
     Step("render", "sample", scopes.EACH_GENERATED, "views/{name}/{shard}", settings.RenderSettings, uses_method=True),
-    Step(
-        "import_views", "sample", scopes.EACH_MADE_ELSEWHERE, "views/{name}/0", settings.ImportViewsSettings, gpu=False
-    ),
+    Step("import", "sample", scopes.EACH_MADE_ELSEWHERE, "views/{name}/0", settings.ImportViewsSettings, gpu=False),
     Step("mesh", "evaluate", scopes.EACH_GENERATED, "meshes/{name}/{shard}", settings.MeshSettings, uses_method=True),
     Step("evaluate", "evaluate", scopes.EACH_RUN, "metrics/{name}.json", settings.EvaluateSettings, after_floor=True),
     Step("reference", "evaluate", scopes.EACH_REAL, "metrics/{name}.json", settings.EvaluateSettings, after_floor=True),

@@ -37,7 +37,7 @@ def commands(run: RunResults) -> list[str]:
     ]
     if source == Source.IMAGES:
         pictures = f"$PICTURES/{category}"  # external.folder
-        imported = f"{settings('import_views', name)} --data {data} --pictures {pictures} --out results/views/{name}/0"
+        imported = f"{settings('import', name)} --data {data} --pictures {pictures} --out results/views/{name}/0"
         return [*lines, imported, *scores]
     grids = ""
     if needs_warmup(run.method):

@@ -40,4 +40,4 @@ def test_reduction_keeps_what_leads_where_and_nothing_more(arrows: set[tuple[str
 
 def test_every_step_of_the_preset_has_a_box(arrows: set[tuple[str, str]]) -> None:
     boxes = re.findall(r">(\w+)</text>", drawing(reduced(arrows)))
-    assert set(boxes) == set(STEPS) - {"download", "import_views"}  # those of photographs and of the row `external`
+    assert set(boxes) == set(STEPS) - {"download", "import"}  # those of photographs and of the row `external`

@@ -131,7 +131,7 @@ def test_pictures_made_elsewhere_become_a_row(
         "step_prepare": 2,
         "step_reference": 4,
         "step_geometry_floor": 1,
-        "step_import_views": 1,
+        "step_import": 1,
         "step_evaluate": 1,
         "step_consistency": 1,
         "step_report": 1,

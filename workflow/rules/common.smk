@@ -104,7 +104,7 @@ def warmup(wildcards):
 
 def views_of(wildcards):
     """All shards of a run's views; those made elsewhere are one."""
-    step = "import_views" if wildcards.method in ELSEWHERE else "render"
+    step = "import" if wildcards.method in ELSEWHERE else "render"
     shards = SHARDS if STEPS[step].sharded else [0]
     return [path_of(step, run_of(wildcards).name, shard) for shard in shards]
 

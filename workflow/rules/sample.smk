@@ -88,32 +88,32 @@ rule step_mesh:
         " --threads {threads} --log {log:q}"
 
 
-ruleorder: step_import_views > step_render
+ruleorder: step_import > step_render
 
 
-rule step_import_views:
+rule step_import:
     input:
-        config=config_of("import_views"),
+        config=config_of("import"),
         data=output_of("prepare"),
         pictures=lambda wildcards: f"{PARAMS.external.folder}/{wildcards.category}",
     output:
-        directory(output_of("import_views")),
+        directory(output_of("import")),
     log:
-        log_of("import_views"),
+        log_of("import"),
     benchmark:
-        benchmark_of("import_views")
+        benchmark_of("import")
     wildcard_constraints:
         method="|".join(ELSEWHERE),
-    threads: threads_of("import_views")
+    threads: threads_of("import")
     resources:
-        mem_mb=memory("import_views"),
-        runtime=run_time("import_views"),
+        mem_mb=memory("import"),
+        runtime=run_time("import"),
     shell:
-        "{HOLOFUSION} import_views --config {input.config:q} --data {input.data:q} --pictures"
+        "{HOLOFUSION} import --config {input.config:q} --data {input.data:q} --pictures"
         " {input.pictures:q} --out {output:q} --threads {threads} --log {log:q}"
 
 
 rule sample:
     input:
         made("render"),
-        made("import_views"),
+        made("import"),

@@ -25,7 +25,7 @@ def test_result_does_not_depend_on_workers(tmp_path: Path, balls: SimpleNamespac
     balls.run(tmp_path / "raw", tmp_path / "one", balls.settings(), workers=1)
     balls.run(tmp_path / "raw", tmp_path / "two", balls.settings(), workers=2)
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert len(files) == 7
+    assert len(files) == 8
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in files)
 
 
