@@ -5,14 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from holofusion.utils.files import read_json, sha256_of, write_json
-
-if TYPE_CHECKING:
-    from holofusion.pipeline.provenance import Digests
 
 PHOTOGRAPHS_FILE = "photographs.json"
 
@@ -30,10 +26,11 @@ def write_stamps(folder: Path, stamps: dict[str, Stamp]) -> None:
     write_json(folder / PHOTOGRAPHS_FILE, {"files": {name: list(stamp) for name, stamp in sorted(stamps.items())}})
 
 
-def changed_photographs(folder: Path, inputs: Iterable[str], digests: Digests) -> str | None:
+def changed_photographs(folder: Path, inputs: Iterable[str], digest: Callable[[Path], str]) -> str | None:
     """What speaks against prepared data because of its photographs; None if they are as they were, or not there.
 
     inputs: names of what it was made from; photographs of one's own are the absolute ones.
+    digest: SHA-256 of a file, remembered or not.
     """
     if not (folder / PHOTOGRAPHS_FILE).is_file():
         return None
@@ -42,7 +39,7 @@ def changed_photographs(folder: Path, inputs: Iterable[str], digests: Digests) -
         category = Path(name)
         if not category.is_absolute() or not category.is_dir():
             continue
-        changed = [file for file, stamp in stamps.items() if not _same(category.parent / file, stamp, digests)]
+        changed = [file for file, stamp in stamps.items() if not _same(category.parent / file, stamp, digest)]
         if changed:
             return (
                 f"made from other photographs or masks than are there now: {len(changed)} of {len(stamps)} files below "
@@ -51,10 +48,10 @@ def changed_photographs(folder: Path, inputs: Iterable[str], digests: Digests) -
     return None
 
 
-def _same(path: Path, stamp: Stamp, digests: Digests) -> bool:
+def _same(path: Path, stamp: Stamp, digest: Callable[[Path], str]) -> bool:
     if not path.is_file():
         return False
     status = path.stat()
     if (status.st_size, status.st_mtime_ns) == tuple(stamp[:2]):
         return True
-    return status.st_size == stamp[0] and digests.of(path) == stamp[2]
+    return status.st_size == stamp[0] and digest(path) == stamp[2]

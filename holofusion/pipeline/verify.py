@@ -70,7 +70,7 @@ def examine(results: Path, memory: Path | None = None) -> dict[str, Artefact]:
             elif facts["config_hash"] != resolved.hash:
                 artefact.fault = f"made with other settings than {artefact.config} holds now"
             else:
-                artefact.fault = changed_photographs(artefact.path, facts["inputs"], digests)
+                artefact.fault = changed_photographs(artefact.path, facts["inputs"], digests.of)
         except (UserError, KeyError, AttributeError) as error:  # a damaged JSON file
             artefact.inputs, artefact.fault = {}, f"damaged ({error})"
     for artefact in in_order(found):
