@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors.torch import load_file
 
-from holofusion.config.params import Params, Settings
+from holofusion.config.params import Params
+from holofusion.config.steps import StepSettings
 from holofusion.data.prepared import PreparedCategory
+from holofusion.methods.base import TrainingInputs, WarmupResult, build
 from holofusion.methods.holodiffusion import VoxelAutoencoder
 from holofusion.methods.holofusion import HoloFusion
 from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.job import Resolved
 from holofusion.pipeline.resolve import load_step
 from holofusion.pipeline.runs import Run, seed_name
-from holofusion.scenes.voxel import unprefixed
-from holofusion.steps.train import build
+from holofusion.scenes.base import unprefixed
 from holofusion.utils.malloc import keep_freed_memory
 
 DEVICE = torch.device("cpu")
+Kind = TypeVar("Kind", bound=StepSettings)
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 
 
@@ -80,18 +83,19 @@ class Context:
         """Weights of encoder and decoder, and `grids` of the training objects (objects, C, n, n, n)."""
         return load_file(self.results / "warmup" / seed_name(self.category, self.seed) / "model.safetensors")
 
-    def joint_method(self, settings: Settings | None = None, trained: bool = False) -> HoloFusion:
+    def joint_method(self, settings: StepSettings | None = None, trained: bool = False) -> HoloFusion:
         """The joint training's method, ready for a step, with first or trained weights; `settings` in place of its own."""
         warmup = self.warmup_tensors()
-        method = build(HoloFusion, settings or self.training.settings, DEVICE, self.seed, "train")
-        method.prepare(self.data.train, warmup["grids"], unprefixed("decoder", warmup))
+        method = build(HoloFusion, dict(settings or self.training.settings), DEVICE, self.seed, HoloFusion.seed_name)
+        warm = WarmupResult(warmup["grids"], unprefixed("decoder", warmup))
+        method.prepare(TrainingInputs(self.data, warm))
         if trained:
             method.load_state_dict(load_file(self.run / "model.safetensors"))
         return method
 
     def warmup_method(self) -> VoxelAutoencoder:
         """The warm-up's, with first weights."""
-        return build(VoxelAutoencoder, self.warmup.settings, DEVICE, self.seed, "warmup")
+        return build(VoxelAutoencoder, dict(self.warmup.settings), DEVICE, self.seed, "warmup")
 
 
 def start_process(threads: int) -> None:
@@ -100,7 +104,7 @@ def start_process(threads: int) -> None:
     keep_freed_memory()
 
 
-def changed(settings: Settings, **sections: dict) -> Settings:
+def changed(settings: Kind, **sections: dict) -> Kind:
     """The settings with some keys of some sections changed."""
     parts = {name: getattr(settings, name).model_copy(update=values) for name, values in sections.items()}
     return settings.model_copy(update=parts)

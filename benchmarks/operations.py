@@ -12,7 +12,9 @@ from benchmarks.steps import drawn, step_on
 from benchmarks.unet import training_step
 from holofusion.data.batches import draw_batch
 from holofusion.methods.holodiffusion import HoloDiffusion
-from holofusion.scenes.voxel import DenseScene, SuperResolvedScene
+from holofusion.methods.holofusion import coarse_facts
+from holofusion.methods.superresolution import SuperResolvedFacts, SuperResolvedScene
+from holofusion.scenes.voxel import VoxelScene
 from holofusion.utils.precision import resolve_precision
 from holofusion.utils.random import generator_for
 
@@ -32,7 +34,7 @@ def unet_step(context: Context, side: int) -> Work:
     """A training step on one grid of this side."""
     settings = changed(context.training.settings, volume={"resolution": side})
     precision = resolve_precision(DEVICE, settings.volume.precision)
-    return training_step(HoloDiffusion(settings).unet, settings, 1, precision)[0]
+    return training_step(HoloDiffusion(settings.volume, settings.denoiser).unet, settings, 1, precision)[0]
 
 
 def view(context: Context, size: int) -> Work:
@@ -54,13 +56,17 @@ def pooling(context: Context, views: int) -> Work:
 
 
 def hypotheses(context: Context, count: int) -> Work:
-    """So many sharpened images of one view."""
+    """So many super-resolved images of one view."""
     settings = context.resolved("hypotheses", context.run.name).settings
     network = context.joint_method(trained=True).superresolution
-    scene, camera = (
-        SuperResolvedScene(training_scene(context), network, 0, settings),
-        context.data.evaluation_cameras[0],
+    coarse, camera = training_scene(context), context.data.evaluation_cameras[0]
+    facts = SuperResolvedFacts(
+        coarse=coarse.facts,
+        superresolution=settings.superresolution,
+        superresolution_sampling=settings.superresolution_sampling,
+        seed=0,
     )
+    scene = SuperResolvedScene(coarse, network, facts)
     size = context.data.image_size
     return lambda: scene.hypotheses(camera, size, count, generator_for(0))
 
@@ -78,10 +84,12 @@ def joint_step(context: Context, batch: int) -> Work:
     return step_on(method, drawn(method, context.data, 0))
 
 
-def training_scene(context: Context) -> DenseScene:
+def training_scene(context: Context) -> VoxelScene:
     """The scene of the first training object's grid."""
     grids = context.warmup_tensors()["grids"]
-    return DenseScene(grids[:1], context.joint_method().coarse.decoder, context.training.settings)
+    settings = context.training.settings
+    facts = coarse_facts(settings.volume, settings.rendering)
+    return VoxelScene(grids[:1], context.joint_method().coarse.decoder, facts)
 
 
 OPERATIONS = {

@@ -12,13 +12,12 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.context import DEVICE, Context, changed, start_process
 from benchmarks.timing import Ratios
-from holofusion.training.loop import Job, fit
+from holofusion.training.loop import TrainingRun, fit
 from holofusion.training.parallel import Group, joined
 from holofusion.utils.files import UserError, read_json, write_json
 
@@ -65,19 +64,16 @@ def run_workers(context: Context, found: Path) -> None:
 
 def work(context: Context, out: Path) -> None:
     """One of the two processes: take turns, and write the seconds per step of every round, alone and together."""
-    resolved = context.training
-    settings = changed(
-        resolved.settings, parallel={"micro_batches": 2}, training={"steps": STEPS, "checkpoint_every": STEPS}
-    )
-    method, resolved = context.joint_method(settings), replace(resolved, settings=settings)
+    settings = context.training.settings
+    method = context.joint_method(changed(settings, training={"steps": STEPS, "checkpoint_every": STEPS}))
     seconds: dict[str, list[float]] = {"first": [], "second": []}
     # in memory: a disk that is still writing the last turn's state would slow the next one
     with joined(DEVICE) as group, tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
 
         def train(turn: str, of: Group) -> float:
-            job = Job(resolved, context.data, Path(folder) / turn, turn, of, lambda: None)
-            fit(method, job, turn)
-            log = job.out / "log.jsonl"  # what it says of the last step leaves out saving the state
+            place = Path(folder) / turn
+            fit(method, TrainingRun(context.seed, 2, context.data, place, turn, of, lambda: None), turn)
+            log = place / "log.jsonl"  # what it says of the last step leaves out saving the state
             return json.loads(log.read_text().splitlines()[-1])["seconds"] / STEPS if of.rank == 0 else 0.0
 
         for number in range(context.rounds + 1):

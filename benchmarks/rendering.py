@@ -20,8 +20,9 @@ from benchmarks.operations import training_scene
 from benchmarks.timing import alternate
 from holofusion.cameras import Cameras
 from holofusion.rendering.grids import DenseField
-from holofusion.rendering.volume import cube_interval, occupied_interval, places_at, render_rays, stratified_depths
-from holofusion.scenes.voxel import DenseScene
+from holofusion.rendering.rays import Rays
+from holofusion.rendering.volume import render_rays, stratified_depths
+from holofusion.scenes.voxel import VoxelScene
 from holofusion.utils.files import UserError
 
 SIDE = 128  # pixels
@@ -66,16 +67,15 @@ def measure(context: Context) -> dict[str, Any]:
 class Ours:
     """The picture of a scene as `render_rays` makes it."""
 
-    def __init__(self, scene: DenseScene, camera: Cameras, side: int) -> None:
-        field, self.extent = scene.field, scene.settings.volume.extent
-        self.samples = scene.settings.rendering.occupied_samples
+    def __init__(self, scene: VoxelScene, camera: Cameras, side: int) -> None:
+        field, self.samples = scene.field, scene.facts.coarse_samples
         grid = field.grid.detach().clone().requires_grad_()
         self.field = DenseField(grid, field.decoder, field.extent, field.occupancy)
-        self.origins, self.directions = camera.rays(side)
+        self.rays = Rays.through(camera, side)
         self.parameters = [grid, *field.decoder.parameters()]
 
     def rgb(self) -> Tensor:
-        return render_rays(self.field, self.origins, self.directions, self.extent, self.samples, 0).rgb
+        return render_rays(self.field, self.rays, self.samples, 0).rgb
 
 
 class Theirs:
@@ -89,10 +89,10 @@ class Theirs:
         self.parameters, self.decoder = ours.parameters, ours.field.decoder
         self.depths, self.occupied = depths, occupied
         self.lengths = (torch.cat([depths[..., 1:], far[..., None]], -1) - depths).clamp_min(0)
-        bundle = RayBundle(ours.origins, ours.directions, depths, torch.zeros(*far.shape, 2))
+        bundle = RayBundle(ours.rays.origins, ours.rays.directions, depths, torch.zeros(*far.shape, 2))
         self.renderer = ImplicitRenderer(lambda **_: bundle, EmissionAbsorptionRaymarcher())
         # Volumes takes half a voxel off either end, whatever align_corners says; ours reach to the voxels' outer faces
-        self.voxel = 2 * ours.extent / (ours.field.grid.shape[-1] - 1)
+        self.voxel = 2 * ours.field.extent / (ours.field.grid.shape[-1] - 1)
 
     def rgb(self) -> Tensor:
         grid = self.parameters[0]
@@ -110,15 +110,15 @@ class Theirs:
 
 def with_our_samples(ours: Ours) -> Theirs:
     """PyTorch3D at the very samples that ours takes, told for nothing where they are and which are in empty space."""
-    near, far = occupied_interval(ours.field, ours.origins, ours.directions)
+    near, far = ours.field.occupancy.interval(ours.rays)
     depths = stratified_depths(near, far, ours.samples, None)
-    places = places_at(ours.origins, ours.directions, depths)
-    return Theirs(ours, depths, far, ours.field.occupied(*places).reshape(depths.shape))
+    occupied = ours.field.occupancy.contains(*ours.rays.coordinates_at(depths))
+    return Theirs(ours, depths, far, occupied.reshape(depths.shape))
 
 
 def evenly_sampled(ours: Ours, count: int) -> Theirs:
     """PyTorch3D with so many evenly spaced samples where a ray crosses the cube."""
-    near, far = cube_interval(ours.origins, ours.directions, ours.extent)
+    near, far = ours.rays.cube_interval(ours.field.extent)
     depths = stratified_depths(near, far, count, None)
     return Theirs(ours, depths, far, torch.ones_like(depths))
 

@@ -8,35 +8,37 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.torch import load_file
 
 from benchmarks.context import DEVICE, Context
 from benchmarks.timing import rounded, summary
-from holofusion.config.params import Params, Settings
+from holofusion.cameras.spread import spread_cameras
+from holofusion.config.params import Params
+from holofusion.config.section import Section
 from holofusion.evaluation import features as networks
 from holofusion.evaluation.bootstrap import Redraws, interval
 from holofusion.evaluation.consistency import held_out_scores
 from holofusion.evaluation.fidelity import draws_of, kernel_distance
 from holofusion.evaluation.kernel import kernel_replicates
 from holofusion.evaluation.references import ImageSet, reference_set
-from holofusion.methods.distillation import distil
-from holofusion.methods.superresolution import SuperResolution
+from holofusion.methods.files import load_method, read_sections
+from holofusion.methods.hypotheses import fusing
 from holofusion.pipeline.resolve import settings_for
-from holofusion.scenes.voxel import SparseScene, SuperResolvedScene, unprefixed
-from holofusion.steps.sample import from_bytes, hypotheses_of, sampler_from_noise, spread_cameras, to_bytes
+from holofusion.rendering.images import from_bytes, to_bytes
+from holofusion.scenes.base import SampleRequest, Scene
 from holofusion.utils.progress import Progress
 from holofusion.utils.random import generator_for
 
 MODES = ("full", "fast")
+SECTIONS = ("sampling", "superresolution_sampling", "hypotheses", "distillation")
 SCENES, VIEWS = 4, 32  # scenes made in both modes, and pictures of each that are scored
 AGREEING, AROUND = 4, 32  # scenes whose views are scored for agreement, and views of each
 
 
 def measure(context: Context) -> dict[str, Any]:
     """Seconds per scene of the fast path over those of the full recipe, scene by scene in turn; distances of both."""
-    makers = {mode: Maker(context, settings_of(context.params, mode)) for mode in MODES}
+    makers = {mode: Maker(context, sections_for(context.params, mode)) for mode in MODES}
     seconds: dict[str, list[float]] = {mode: [] for mode in MODES}
-    scenes: dict[str, list[SparseScene]] = {mode: [] for mode in MODES}
+    scenes: dict[str, list[Scene]] = {mode: [] for mode in MODES}
     progress = Progress("sample time", SCENES)
     makers["fast"](SCENES)  # the first scene pays for what is set up once; next to a full one that is nothing
     for seed in range(SCENES):
@@ -59,45 +61,29 @@ def measure(context: Context) -> dict[str, Any]:
     }
 
 
-def settings_of(params: Params, mode: str) -> Settings:
-    """What a row of HoloFusion is sampled with in this mode."""
+def sections_for(params: Params, mode: str) -> dict[str, Section]:
+    """What the scenes of the row `holofusion` are made with in this mode."""
     distillation = params.distillation.model_copy(update={"mode": mode})
     content = settings_for(params.model_copy(update={"distillation": distillation}), "holofusion")
-    return Settings.model_validate(
-        {
-            name: content[name]
-            for name in (
-                "volume",
-                "rendering",
-                "denoiser",
-                "superresolution",
-                "sampling",
-                "superresolution_sampling",
-                "hypotheses",
-                "distillation",
-            )
-        }
-    )
+    return read_sections(Path("params.yaml"), {name: content[name] for name in SECTIONS})
 
 
 class Maker:
     """Makes the scene of a seed as the steps `sample` and `hypotheses` do, without files in between."""
 
-    def __init__(self, context: Context, settings: Settings) -> None:
-        weights = load_file(context.run / "model.safetensors")
-        self.settings, self.data, self.network = settings, context.data, SuperResolution(settings)
-        self.coarse = sampler_from_noise("holodiffusion", weights, settings, DEVICE)
-        self.network.load_state_dict(unprefixed("superresolution", weights))
+    def __init__(self, context: Context, sections: dict[str, Section]) -> None:
+        self.data = context.data
+        self.method = load_method(context.run, DEVICE, sections)
 
-    def __call__(self, seed: int) -> SparseScene:
-        settings = self.settings
-        scene = SuperResolvedScene(self.coarse(seed), self.network, seed, settings)
-        cameras, bank = hypotheses_of(scene, self.data, settings.hypotheses, seed, DEVICE, lambda: None)
+    def __call__(self, seed: int) -> Scene:
+        fuses = fusing(self.method)
+        scene = fuses.superresolve(self.method.sample(SampleRequest(seed)), seed)
+        bank = fuses.draw_hypotheses(scene, self.data.evaluation_cameras, self.data.image_size)
         with tempfile.TemporaryDirectory() as folder:
-            return distil(scene, cameras, from_bytes(bank), settings, seed, Path(folder) / "state", "")
+            return fuses.fuse(scene, bank, Path(folder) / "state")
 
 
-def scores(context: Context, scenes: list[SparseScene]) -> dict[str, Any]:
+def scores(context: Context, scenes: list[Scene]) -> dict[str, Any]:
     """Kernel distance to the training objects' images with its replicates, and how well views agree, in dB."""
     params, data = context.params, context.data
     redraws = Redraws(params.intervals.replicates, context.seed)

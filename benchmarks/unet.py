@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.context import DEVICE, Context
 from benchmarks.timing import alternate
-from holofusion.config.params import Settings
+from holofusion.config.steps import HoloFusionTrainSettings
 from holofusion.utils.precision import autocast, resolve_precision
 
 SIDE = 2048  # of the matrices whose product stands for the peak
@@ -36,7 +36,7 @@ def measure(context: Context) -> dict[str, Any]:
 
 
 def fraction(
-    unet: nn.Module, settings: Settings, batch: int, precision: str, reference: Callable, rounds: int
+    unet: nn.Module, settings: HoloFusionTrainSettings, batch: int, precision: str, reference: Callable, rounds: int
 ) -> dict[str, Any]:
     """The step's rate over the best of the reference's, with both in 10^9 operations a second."""
     step, forward_backward = training_step(unet, settings, batch, precision)
@@ -61,7 +61,7 @@ def bare_convolution(dtype: torch.dtype) -> Callable[[], object]:
 
 
 def training_step(
-    unet: nn.Module, settings: Settings, batch: int, precision: str
+    unet: nn.Module, settings: HoloFusionTrainSettings, batch: int, precision: str
 ) -> tuple[Callable[[], None], Callable[[], None]]:
     """A function that does forward, backward and the optimiser's step, and one that does the first two alone."""
     side, channels = settings.volume.resolution // 2, unet.input.in_channels

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -19,18 +20,21 @@ from holofusion.evaluation import static_field
 from holofusion.evaluation.features import extract as extract_features
 from holofusion.evaluation.features import load_network
 from holofusion.evaluation.frechet import frechet
-from holofusion.meshing.surface import extract as extract_mesh
+from holofusion.methods.base import TrainingInputs, WarmupResult, construct
 from holofusion.methods.distillation import distil, start_from
+from holofusion.methods.files import method_class
 from holofusion.methods.holodiffusion import HoloDiffusion, VoxelAutoencoder, photometric_error
-from holofusion.methods.holofusion import HoloFusion
-from holofusion.methods.sds import distil_score
-from holofusion.methods.superresolution import SuperResolution
+from holofusion.methods.holofusion import HoloFusion, coarse_facts
+from holofusion.methods.hypotheses import HypothesisBank
+from holofusion.methods.sds import ScoreDistillation, distil_score
+from holofusion.methods.superresolution import SuperResolution, SuperResolvedFacts, SuperResolvedScene
 from holofusion.networks.render_mlp import RenderMLP
 from holofusion.pipeline.checks import load_params
-from holofusion.pipeline.registry import ROWS, method_class, needs_warmup
+from holofusion.pipeline.registry import ROWS, needs_warmup
 from holofusion.pipeline.resolve import settings_for
 from holofusion.rendering.grids import DenseField, voxel_centres
-from holofusion.scenes.voxel import DenseScene, SparseScene, SuperResolvedScene
+from holofusion.scenes.base import SampleRequest, Scene
+from holofusion.scenes.voxel import SparseVoxelScene, VoxelScene
 
 Work = Callable[[], object]
 OBJECTS = 500  # of a category: HoloDiffusion's limit
@@ -87,19 +91,19 @@ def training(method: torch.nn.Module) -> Work:
 
 def family(name: str) -> Work:
     """A micro-batch of HoloFusion's joint training, or of the row without the bootstrap."""
-    method = HoloFusion(settings_of(name))
-    grids = torch.randn(3, *method.coarse.mean.shape)
-    method.prepare(list("abc"), grids, method.coarse.decoder.state_dict())
+    method = construct(HoloFusion, dict(settings_of(name)))
+    warmup = WarmupResult(torch.randn(3, *method.coarse.mean.shape), method.coarse.decoder.state_dict())
+    method.prepare(TrainingInputs(SimpleNamespace(train=list("abc"), folder=None), warmup))
     return training(method)
 
 
 def rival(name: str) -> Work:
-    return training(method_class(name)(settings_of(pigan={"doublings": 0})))
+    return training(construct(method_class(ROWS[name]), dict(settings_of(pigan={"doublings": 0}))))
 
 
 def standardisation() -> Work:
     """The statistics of REPEATED objects' grids."""
-    coarse = HoloDiffusion(PAPER)
+    coarse = HoloDiffusion(PAPER.volume, PAPER.denoiser)
     grids = torch.randn(REPEATED, *coarse.mean.shape)
     return lambda: coarse.standardise_by(grids)
 
@@ -111,10 +115,12 @@ def refinement() -> Work:
     batch = ViewBatch(["a"], torch.rand(1, views, 3, SIZE, SIZE), torch.ones(1, views, 1, SIZE, SIZE), cameras(views))
     generator = torch.Generator().manual_seed(0)
     field = DenseField(grid, decoder, PAPER.volume.extent)
-    return lambda: photometric_error(PAPER, field, batch, PAPER.warmup.rays, generator)[0].backward()
+    return lambda: photometric_error(
+        field, batch, PAPER.warmup.rays, PAPER.rendering, PAPER.volume.precision, generator
+    )[0].backward()
 
 
-def coarse_scene() -> DenseScene:
+def coarse_scene() -> VoxelScene:
     volume = PAPER.volume
     decoder = RenderMLP(volume.features, volume.decoder_width, volume.density_scale)
     grid = torch.randn(1, volume.features, *[volume.resolution] * 3)
@@ -123,48 +129,59 @@ def coarse_scene() -> DenseScene:
     with torch.no_grad():  # the first feature is the density
         decoder.layers[-1].weight[0] = 0
         decoder.skip.weight[0] = torch.eye(volume.features)[0]
-    return DenseScene(grid, decoder, PAPER)
+    return VoxelScene(grid, decoder, coarse_facts(PAPER.volume, PAPER.rendering))
 
 
-def fused_scene() -> SparseScene:
-    return SparseScene(start_from(coarse_scene(), PAPER.distillation.resolution, PAPER), PAPER)
+def fused_scene() -> SparseVoxelScene:
+    coarse = coarse_scene()
+    facts = coarse.facts.model_copy(update={"coarse_samples": PAPER.distillation.samples})
+    return SparseVoxelScene(start_from(coarse, PAPER.distillation.resolution), facts)
+
+
+def superresolved_scene(**sampling: int) -> SuperResolvedScene:
+    """Of the coarse one, with some keys of superresolution_sampling changed."""
+    coarse, network = coarse_scene(), SuperResolution(PAPER.superresolution, PAPER.volume.precision)
+    facts = SuperResolvedFacts(
+        coarse=coarse.facts,
+        superresolution=PAPER.superresolution,
+        superresolution_sampling=PAPER.superresolution_sampling.model_copy(update=sampling),
+        seed=0,
+    )
+    return SuperResolvedScene(coarse, network, facts)
 
 
 def denoising() -> Work:
-    coarse = HoloDiffusion(PAPER).eval()
+    coarse = HoloDiffusion(PAPER.volume, PAPER.denoiser).eval()
     return lambda: coarse.sample_grid(0, 1, "ddpm")
 
 
-def sharpening(count: int) -> Work:
+def superresolving(count: int) -> Work:
     """One denoising step of `count` images of one camera, their render included."""
-    scene = SuperResolvedScene(
-        coarse_scene(), SuperResolution(PAPER), 0, settings_of(superresolution_sampling={"steps": 1})
-    )
+    scene = superresolved_scene(steps=1)
     low = scene.render_low(cameras(1)).expand(count, -1, -1, -1)
-    return lambda: scene.network.sharpen(
-        low, SIZE, scene.settings.superresolution_sampling, torch.Generator().manual_seed(0)
-    )
+    section = scene.facts.superresolution_sampling
+    return lambda: scene.network.superresolve(low, SIZE, section, torch.Generator().manual_seed(0))
 
 
 def distillation(method: str) -> Work:
-    settings = settings_of(method, distillation={"steps": REPEATED})
-    scene = SuperResolvedScene(coarse_scene(), SuperResolution(PAPER), 0, settings)
-    bank = torch.rand(8, PAPER.hypotheses.count, 3, SIZE, SIZE)
-    return lambda: distil(scene, cameras(8), bank, settings, 0, Path("/nonexistent"), "")
+    section = settings_of(method, distillation={"steps": REPEATED}).distillation
+    pixels = np.random.default_rng(0).integers(0, 256, (8, PAPER.hypotheses.count, SIZE, SIZE, 3), np.uint8)
+    scene, bank = superresolved_scene(), HypothesisBank(cameras(8), pixels)
+    return lambda: distil(scene, bank, section)
 
 
 def score_distillation() -> Work:
     settings = settings_of(sds={"scene_steps": REPEATED})
-    guide = method_class("sds")(settings).guide.requires_grad_(False)
-    return lambda: distil_score(guide, cameras(8), settings, 0)
+    guide = construct(ScoreDistillation, dict(settings)).guide.requires_grad_(False)
+    return lambda: distil_score(guide, cameras(8), settings.volume, settings.sds, 0)
 
 
-def rendering(scene) -> Work:
+def rendering(scene: Scene) -> Work:
     return lambda: scene.render(cameras(1), SIZE)
 
 
-def meshing(scene) -> Work:
-    return lambda: extract_mesh(scene, PAPER.mesh.resolution, None, PAPER.volume.extent)
+def meshing(scene: Scene) -> Work:
+    return lambda: scene.surface(PAPER.mesh.resolution)
 
 
 def consistency() -> Work:
@@ -185,13 +202,15 @@ def redraw() -> Work:
     return lambda: frechet(first, second, np.ones(len(first)), np.ones(len(second)))
 
 
-def sampled(name: str):
-    return method_class(name)(PAPER).eval().sample(0)
+def sampled(name: str) -> Scene:
+    return construct(method_class(ROWS[name]), dict(PAPER)).eval().sample(SampleRequest(0))
 
 
 distilled, passes = PAPER.distillation, PAPER.superresolution_sampling.steps
 UNITS = {
-    "warmup": Unit("warmup", "micro-batch", MICRO * PAPER.warmup.steps, lambda: training(VoxelAutoencoder(PAPER))),
+    "warmup": Unit(
+        "warmup", "micro-batch", MICRO * PAPER.warmup.steps, lambda: training(construct(VoxelAutoencoder, dict(PAPER)))
+    ),
     "refinement": Unit("warmup", "refinement step of an object", OBJECTS * PAPER.refinement.steps, refinement),
     "standardisation": Unit("train", "statistics of an object's grid", OBJECTS, standardisation, REPEATED),
     **{
@@ -222,10 +241,10 @@ UNITS = {
         "hypotheses",
         "denoising step of a camera's hypotheses",
         SCENES * PAPER.hypotheses.views * passes,
-        lambda: sharpening(PAPER.hypotheses.count),
+        lambda: superresolving(PAPER.hypotheses.count),
     ),
     "render_star": Unit(
-        "render", "holodiffusion_star: denoising step of a view", SCENES * VIEWS * passes, lambda: sharpening(1)
+        "render", "holodiffusion_star: denoising step of a view", SCENES * VIEWS * passes, lambda: superresolving(1)
     ),
     "render_dense": Unit("render", "holodiffusion: view", SCENES * VIEWS, lambda: rendering(coarse_scene())),
     "render_fused": Unit("render", "holofusion: view", SCENES * VIEWS, lambda: rendering(fused_scene())),

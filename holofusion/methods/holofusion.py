@@ -97,16 +97,8 @@ class HoloFusion(Method):
     def sample(self, request: SampleRequest) -> VoxelScene:
         """The coarse scene of one seed, from noise."""
         sampling = _given(self.sampling, "sampling")
-        facts = VoxelFacts(
-            extent=self.volume.extent,
-            density_scale=self.volume.density_scale,
-            precision=self.volume.precision,
-            coarse_samples=self.rendering.occupied_samples,
-            importance_samples=0,
-            empty_density=self.rendering.empty_density,
-        )
         grid = self.coarse.sample_grid(request.seed, sampling.steps, sampling.sampler)
-        return VoxelScene(grid, self.coarse.decoder, facts)
+        return VoxelScene(grid, self.coarse.decoder, coarse_facts(self.volume, self.rendering))
 
     def superresolve(self, coarse: Scene, seed: int) -> SuperResolvedScene:
         """As in `Fuses`. Raises UserError without a trained D_beta, and for scenes of another kind."""
@@ -216,6 +208,18 @@ def crop_windows(masks: Tensor, side: int, generator: torch.Generator) -> tuple[
     corner = torch.cat([around // size, around % size], 1) - torch.randint(side, (len(masks), 2), generator=generator)
     window = corner.clamp(0, size - side)[:, :, None] + torch.arange(side)
     return window[:, 0], window[:, 1]
+
+
+def coarse_facts(volume: Volume, rendering: Rendering) -> VoxelFacts:
+    """What coarse scenes need beside their tensors."""
+    return VoxelFacts(
+        extent=volume.extent,
+        density_scale=volume.density_scale,
+        precision=volume.precision,
+        coarse_samples=rendering.occupied_samples,
+        importance_samples=0,
+        empty_density=rendering.empty_density,
+    )
 
 
 def _given(section: Chosen | None, name: str) -> Chosen:

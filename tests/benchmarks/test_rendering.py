@@ -1,14 +1,12 @@
 """What the rendering benchmark compares: a scene's picture by our renderer and by PyTorch3D's parts."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
 from holofusion.cameras import turntable
 from holofusion.networks.render_mlp import RenderMLP
 from holofusion.rendering.grids import voxel_centres
-from holofusion.scenes.voxel import DenseScene
+from holofusion.scenes.voxel import VoxelFacts, VoxelScene
 
 rendering = pytest.importorskip("benchmarks.rendering")
 
@@ -17,16 +15,15 @@ rendering = pytest.importorskip("benchmarks.rendering")
 def ours():
     """A ball, whose density falls with the first feature, which grows outwards."""
     torch.manual_seed(0)
-    settings = SimpleNamespace(
-        volume=SimpleNamespace(extent=1.0, precision="fp32"),
-        rendering=SimpleNamespace(empty_density=0.05, occupied_samples=12),
+    facts = VoxelFacts(
+        extent=1.0, density_scale=20.0, precision="fp32", coarse_samples=12, importance_samples=0, empty_density=0.05
     )
     grid, decoder = 0.5 * torch.randn(1, 6, 10, 10, 10), RenderMLP(6, 16, 20.0)
     with torch.no_grad():
         decoder.skip.weight[0] = torch.tensor([-20.0, 0, 0, 0, 0, 0])
         decoder.layers[-1].bias[0] = 8.0
     grid[0, 0] = voxel_centres(10, 1.0).norm(dim=1).reshape(10, 10, 10)
-    return rendering.Ours(DenseScene(grid, decoder, settings), turntable(1, 20.0, 5.0, 4.5), 24)
+    return rendering.Ours(VoxelScene(grid, decoder, facts), turntable(1, 20.0, 5.0, 4.5), 24)
 
 
 def test_both_renderers_make_the_same_picture_and_the_same_gradients(ours):
