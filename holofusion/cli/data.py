@@ -73,9 +73,7 @@ def check(
 
 @data.command("import")
 def import_images(
-    source: Annotated[
-        Path, typer.Argument(help="one folder per object, each with transforms.json or a COLMAP text model")
-    ],
+    source: Annotated[Path, typer.Argument(help="one folder per object, each with transforms.json or a COLMAP model")],
     out: Annotated[Path, typer.Argument(help="folder in CO3D layout to write to; made if absent")],
     category: Annotated[str, typer.Option(help="what the objects are, such as mug", show_default=False)],
     log: Log = None,

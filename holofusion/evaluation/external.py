@@ -23,7 +23,8 @@ def read_external(folder: Path, files: Sequence[Path], size: int) -> list[np.nda
     Raises UserError with the number of pictures that are missing, unreadable, of another size or not on white.
     """
     _require_present(folder, files)
-    pictures, faults, transparent, dark = [], {}, 0, []
+    faults: dict[str, list[tuple[Path, str]]] = {}
+    pictures, transparent, dark = [], 0, []
     for path in files:
         try:
             image = load_image(path)

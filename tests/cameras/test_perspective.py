@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from types import ModuleType
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holofusion.cameras import Cameras, cameras_from_json, cameras_to_json, normalise, turntable
+from holofusion.cameras import Cameras, cameras_from_json, cameras_to_json, near_origin, normalise, turntable
 from holofusion.utils.files import UserError
 
 
@@ -139,6 +140,43 @@ def test_wrong_shapes_are_refused() -> None:
 
 
 def test_wrong_torch_is_named_with_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pytorch3d.renderer", None)
+    monkeypatch.setitem(sys.modules, "pytorch3d.renderer", ModuleType("pytorch3d.renderer"))  # does not import whole
     with pytest.raises(UserError, match=r"torch==2\.12\.0"):
         random_cameras(1).to_pytorch3d(8)
+
+
+def test_absent_pytorch3d_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pytorch3d.renderer", None)
+    with pytest.raises(ImportError, match=r"holofusion\[get3d\]"):
+        random_cameras(1).to_pytorch3d(8)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e7])
+@pytest.mark.parametrize("place", [(0.0, 0.0, 0.0), (500000.0, 4200000.0, 150.0), (-1e9, 0.0, 0.0)])
+def test_far_huge_and_tiny_worlds_come_near_without_loss(unit: float, place: tuple[float, float, float]) -> None:
+    near = turntable(6, 20.0, 4.0, 2.0)
+    near = Cameras(*(getattr(near, name).double() for name in ("R", "T", "focal", "principal")))
+    origin = torch.tensor(place, dtype=torch.float64)
+    cameras = Cameras(near.R, unit * near.T - (origin * unit) @ near.R, near.focal, near.principal)
+    moved, world = near_origin(cameras)
+    point = torch.tensor([[0.3, -0.2, 0.5]], dtype=torch.float64)
+    outer = unit * (point[0] + origin)
+    inner = (outer - torch.tensor(world.origin, dtype=torch.float64)) / world.unit
+    assert moved.T.dtype == torch.float32 and moved.T.abs().max() < 1e3
+    expected = near.project(point)[0]
+    assert torch.allclose(moved.project(inner[None].float())[0].double(), expected, atol=1e-4)
+    back, length = world.outer(inner.tolist(), 1.0)
+    assert back == pytest.approx(outer.tolist(), rel=1e-12, abs=1e-12) and length == world.unit
+
+
+def test_ordinary_worlds_are_left_as_they_are() -> None:
+    cameras = turntable(6, 20.0, 4.0, 2.0)
+    moved, world = near_origin(Cameras(*(getattr(cameras, n).double() for n in ("R", "T", "focal", "principal"))))
+    assert world.unit == 1.0 and world.origin == (0.0, 0.0, 0.0) and torch.equal(moved.T, cameras.T)
+
+
+def test_a_world_too_far_for_numbers_is_said() -> None:
+    cameras = turntable(6, 20.0, 4.0, 2.0)
+    double = Cameras(*(getattr(cameras, name).double() for name in ("R", "T", "focal", "principal")))
+    with pytest.raises(UserError, match="double precision does not tell them apart"):
+        near_origin(normalise(double, [1e12, 0.0, 0.0], 1.0))

@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -222,15 +223,15 @@ def _trials(
 def _mistakes() -> Iterator[tuple[str, Undo]]:
     inverse = "poses are given as their inverse (world to camera in place of camera to world, or the reverse)"
     for before, after in itertools.product((np.eye(4), OPENGL), repeat=2):
-        yield inverse, lambda poses, before=before, after=after: before @ np.linalg.inv(poses) @ after
-    yield "camera axes are OpenCV's in place of OpenGL's, or the reverse", lambda poses: OPENGL @ poses
+        yield inverse, partial(_inverted, before=before, after=after)
+    yield "camera axes are OpenCV's in place of OpenGL's, or the reverse", partial(_turned, turn=OPENGL)
     for turn in _signed_permutations(proper=True):
-        yield "camera axes are swapped", lambda poses, turn=turn: turn @ poses
+        yield "camera axes are swapped", partial(_turned, turn=turn)
     for axes in (None, np.eye(3), OPENGL[:3, :3]):
-        yield "rotations are transposed", lambda poses, axes=axes: _transposed(poses, axes)
+        yield "rotations are transposed", partial(_transposed, axes=axes)
     yield "translations are the cameras' positions, or the reverse", _from_positions
     for turn in [*_signed_permutations(proper=True), *_signed_permutations(proper=False)]:
-        yield "axes of the cameras' positions are swapped", lambda poses, turn=turn: _moved(poses, turn)
+        yield "axes of the cameras' positions are swapped", partial(_moved, turn=turn)
 
 
 def _signed_permutations(proper: bool) -> list[np.ndarray]:
@@ -243,6 +244,14 @@ def _signed_permutations(proper: bool) -> list[np.ndarray]:
             if (np.linalg.det(matrix) > 0) == proper and not np.array_equal(matrix, np.eye(4)):
                 matrices.append(matrix)
     return matrices
+
+
+def _inverted(poses: Poses, before: np.ndarray, after: np.ndarray) -> Poses:
+    return before @ np.linalg.inv(poses) @ after
+
+
+def _turned(poses: Poses, turn: np.ndarray) -> Poses:
+    return turn @ poses
 
 
 def _transposed(poses: Poses, axes: np.ndarray | None) -> Poses:

@@ -92,7 +92,7 @@ def _write_frames(
     Returns what was kept, what was dropped, and the files below `root` that were used.
     """
     kept: dict[str, _Kept] = {}
-    dropped, stamps = [], {}
+    dropped, stamps = [], dict[str, Stamp]()
     with Rows(folder / "images.npy") as images, Rows(folder / "masks.npy") as masks:
         for job, part in finished:
             result = read_part(part)
