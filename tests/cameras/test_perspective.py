@@ -147,7 +147,7 @@ def test_wrong_torch_is_named_with_the_right_one(monkeypatch: pytest.MonkeyPatch
 
 def test_absent_pytorch3d_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pytorch3d.renderer", None)
-    with pytest.raises(ImportError, match=r"holofusion\[get3d\]"):
+    with pytest.raises(UserError, match=r"holofusion\[get3d\]"):
         random_cameras(1).to_pytorch3d(8)
 
 
