@@ -17,8 +17,9 @@ class RenderMLP(nn.Module):
     def __init__(self, features: int, width: int, density_scale: float) -> None:
         super().__init__()
         self.density_scale = density_scale
-        last = nn.Linear(width, 4)
-        self.layers = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), last)
+        # made in the order of their use: first weights are drawn in the order of making
+        first, second, last = nn.Linear(features, width), nn.Linear(width, width), nn.Linear(width, 4)
+        self.layers = nn.Sequential(first, nn.SiLU(), second, nn.SiLU(), last)
         self.skip = nn.Linear(features, 4, bias=False)  # colour finds its way through the grid much sooner with it
         nn.init.constant_(last.bias[:1], -3.0)  # start nearly transparent
 
