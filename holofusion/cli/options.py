@@ -85,7 +85,8 @@ def perform(
         sys.modules["torch"].set_num_threads(threads)
     code.run(job)
     if _first_process():
-        record(resolved, out, given.values() if made_from is None else made_from, config.resolve().parents[2])
+        noted = [*(given.values() if made_from is None else made_from), *_weights_named_by(resolved.settings)]
+        record(resolved, out, noted, config.resolve().parents[2])
 
 
 def open_step(config: Path, step: str, log: Path | None) -> Resolved[Any]:
@@ -101,6 +102,16 @@ def open_step(config: Path, step: str, log: Path | None) -> Resolved[Any]:
 def _check_category(resolved: Resolved[Any], config: Path, data: Path | None) -> None:
     if data is not None and (category := read_json(data / "data.json")["category"]) != resolved.category:
         raise UserError(f"{data}: holds {category!r}, {config} is for {resolved.category!r}")
+
+
+def _weights_named_by(settings: Any) -> list[Path]:
+    """Weights made elsewhere that a step's settings name and that it uses: their content counts as that of an input."""
+    guide = getattr(getattr(settings, "stable_dreamfusion", None), "folder", None)
+    scoring = getattr(settings, "evaluation", None)
+    network = (
+        getattr(scoring, "inception_weights", None) if getattr(scoring, "feature_network", "") == "inception" else None
+    )
+    return [Path(name).resolve() for name in (guide, network) if name and Path(name).exists()]
 
 
 def _first_process() -> bool:

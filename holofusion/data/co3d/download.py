@@ -212,8 +212,8 @@ def _fault(archive: Archive, part: Path) -> str | None:
     if archive.sha256 is None:
         say(f"{archive.name}: no SHA-256 is listed; accepted by its size and the CRC of its members")
         return fault(part)
-    found = sha256_of(part)
-    return None if found == archive.sha256 else f"SHA-256 is {found}, the list says {archive.sha256}"
+    digest = sha256_of(part)
+    return None if digest == archive.sha256 else f"SHA-256 is {digest}, the list says {archive.sha256}"
 
 
 def _print_plan(work: Work, jobs: list[Job], connections: int) -> None:

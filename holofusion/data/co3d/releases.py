@@ -70,10 +70,10 @@ def _section(path: Path, name: str) -> dict[str, Any]:
 
 
 def _archive(links: Path, category: str, url: Any, sums: dict[str, Any]) -> Archive:
-    found = re.fullmatch(r"https?://\S+/([\w-][\w.-]*\.zip)", url) if isinstance(url, str) else None
-    if not found:
+    match = re.fullmatch(r"https?://\S+/([\w-][\w.-]*\.zip)", url) if isinstance(url, str) else None
+    if not match:
         raise UserError(f"{links}: {category}: {url!r} is not the http(s) address of a .zip file")
-    name = found[1]
+    name = match[1]
     # the published checksums name the single-sequence archives without their suffix
     sha256 = sums.get(name, sums.get(name.replace("_singlesequence", "")))
     if sha256 is not None and not re.fullmatch("[0-9a-f]{64}", str(sha256)):

@@ -55,9 +55,9 @@ def _faults(cameras: Cameras, masks: Tensor, areas: Tensor, context: float, trus
     overlaps = torch.zeros(len(cameras))
     for majority in MAJORITIES:  # the hull of most is the true one where masks are right, the looser where some are not
         hull, side = rough_hull(cameras[fit], masks[fit], areas[fit], point, reach, majority)
-        found = _overlaps(cameras, masks, areas, hull, (side / sizes).clamp(0, 2))
-        if found[fit].median() > overlaps[fit].median():
-            overlaps = found
+        shares = _overlaps(cameras, masks, areas, hull, (side / sizes).clamp(0, 2))
+        if shares[fit].median() > overlaps[fit].median():
+            overlaps = shares
         if (overlaps[fit] >= AGREES).all():
             break
     typical = overlaps[fit].median()

@@ -5,11 +5,9 @@ Cameras fit where the silhouettes of the visual hull are the masks. Each mistake
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -19,6 +17,7 @@ from torch.nn import functional
 from holofusion.cameras import Cameras
 from holofusion.data.preparation.crop import Square, crop_camera, known_area, square_around
 from holofusion.data.preparation.outliers import rough_hull
+from holofusion.data.preparation.pose_mistakes import mistakes, orders, with_poses
 from holofusion.data.preparation.visual_hull import Unusable, nearest_point
 
 FRAMES = 24  # looked at of a capture, evenly spaced
@@ -34,12 +33,6 @@ ALIKE = 0.01  # mistakes whose agreement is this near to the best are named too
 ASIDE = (
     0.25  # median distance of the lines of sight from their common point, in depths, of cameras that look at one thing
 )
-
-OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # OpenGL's camera axes in OpenCV's, and back
-CO3D = np.diag([-1.0, -1.0, 1.0, 1.0])  # CO3D's camera axes in OpenCV's, and back
-
-Poses = np.ndarray  # (n,4,4) world to camera, OpenCV's axes, column vectors
-Undo = Callable[[Poses], Poses]
 
 
 @dataclass(frozen=True)
@@ -214,89 +207,7 @@ def _trials(
 ) -> Iterator[tuple[str, Cameras, Silhouettes]]:
     """Name of a mistake, cameras with it undone, silhouettes with it undone."""
     yield "photographs or poses are mirrored, left for right", cameras[frames], silhouettes.mirrored()
-    for name, undo in _mistakes():
-        yield name, _with_poses(cameras[frames], undo), silhouettes
-    for name, order in _orders(len(cameras)):
+    for name, undo in mistakes():
+        yield name, with_poses(cameras[frames], undo), silhouettes
+    for name, order in orders(len(cameras)):
         yield name, cameras[[order[frame] for frame in frames]], silhouettes
-
-
-def _mistakes() -> Iterator[tuple[str, Undo]]:
-    inverse = "poses are given as their inverse (world to camera in place of camera to world, or the reverse)"
-    for before, after in itertools.product((np.eye(4), OPENGL), repeat=2):
-        yield inverse, partial(_inverted, before=before, after=after)
-    yield "camera axes are OpenCV's in place of OpenGL's, or the reverse", partial(_turned, turn=OPENGL)
-    for turn in _signed_permutations(proper=True):
-        yield "camera axes are swapped", partial(_turned, turn=turn)
-    for axes in (None, np.eye(3), OPENGL[:3, :3]):
-        yield "rotations are transposed", partial(_transposed, axes=axes)
-    yield "translations are the cameras' positions, or the reverse", _from_positions
-    for turn in [*_signed_permutations(proper=True), *_signed_permutations(proper=False)]:
-        yield "axes of the cameras' positions are swapped", partial(_moved, turn=turn)
-
-
-def _signed_permutations(proper: bool) -> list[np.ndarray]:
-    """The (4,4) matrices that exchange axes and turn their directions: rotations but the identity, or reflections."""
-    matrices = []
-    for order in itertools.permutations(range(3)):
-        for signs in itertools.product((1.0, -1.0), repeat=3):
-            matrix = np.eye(4)
-            matrix[:3, :3] = np.eye(3)[list(order)] * np.array(signs)
-            if (np.linalg.det(matrix) > 0) == proper and not np.array_equal(matrix, np.eye(4)):
-                matrices.append(matrix)
-    return matrices
-
-
-def _inverted(poses: Poses, before: np.ndarray, after: np.ndarray) -> Poses:
-    return before @ np.linalg.inv(poses) @ after
-
-
-def _turned(poses: Poses, turn: np.ndarray) -> Poses:
-    return turn @ poses
-
-
-def _transposed(poses: Poses, axes: np.ndarray | None) -> Poses:
-    """Rotations transposed: translations kept where `axes` is None, else positions, in camera axes turned by `axes`."""
-    turned = poses.copy()
-    turned[:, :3, :3] = poses[:, :3, :3].transpose(0, 2, 1)
-    if axes is not None:
-        positions = -(poses[:, :3, :3].transpose(0, 2, 1) @ poses[:, :3, 3:])
-        turned[:, :3, :3] = axes @ turned[:, :3, :3] @ axes
-        turned[:, :3, 3] = -(turned[:, :3, :3] @ positions)[..., 0]
-    return turned
-
-
-def _from_positions(poses: Poses) -> Poses:
-    moved = poses.copy()
-    moved[:, :3, 3] = -(poses[:, :3, :3] @ poses[:, :3, 3:])[..., 0]
-    return moved
-
-
-def _moved(poses: Poses, turn: np.ndarray) -> Poses:
-    """The same directions of view from positions whose axes are exchanged by `turn`."""
-    moved = poses.copy()
-    positions = -(poses[:, :3, :3].transpose(0, 2, 1) @ poses[:, :3, 3:])
-    moved[:, :3, 3] = -(poses[:, :3, :3] @ (turn[:3, :3] @ positions))[..., 0]
-    return moved
-
-
-def _orders(count: int) -> Iterator[tuple[str, list[int]]]:
-    """Names of wrong orders and, for each frame, the camera that would be right."""
-    frames = list(range(count))
-    yield "frames are in reverse order", frames[::-1]
-    for step in (1, -1, 2, -2):
-        yield "cameras are of the neighbouring frames", [(frame + step) % count for frame in frames]
-    by_name = sorted(frames, key=lambda frame: str(frame + 1))  # frame_1, frame_10, frame_11, frame_2
-    by_name_from_0 = sorted(frames, key=str)
-    for order in (by_name, by_name_from_0):
-        yield "frames are sorted by name (1, 10, 2), cameras by number, or the reverse", order
-        yield "frames are sorted by name (1, 10, 2), cameras by number, or the reverse", np.argsort(order).tolist()
-
-
-def _with_poses(cameras: Cameras, undo: Undo) -> Cameras:
-    """The same lenses, at poses that `undo` changes."""
-    poses = np.tile(np.eye(4), (len(cameras), 1, 1))
-    poses[:, :3, :3] = cameras.R.double().numpy().transpose(0, 2, 1)
-    poses[:, :3, 3] = cameras.T.double().numpy()
-    poses = CO3D @ undo(CO3D @ poses)
-    R, T = torch.from_numpy(poses[:, :3, :3].transpose(0, 2, 1).copy()), torch.from_numpy(poses[:, :3, 3].copy())
-    return Cameras(R.float(), T.float(), cameras.focal, cameras.principal)

@@ -15,7 +15,7 @@ SMALL = "its mask is smaller than dataset.min_mask_mass"
 
 
 def object_id(sequence: str) -> str:
-    """The thing a sequence shows: the name up to `__`, if it has one; sequences `a__1`, `a__2` show one thing."""
+    """The object a sequence shows: the name up to `__`, if it has one; sequences `a__1`, `a__2` show one object."""
     return sequence.split("__")[0]
 
 
@@ -50,8 +50,8 @@ def choose_frames(
     for name in sorted(set().union(*listed.values())):
         numbers = listed["train"].get(name) or listed["val"].get(name, set()) | listed["test"].get(name, set())
         frames = [frame for frame in annotations.frames.get(name, []) if frame.number in numbers]
-        found = {frame.number: _fault(frame, settings, annotations.frame_file) for frame in frames}
-        faults = {number: fault for number, fault in found.items() if fault}
+        reasons = {frame.number: _fault(frame, settings, annotations.frame_file) for frame in frames}
+        faults = {number: fault for number, fault in reasons.items() if fault}
         usable = [frame for frame in frames if frame.number not in faults]
         reason = _quality_fault(annotations.quality.get(name), settings)
         if len(usable) < settings.min_frames:
@@ -112,7 +112,7 @@ def split_objects(names: list[str], listed: set[str], held_out: int, seed: int) 
     """
     objects = sorted({object_id(name) for name in names})
     trained = {object_id(name) for name in listed}
-    apart = [thing for thing in objects if thing not in trained]
+    apart = [name for name in objects if name not in trained]
     if not apart:
         if len(objects) < held_out + 2:
             raise UserError(

@@ -9,9 +9,11 @@ from torch import Tensor
 
 from holofusion.cameras import Cameras
 
-AGREE = 0.3  # length of the mean of the cameras' upward directions, below which they say nothing
-SPREAD = 0.05  # of the cameras' sideways directions, about 15 degrees each way, from which they span a plane
-TILT = math.radians(25)  # a turn that covers one side more than the other tilts the estimate: up to here +y is up
+AGREEING_UP_LENGTH = 0.3  # length of the mean of the cameras' upward directions, below which they say nothing
+SIDEWAYS_VARIANCE = 0.05  # of the cameras' sideways directions, about 15 degrees each way, from which they span a plane
+LARGEST_TILT_RAD = math.radians(
+    25
+)  # a turn that covers one side more than the other tilts the estimate: up to here +y is up
 
 
 def upward(cameras: Cameras) -> Tensor | None:
@@ -21,11 +23,11 @@ def upward(cameras: Cameras) -> Tensor | None:
     they have turned too little for that.
     """
     mean = cameras.R[:, :, 1].double().mean(0)
-    if mean.norm() < AGREE:
+    if mean.norm() < AGREEING_UP_LENGTH:
         return None
     sideways = cameras.R[:, :, 0].double()
-    spread, axes = torch.linalg.eigh(sideways.T @ sideways / len(cameras))
-    if spread[1] < SPREAD or abs(float(axes[:, 0] @ mean)) < AGREE:
+    variances, axes = torch.linalg.eigh(sideways.T @ sideways / len(cameras))
+    if variances[1] < SIDEWAYS_VARIANCE or abs(float(axes[:, 0] @ mean)) < AGREEING_UP_LENGTH:
         return mean / mean.norm()
     return axes[:, 0] * torch.sign(axes[:, 0] @ mean)
 
@@ -33,10 +35,10 @@ def upward(cameras: Cameras) -> Tensor | None:
 def turn_upright(cameras: Cameras) -> Tensor | None:
     """The smallest rotation (3,3), `X -> X turn`, that brings the upward direction to +y.
 
-    None where +y is up already, within TILT, or up is unknown.
+    None where +y is up already, within LARGEST_TILT_RAD, or up is unknown.
     """
     up = upward(cameras)
-    if up is None or up[1] > math.cos(TILT):
+    if up is None or up[1] > math.cos(LARGEST_TILT_RAD):
         return None
     target = torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64)
     # Two reflections make a rotation: first across the bisector's plane, then across that of +y.
