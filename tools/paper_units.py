@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from holofusion.cameras import Cameras, turntable
-from holofusion.config.params import Settings
+from holofusion.config.params import Params
 from holofusion.data.batches import ViewBatch
 from holofusion.evaluation import static_field
 from holofusion.evaluation.features import extract as extract_features
@@ -41,12 +41,12 @@ OBJECTS = 500  # of a category: HoloDiffusion's limit
 REPEATED = 10  # steps at once of what has a start that would blur a single one
 
 
-def settings_of(method: str | None = None, **changes: dict) -> Settings:
+def settings_of(method: str | None = None, **changes: dict) -> Params:
     """The preset as a method sees it, with some keys of some sections changed."""
     content = settings_for(load_params(Path(__file__).parents[1] / "params.yaml", "paper"), method)
     changing = {"fast", *filter(needs_warmup, ROWS)}  # sections that change others, and are in `content` already
     sections = {name: content[name] for name in content if name not in changing}
-    return Settings.model_validate(sections | {name: sections[name] | values for name, values in changes.items()})
+    return Params.model_validate(sections | {name: sections[name] | values for name, values in changes.items()})
 
 
 PAPER = settings_of()

@@ -7,7 +7,6 @@ from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 
 def nearest(word: str, known: Iterable[str], prefix: str = "") -> str:
@@ -26,7 +25,7 @@ def _dotted(location: Sequence[str | int]) -> str:
     return ".".join(str(part) for part in location)
 
 
-def _message(found: ErrorDetails, model: type[BaseModel]) -> str:
+def _message(found: Any, model: type[BaseModel]) -> str:
     if found["type"] == "extra_forbidden":
         return f"unknown key; {_nearest_key(found['loc'], model)}"
     if found["type"] == "missing":

@@ -228,7 +228,3 @@ class Params(Section):
     geometry: Geometry
     curve: Curve
     report: Report
-
-
-class Settings(Partial, Params):
-    """Some sections of Params; the others are None."""

@@ -54,6 +54,16 @@ def test_commands_shown_in_the_report_are_valid(method: str) -> None:
         GROUP.commands[verb].make_context(verb, arguments)
 
 
+def test_sampling_is_given_no_data_since_it_reads_none() -> None:
+    assert "--data" not in {name for parameter in COMMANDS["sample"].params for name in parameter.opts}
+
+
+def test_every_verb_is_registered_once() -> None:
+    assert len(app.registered_groups) == 1
+    names = [command.name or command.callback.__name__ for command in app.registered_commands]
+    assert len(names) == len(set(names))
+
+
 def test_help_is_quick_because_it_loads_no_torch(holofusion: Command) -> None:
     result = holofusion("--help")
     assert result.returncode == 0 and all(verb.split()[0] in result.stdout for verb in VERBS)
