@@ -12,7 +12,7 @@ RESULTS ?= results
 CORES ?= all
 PYTHON ?= python3.11
 BIN := .venv/bin
-BENCHMARKS := dataset prepare warmup train sample hypotheses render import mesh evaluate reference consistency geometry \
+BENCHMARKS := dataset prepare warmup reconstruct encode train sample hypotheses render import mesh evaluate reference consistency geometry \
 	geometry_floor curve
 
 .PHONY: report data train sample evaluate push pull reference zip bench test lint types unit dry-run clean .venv
@@ -35,7 +35,7 @@ report: .venv
 data train sample evaluate: .venv
 	$(call snakemake,$@)
 	@$(BIN)/holofusion contents $@ --results "$(RESULTS)"
-	@cd "$(RESULTS)" && mkdir -p dataset warmup hypotheses meshes $(addprefix benchmarks/,$(BENCHMARKS))
+	@cd "$(RESULTS)" && mkdir -p dataset warmup reconstructions codes hypotheses meshes $(addprefix benchmarks/,$(BENCHMARKS))
 
 push: .venv
 	@$(BIN)/holofusion push

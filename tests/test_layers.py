@@ -12,7 +12,7 @@ LAYERS = (
     ("diffusion", "utils"),
     ("cameras", "config"),
     ("rendering", "data", "pipeline"),
-    ("networks", "training", "meshing"),
+    ("networks", "training", "meshing", "reconstruction", "codes"),
     ("scenes", "evaluation"),
     ("methods", "report"),
     ("steps",),

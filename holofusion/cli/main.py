@@ -26,6 +26,7 @@ from holofusion.cli.options import (
     Out,
     Photographs,
     Processes,
+    Reconstructions,
     Root,
     Samples,
     Shard,
@@ -95,12 +96,44 @@ def warmup(
 
 
 @app.command()
+def reconstruct(config: Config, data: Data, out: Out, threads: Threads = 1, log: Log = None) -> None:
+    """Fit a fine grid to the photographs of every object. Killed and started again, it makes those that are missing.
+
+    Example: holofusion reconstruct --config results/config/reconstruct/hydrant.yaml --data results/data/hydrant
+    --out results/reconstructions/hydrant --threads 2
+    """
+    perform("reconstruct", config, out, threads=threads, log=log, data=data)
+
+
+@app.command()
+def encode(
+    config: Config,
+    data: Data,
+    reconstructions: Reconstructions,
+    out: Out,
+    threads: Threads = 1,
+    device: Device = "auto",
+    log: Log = None,
+) -> None:
+    """Code the objects' grids, and train the network that decodes them. Killed and started again, it goes on.
+
+    Example: holofusion encode --config results/config/encode/hydrant-s0.yaml --data results/data/hydrant
+    --reconstructions results/reconstructions/hydrant --out results/codes/hydrant-s0 --threads 2
+    """
+    inputs = {"data": data, "reconstructions": reconstructions}
+    perform("encode", config, out, threads=threads, log=log, device=device, **inputs)
+
+
+@app.command()
 def train(
     config: Config,
     data: Data,
     out: Out,
     warmup: Annotated[
         Path | None, typer.Option(help="finished warm-up, results/warmup/CATEGORY-sSEED, if the method needs it")
+    ] = None,
+    codes: Annotated[
+        Path | None, typer.Option(help="objects' codes, results/codes/CATEGORY-sSEED, if the method needs them")
     ] = None,
     processes: Processes = 1,
     nodes: Nodes = 1,
@@ -123,6 +156,7 @@ def train(
         processes=(processes, nodes),
         data=data,
         warmup=warmup,
+        codes=codes,
     )
 
 

@@ -36,6 +36,7 @@ Photographs = path_option("folder in CO3D layout; holds one folder per category"
 Coarse = path_option("this shard's coarse scenes, results/samples/RUN/SHARD", "--coarse")
 Root = path_option("folder that will hold one folder per category", "--root")
 Pictures = path_option("folder with cameras.json and the pictures it lists", "--pictures")
+Reconstructions = path_option("grids of all objects, results/reconstructions/CATEGORY", "--reconstructions")
 Meshes = path_option("all shards of one run, results/meshes/RUN", "--meshes")
 EmbeddedObjects = path_option("embedded objects, whose true surfaces are known", "--dataset")
 Results = path_option("the results folder", "--results")

@@ -19,6 +19,13 @@ from holofusion.config.baselines import (
     ScoreDistillationSection,
     StableDreamFusionSection,
 )
+from holofusion.config.codes import (
+    Codes,
+    CodeSampling,
+    EstimatesSection,
+    LocalEstimateOverrides,
+    Reconstruction,
+)
 from holofusion.config.data import Dataset, Download, Synthetic
 from holofusion.config.evaluation import Consistency, Curve, Evaluation, Geometry, Intervals, Mesh, Render, Report
 from holofusion.config.sampling import (
@@ -38,6 +45,8 @@ class Threads(Section):
     dataset: Count = Field(description="worker processes that make the embedded objects")
     prepare: Count = Field(description="worker processes that crop and resize")
     warmup: Count = Field(description="torch threads")
+    reconstruct: Count = Field(description="worker processes; each fits one object at a time")
+    encode: Count = Field(description="torch threads, or worker processes that tune one object's code each")
     train: Count = Field(description="torch threads")
     hypotheses: Count = Field(description="torch threads of one shard; shards run side by side")
     sample: Count = Field(description="torch threads of one shard; shards run side by side")
@@ -201,10 +210,14 @@ class Params(Section):
     warmup: Warmup
     parallel: Parallel
     refinement: Refinement
+    reconstruction: Reconstruction
+    codes: Codes
+    estimates: EstimatesSection
     denoiser: Denoiser
     training: Training
     superresolution: SuperResolutionSection
     sampling: Sampling
+    code_sampling: CodeSampling
     superresolution_sampling: SuperResolutionSampling
     hypotheses: Hypotheses
     distillation: Distillation
@@ -213,6 +226,7 @@ class Params(Section):
     holofusion_mse: DistillationOverrides = Field(description="what this row changes")
     holofusion_sds: DistillationOverrides = Field(description="what this row changes")
     holodiffusion_nobootstrap: TrainingOverrides = Field(description="what this row changes")
+    local_estimate: LocalEstimateOverrides = Field(description="what this row changes")
     adversarial: Adversarial
     pigan: PiGanSection
     eg3d: EG3DSection

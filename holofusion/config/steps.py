@@ -18,6 +18,12 @@ from holofusion.config.baselines import (
     ScoreDistillationSection,
     StableDreamFusionSection,
 )
+from holofusion.config.codes import (
+    Codes,
+    CodeSampling,
+    EstimatesSection,
+    Reconstruction,
+)
 from holofusion.config.data import Dataset, Download, Synthetic
 from holofusion.config.evaluation import Consistency, Curve, Evaluation, Geometry, Intervals, Mesh, Render, Report
 from holofusion.config.params import (
@@ -68,6 +74,20 @@ class WarmupSettings(StepSettings):
     refinement: Refinement
 
 
+class ReconstructSettings(StepSettings):
+    """Of fitting a grid to the photographs of each object."""
+
+    reconstruction: Reconstruction
+
+
+class EncodeSettings(StepSettings):
+    """Of the objects' codes and of their decoder."""
+
+    volume: Volume
+    codes: Codes
+    parallel: Parallel
+
+
 class TrainSettings(StepSettings):
     """Of a training: what all methods have. Each has a class of its own, which adds what it is built from."""
 
@@ -82,6 +102,14 @@ class HoloFusionTrainSettings(TrainSettings):
     denoiser: Denoiser
     training: Training
     superresolution: SuperResolutionSection
+
+
+class EstimatesTrainSettings(TrainSettings):
+    """Of rows that are drawn from estimates of codes in closed form; nothing is trained."""
+
+    reconstruction: Reconstruction
+    codes: Codes
+    estimates: EstimatesSection
 
 
 class PiGanTrainSettings(TrainSettings):
@@ -130,6 +158,15 @@ class NoiseSampleSettings(SampleSettings):
 
     rendering: Rendering
     denoiser: Denoiser
+
+
+class EstimatesSampleSettings(SampleSettings):
+    """Of scenes drawn from estimates of codes."""
+
+    reconstruction: Reconstruction
+    codes: Codes
+    estimates: EstimatesSection
+    code_sampling: CodeSampling
 
 
 class CoarseSampleSettings(SampleSettings):

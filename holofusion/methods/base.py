@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from holofusion.data.prepared import PreparedCategory
 from holofusion.scenes.base import SampleRequest, Scene
 from holofusion.training.base import Trainable
+from holofusion.utils.files import UserError
 from holofusion.utils.random import generator_for
 
 
@@ -29,11 +30,22 @@ class WarmupResult:
 
 
 @dataclass(frozen=True)
+class CodesResult:
+    """What encoding hands on: codes (N, numbers, m, m, m) of the training objects and of the held-out ones, and the decoder's
+    weights."""
+
+    train: Tensor
+    held_out: Tensor
+    decoder: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
 class TrainingInputs:
-    """What a training is made from. warmup: None where the row needs none."""
+    """What a training is made from. warmup, codes: None where the row needs none."""
 
     data: PreparedCategory
     warmup: WarmupResult | None = None
+    codes: CodesResult | None = None
 
 
 class Method(Trainable):
@@ -72,3 +84,13 @@ def build(module_class: type[Module], sections: Mapping[str, Any], device: torch
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator_for(*seed_parts, "weights").initial_seed())
         return construct(module_class, sections).to(device)
+
+
+Given = TypeVar("Given")
+
+
+def given(section: Given | None, name: str) -> Given:
+    """The section of that name, if the method was built with it. Raises UserError naming it."""
+    if section is None:
+        raise UserError(f"{name}: this section is needed here; the model was built without it")
+    return section

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from holofusion.cameras import Cameras
 from holofusion.config.params import Denoiser, Rendering, SuperResolutionSection, Training, Volume
 from holofusion.config.sampling import Distillation, Hypotheses, Sampling, SuperResolutionSampling
 from holofusion.data.batches import ViewBatch, pick_pixels
-from holofusion.methods.base import Method, TrainingInputs
+from holofusion.methods.base import Method, TrainingInputs, given
 from holofusion.methods.distillation import distil
 from holofusion.methods.holodiffusion import HoloDiffusion, photometric_error
 from holofusion.methods.hypotheses import HypothesisBank, draw_hypotheses
@@ -28,8 +28,6 @@ from holofusion.scenes.base import SampleRequest, Scene
 from holofusion.scenes.voxel import SparseVoxelScene, VoxelFacts, VoxelScene
 from holofusion.utils.files import UserError
 from holofusion.utils.precision import autocast
-
-Chosen = TypeVar("Chosen")
 
 
 class HoloFusion(Method):
@@ -96,7 +94,7 @@ class HoloFusion(Method):
     @torch.no_grad()
     def sample(self, request: SampleRequest) -> VoxelScene:
         """The coarse scene of one seed, from noise."""
-        sampling = _given(self.sampling, "sampling")
+        sampling = given(self.sampling, "sampling")
         grid = self.coarse.sample_grid(request.seed, sampling.steps, sampling.sampler)
         return VoxelScene(grid, self.coarse.decoder, coarse_facts(self.volume, self.rendering))
 
@@ -109,7 +107,7 @@ class HoloFusion(Method):
         facts = SuperResolvedFacts(
             coarse=coarse.facts,
             superresolution=self.superresolution_section,
-            superresolution_sampling=_given(self.superresolution_sampling, "superresolution_sampling"),
+            superresolution_sampling=given(self.superresolution_sampling, "superresolution_sampling"),
             seed=seed,
         )
         return SuperResolvedScene(coarse, self.superresolution, facts)
@@ -118,13 +116,13 @@ class HoloFusion(Method):
         self, scene: SuperResolvedScene, pool: Cameras, size: int, advance: Callable[[], None] = lambda: None
     ) -> HypothesisBank:
         """As in `Fuses`."""
-        return draw_hypotheses(scene, pool, size, _given(self.hypotheses, "hypotheses"), advance)
+        return draw_hypotheses(scene, pool, size, given(self.hypotheses, "hypotheses"), advance)
 
     def fuse(
         self, scene: SuperResolvedScene, bank: HypothesisBank, state: Path | None = None, stamp: str = ""
     ) -> SparseVoxelScene:
         """As in `Fuses`."""
-        return distil(scene, bank, _given(self.distillation, "distillation"), state, stamp)
+        return distil(scene, bank, given(self.distillation, "distillation"), state, stamp)
 
     def predict_clean(self, clean: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """x_0 predictions for clean standardised grids (B, C, n, n, n), noised at random t, and their mean squared error.
@@ -220,10 +218,3 @@ def coarse_facts(volume: Volume, rendering: Rendering) -> VoxelFacts:
         importance_samples=0,
         empty_density=rendering.empty_density,
     )
-
-
-def _given(section: Chosen | None, name: str) -> Chosen:
-    """The section, if the method was built with it. Raises UserError naming it."""
-    if section is None:
-        raise UserError(f"{name}: this section is needed here; the model was built without it")
-    return section

@@ -25,7 +25,8 @@ class Source(StrEnum):
 class Need(StrEnum):
     """What a training needs beside prepared data."""
 
-    WARMUP = "warmup"
+    WARMUP = "warmup"  # encoder and decoder of the published representation, and the objects' grids
+    CODES = "codes"  # the objects' codes and their decoder
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,12 @@ def _holofusion(name: str, label: str, trained_by: str, source: Source, *changes
     return Row(name, trained_by, source, HOLOFUSION, train, FROM[source], (Need.WARMUP,), changes, label)
 
 
+def _estimates(name: str, label: str, model: str, *changes: str) -> Row:
+    train, sample = settings.EstimatesTrainSettings, settings.EstimatesSampleSettings
+    model = f"holofusion.methods.closed_form:{model}"
+    return Row(name, name, Source.NOISE, model, train, sample, (Need.CODES,), changes, label)
+
+
 def _baseline(name: str, label: str, model: str, train: type[TrainSettings], sample: type[SampleSettings]) -> Row:
     return Row(name, name, Source.NOISE, f"holofusion.methods.{model}", train, sample, label=label)
 
@@ -84,6 +91,8 @@ ROWS: dict[str, Row] = {
             "training",
             "superresolution",
         ),
+        _estimates("local_estimate", "Local estimate, nothing trained", "LocalSamples", "code_sampling"),
+        _estimates("gaussian", "Gaussian over codes, nothing trained", "GaussianSamples"),
         _baseline("pigan", "pi-GAN", "pigan:PiGan", settings.PiGanTrainSettings, settings.PiGanSampleSettings),
         _baseline("eg3d", "EG3D", "eg3d:EG3D", settings.EG3DTrainSettings, settings.EG3DSampleSettings),
         _baseline("get3d", "GET3D", "get3d:GET3D", settings.GET3DTrainSettings, settings.GET3DSampleSettings),
@@ -131,6 +140,11 @@ def coarse_of(name: str) -> str:
 def needs_warmup(name: str) -> bool:
     """Whether the training behind a row needs a warm-up."""
     return Need.WARMUP in ROWS[name].needs
+
+
+def needs_codes(name: str) -> bool:
+    """Whether the training behind a row needs the objects' codes."""
+    return Need.CODES in ROWS[name].needs
 
 
 def class_named(path: str) -> type:

@@ -17,6 +17,8 @@ LAYERS = 18  # products per position, channel pair and tap of the widest layer: 
 PER_SECOND = 2e12  # products of a modest GPU; one CPU core does 3e10 to 4e10 in `mini`. Not measured on any GPU
 LEAST_MINUTES = 60  # `mini` without a GPU takes up to 25 per job
 MOST_MINUTES = 24 * 60  # common limit of partitions; what takes longer resumes in the next attempt
+RENDERED = 64  # of a point of a plain grid: as much work as this many channels
+CODE_COPIES = 4  # standardised, for the local estimate, and while they are made
 PHOTOGRAPHED = 500  # objects of a CO3D category, about
 
 
@@ -32,8 +34,7 @@ class Work:
 
 def memory_mb(step: str, params: Params, attempt: int = 1) -> int:
     """Main memory of one job of a step in its n-th attempt, in MB of 10^6 bytes."""
-    objects = params.synthetic.objects if params.dataset.source == "synthetic" else PHOTOGRAPHED
-    grids = objects * params.volume.features * params.volume.resolution**3 if step in ("warmup", "train") else 0
+    grids = _objects(params) * max(_grid_sizes(step, params), default=0)
     numbers = KEPT * max((each.positions * each.channels for each in _work(step, params)), default=0) + grids
     return attempt * round(LEAST_MB + 4 * numbers / 1e6)
 
@@ -45,6 +46,19 @@ def run_minutes(step: str, params: Params, attempt: int = 1) -> int:
     return min(MOST_MINUTES, attempt * round(minutes))
 
 
+def _objects(params: Params) -> int:
+    """Objects of a category."""
+    return params.synthetic.objects if params.dataset.source == "synthetic" else PHOTOGRAPHED
+
+
+def _grid_sizes(step: str, params: Params) -> Iterator[int]:
+    """Numbers of an object that a step holds for all objects at once, each in several copies."""
+    if step in ("warmup", "train"):
+        yield params.volume.features * params.volume.resolution**3
+    if step in ("encode", "train"):
+        yield CODE_COPIES * params.codes.numbers * (params.reconstruction.resolution // params.codes.block) ** 3
+
+
 def _work(step: str, params: Params) -> Iterator[Work]:
     """What one job of a step computes, one entry per network that may be its largest; nothing for the light steps."""
     scenes = -(-params.sampling.scenes // params.sampling.shards)
@@ -53,6 +67,14 @@ def _work(step: str, params: Params) -> Iterator[Work]:
     if step == "warmup":
         views = params.warmup.batch * (params.encoder.source_views + params.warmup.target_views)
         yield Work(params.warmup.steps, views * params.encoder.image_size**2, params.encoder.width, 9)
+    elif step == "reconstruct":
+        fits, objects = params.reconstruction, _objects(params)
+        steps = objects * (fits.free_steps + fits.tuned_steps)
+        yield Work(steps, fits.rays * fits.samples, RENDERED)
+    elif step == "encode":
+        codes, objects = params.codes, _objects(params)
+        positions = (params.reconstruction.resolution // codes.block) ** 3
+        yield Work(codes.steps * codes.objects + 2 * objects * codes.tuned_steps, positions, codes.decoder_width, 27)
     elif step == "train":
         yield from _trainings(params)
     elif step == "sample":

@@ -9,6 +9,7 @@ from holofusion.pipeline.registry import ROWS, coarse_of
 
 RUN = "{method}-{category}-s{seed}"
 WARMUP = "{category}-s{seed}"
+CODES = "{category}-s{seed}"
 REAL = "{real}-{category}"
 CATEGORY = "{category}"
 
@@ -59,6 +60,11 @@ class Run:
     def warmup(self) -> str:
         """The name of the warm-up that its training starts from, if its method needs one."""
         return seed_name(self.category, self.seed)
+
+    @property
+    def codes(self) -> str:
+        """The name of the objects' codes that its training starts from, if its method needs them."""
+        return CODES.format(category=self.category, seed=self.seed)
 
     @classmethod
     def parse(cls, name: str) -> Run:

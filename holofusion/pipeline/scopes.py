@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from holofusion.config.params import Params
-from holofusion.pipeline.registry import FLOOR, REAL_ROWS, ROWS, Source, coarse_of, needs_warmup
-from holofusion.pipeline.runs import CATEGORY, REAL, RUN, WARMUP
+from holofusion.pipeline.registry import FLOOR, REAL_ROWS, ROWS, Source, coarse_of, needs_codes, needs_warmup
+from holofusion.pipeline.runs import CATEGORY, CODES, REAL, RUN, WARMUP
 from holofusion.pipeline.sources import source_of
 
 DATA_SEED = 0  # embedded objects, split and frozen cameras are the same for every training seed
@@ -66,11 +66,22 @@ def _each_download(params: Params) -> Iterator[Subject]:
     return _each_category(params) if params.download.release is not None else iter(())
 
 
-def _each_warmup(params: Params) -> Iterator[Subject]:
-    if any(needs_warmup(method) for method in params.methods):
+def _each_reconstructed(params: Params) -> Iterator[Subject]:
+    if any(map(needs_codes, params.methods)):
         for category in params.categories:
-            for seed in params.seeds:
-                yield Subject(category=category, seed=seed)
+            yield Subject(category=category)
+
+
+def _each_in_need(need: Callable[[str], bool]) -> Callable[[Params], Iterator[Subject]]:
+    """A function that gives every category and training seed, where any row of the table has that need."""
+
+    def subjects(params: Params) -> Iterator[Subject]:
+        if any(map(need, params.methods)):
+            for category in params.categories:
+                for seed in params.seeds:
+                    yield Subject(category=category, seed=seed)
+
+    return subjects
 
 
 def _each_real(params: Params) -> Iterator[Subject]:
@@ -125,7 +136,9 @@ def _distilled(row: str) -> list[str]:
 EACH_CATEGORY = Scope(CATEGORY, _each_category)
 EACH_EMBEDDED = Scope(CATEGORY, _each_embedded)
 EACH_DOWNLOAD = Scope(CATEGORY, _each_download)
-EACH_WARMUP = Scope(WARMUP, _each_warmup)
+EACH_RECONSTRUCTED = Scope(CATEGORY, _each_reconstructed)
+EACH_WARMUP = Scope(WARMUP, _each_in_need(needs_warmup))
+EACH_CODED = Scope(CODES, _each_in_need(needs_codes))
 EACH_RUN = Scope(RUN, _runs(lambda row: [row]))
 EACH_GENERATED = Scope(RUN, _runs(_generated))
 EACH_MADE_ELSEWHERE = Scope(RUN, _runs(_made_elsewhere))

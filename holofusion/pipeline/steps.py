@@ -118,6 +118,15 @@ _ALL = (
     Step("download", "data", scopes.EACH_DOWNLOAD, "download/{name}.json", settings.DownloadSettings, gpu=False),
     Step("prepare", "data", scopes.EACH_CATEGORY, "data/{name}", settings.PrepareSettings, gpu=False),
     Step("warmup", "train", scopes.EACH_WARMUP, "warmup/{name}", settings.WarmupSettings, files=WEIGHTS),
+    Step(
+        "reconstruct",
+        "train",
+        scopes.EACH_RECONSTRUCTED,
+        "reconstructions/{name}",
+        settings.ReconstructSettings,
+        gpu=False,
+    ),
+    Step("encode", "train", scopes.EACH_CODED, "codes/{name}", settings.EncodeSettings, files=WEIGHTS),
     Step("train", "train", scopes.EACH_TRAINED, "runs/{name}", row_settings="train", uses_method=True, files=WEIGHTS),
     Step("sample", "sample", scopes.EACH_SAMPLED, "samples/{name}/{shard}", row_settings="sample", uses_method=True),
     Step(

@@ -41,7 +41,8 @@ class VoxelScene(Scene):
     def __init__(self, grid: Tensor, decoder: nn.Module, facts: VoxelFacts) -> None:
         self.facts, self.field = facts, DenseField(grid, decoder, facts.extent)
         if facts.empty_density is not None:
-            occupied = self.occupied(4 * grid.shape[-1])
+            # without an MLP no place is denser than the densest of the voxels around it
+            occupied = self.occupied((1 if isinstance(decoder, PlainDecoder) else 4) * grid.shape[-1])
             self.field = DenseField(grid, decoder, facts.extent, Occupancy(occupied, facts.extent))
 
     def occupied(self, resolution: int) -> Tensor:

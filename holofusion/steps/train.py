@@ -9,7 +9,7 @@ import torch
 
 from holofusion.config.steps import TrainSettings
 from holofusion.data.prepared import PreparedCategory
-from holofusion.methods.base import TrainingInputs, WarmupResult, build
+from holofusion.methods.base import CodesResult, TrainingInputs, WarmupResult, build
 from holofusion.methods.files import CAMERAS, load_weights, method_class
 from holofusion.pipeline.job import Job
 from holofusion.pipeline.registry import ROWS, Need
@@ -27,17 +27,22 @@ SNAPSHOTS = (0.0, 0.1, 0.25, 0.5, 0.75)
 def run(job: Job[TrainSettings]) -> None:
     """Train a method and write its averaged weights, model.json and what else using them takes to `job.out`.
 
-    Raises UserError when the method needs a warm-up and is given none.
+    Raises UserError when the method needs a warm-up, or codes, and is given none.
     """
     settings, seed, data = job.settings, job.resolved.seed, PreparedCategory.load(job.path("data"))
     row = ROWS[job.run.method]
-    warmups = [job.path("warmup")] if Need.WARMUP in row.needs else []
-    stamp = stamp_for(job, data, *(folder / "model.safetensors" for folder in warmups))
+    start = {need: job.path(need) for need in row.needs}
+    stamp = stamp_for(job, data, *(folder / "model.safetensors" for folder in start.values()))
     with sole_training(job) as (group, check):
         kind = method_class(row)
         method = build(kind, dict(settings), group.device, seed, kind.seed_name)
-        warmup = read_warmup(warmups[0], group.device) if warmups else None
-        method.prepare(TrainingInputs(data, warmup))
+        method.prepare(
+            TrainingInputs(
+                data,
+                read_warmup(start[Need.WARMUP], group.device) if Need.WARMUP in start else None,
+                read_codes(start[Need.CODES], group.device) if Need.CODES in start else None,
+            )
+        )
         tensors, seconds = method.state_dict(), 0.0
         if method.steps:
             training = TrainingRun(seed, settings.parallel.micro_batches, data, job.out, stamp, group, check)
@@ -57,6 +62,12 @@ def read_warmup(folder: Path, device: torch.device) -> WarmupResult:
     """What a finished warm-up left for trainings."""
     tensors = load_weights(folder, device)
     return WarmupResult(tensors["grids"], unprefixed("decoder", tensors))
+
+
+def read_codes(folder: Path, device: torch.device) -> CodesResult:
+    """What finished encoding left for trainings."""
+    tensors = load_weights(folder, device)
+    return CodesResult(tensors["codes"], tensors["held_out"], unprefixed("decoder", tensors))
 
 
 def training_data(data: PreparedCategory) -> TrainingData:

@@ -15,7 +15,7 @@ from holofusion.methods.base import Method
 from holofusion.methods.files import load_method
 from holofusion.pipeline import registry
 from holofusion.pipeline.checks import load_params
-from holofusion.pipeline.registry import ROWS, Row, Source, coarse_of
+from holofusion.pipeline.registry import ROWS, Need, Row, Source, coarse_of
 from holofusion.pipeline.resolve import load_step, write_resolved
 from holofusion.report.page import run_report
 from holofusion.scenes.base import SampleRequest
@@ -39,7 +39,7 @@ def results(tmp_path_factory, prepared_smoke) -> Path:
     (project / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
     overlay = yaml.safe_load((REPOSITORY / "config/smoke.yaml").read_text())
     overlay |= {"methods": MADE}
-    for name in (*ALONE, "warmup", "training"):
+    for name in (*ALONE, "warmup", "training", "codes"):
         overlay[name] |= {"steps": 2}
     overlay["adversarial"] |= {"checkpoint_every": 1, "r1_every": 1}
     overlay["sds"] |= {"checkpoint_every": 1}
@@ -105,8 +105,13 @@ def samples(results, tmp_path_factory):
 
     def trained(method: str) -> Path:
         name = f"{method}-hydrant-s0"
-        warmup = once("warmup", "hydrant-s0", "warmup", data=data) if ROWS[method].needs else None
-        return once("train", name, method, data=data, warmup=warmup)
+        needs, start = ROWS[method].needs, {}
+        if Need.WARMUP in needs:
+            start["warmup"] = once("warmup", "hydrant-s0", "warmup", data=data)
+        if Need.CODES in needs:
+            grids = once("reconstruct", "hydrant", "reconstructions", data=data)
+            start["codes"] = once("encode", "hydrant-s0", "codes", data=data, reconstructions=grids)
+        return once("train", name, method, data=data, **start)
 
     def scenes(method: str) -> Path:
         row, coarse, hypotheses = ROWS[method], None, None

@@ -15,7 +15,16 @@ from holofusion.pipeline.resolve import discard_shards, load_step, write_resolve
 from holofusion.utils.files import UserError
 
 Edit = Callable[..., None]
-FROM_NOISE = ("holodiffusion", "holodiffusion_nobootstrap", "pigan", "eg3d", "get3d", "sds")
+FROM_NOISE = (
+    "holodiffusion",
+    "holodiffusion_nobootstrap",
+    "pigan",
+    "eg3d",
+    "get3d",
+    "sds",
+    "local_estimate",
+    "gaussian",
+)
 
 
 def resolved_files(project: Path, preset: str = "mini") -> dict[str, str]:
@@ -78,6 +87,8 @@ def test_resolved_settings_hold_what_the_step_reads(project: Path, edit: Edit) -
         "dataset",
         "prepare",
         "warmup",
+        "reconstruct",
+        "encode",
         "train",
         "hypotheses",
         "sample",

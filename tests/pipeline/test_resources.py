@@ -14,6 +14,8 @@ STEPS = (
     "dataset",
     "prepare",
     "warmup",
+    "reconstruct",
+    "encode",
     "train",
     "sample",
     "hypotheses",

@@ -15,6 +15,8 @@ from holofusion.utils.files import write_json
 INPUTS = (
     "data",
     "warmup",
+    "reconstructions",
+    "codes",
     "model",
     "coarse",
     "hypotheses",
@@ -52,7 +54,7 @@ def main(verb: str, *arguments: str) -> None:
         artefact = out
     else:
         artefact = out / resolved.category if verb == "dataset" else out
-        names = ("model.safetensors", "model.json") if verb in ("warmup", "train") else ("content.bin",)
+        names = ("model.safetensors", "model.json") if verb in ("warmup", "encode", "train") else ("content.bin",)
         for name in names:
             (write_json if name.endswith("json") else write)(artefact / name, *made(name, resolved.hash, inputs))
     record(resolved, artefact, inputs, results)

@@ -15,6 +15,7 @@ import yaml
 
 NETWORKS = {
     "step_warmup",
+    "step_encode",
     "step_train",
     "step_sample",
     "step_hypotheses",

@@ -24,11 +24,57 @@ rule step_warmup:
         " --nodes {resources.nodes} --out {params.out:q} --threads {threads} --log {log:q}"
 
 
+# Objects are reconstructed side by side. Killed, both of these go on with the objects that are missing.
+rule step_reconstruct:
+    input:
+        config=config_of("reconstruct"),
+        data=output_of("prepare"),
+    output:
+        directory(output_of("reconstruct")),
+    log:
+        log_of("reconstruct"),
+    benchmark:
+        benchmark_of("reconstruct")
+    priority: 1
+    threads: threads_of("reconstruct")
+    resources:
+        mem_mb=memory("reconstruct"),
+        runtime=run_time("reconstruct"),
+    shell:
+        "{HOLOFUSION} reconstruct --config {input.config:q} --data {input.data:q} --out {output:q}"
+        " --threads {threads} --log {log:q}"
+
+
+rule step_encode:
+    input:
+        config=config_of("encode"),
+        data=output_of("prepare"),
+        reconstructions=output_of("reconstruct"),
+    output:
+        output_of("encode"),
+    log:
+        log_of("encode"),
+    benchmark:
+        benchmark_of("encode")
+    priority: 1
+    threads: threads_of("encode")
+    resources:
+        mem_mb=memory("encode"),
+        runtime=run_time("encode"),
+        gpu=1,
+    params:
+        out=lambda wildcards, output: str(Path(output[0]).parent),
+    shell:
+        "{HOLOFUSION} encode --config {input.config:q} --data {input.data:q} --reconstructions"
+        " {input.reconstructions:q} --out {params.out:q} --threads {threads} --log {log:q}"
+
+
 rule step_train:
     input:
         config=config_of("train"),
         data=output_of("prepare"),
         warmup=warmup,
+        codes=codes,
     output:
         output_of("train"),
     log:
@@ -43,10 +89,10 @@ rule step_train:
         gpu=1,
         nodes=1,
     params:
-        warmup=options("warmup", folder=True),
+        start=options("warmup", "codes", folder=True),
         out=lambda wildcards, output: str(Path(output[0]).parent),
     shell:
-        "{HOLOFUSION} train --config {input.config:q} --data {input.data:q} {params.warmup} --processes"
+        "{HOLOFUSION} train --config {input.config:q} --data {input.data:q} {params.start} --processes"
         " {resources.gpu} --nodes {resources.nodes} --out {params.out:q} --threads {threads} --log {log:q}"
 
 
