@@ -30,7 +30,7 @@ from holofusion.methods.sds import ScoreDistillation, distil_score
 from holofusion.methods.superresolution import SuperResolution, SuperResolvedFacts, SuperResolvedScene
 from holofusion.networks.render_mlp import RenderMLP
 from holofusion.pipeline.checks import load_params
-from holofusion.pipeline.registry import ROWS, needs_warmup
+from holofusion.pipeline.registry import ROWS
 from holofusion.pipeline.resolve import settings_for
 from holofusion.rendering.grids import DenseField, voxel_centres
 from holofusion.scenes.base import SampleRequest, Scene
@@ -43,10 +43,15 @@ REPEATED = 10  # steps at once of what has a start that would blur a single one
 
 def settings_of(method: str | None = None, **changes: dict) -> Params:
     """The preset as a method sees it, with some keys of some sections changed."""
-    content = settings_for(load_params(Path(__file__).parents[1] / "params.yaml", "paper"), method)
+    params = load_params(Path(__file__).parents[1] / "params.yaml", "paper")
+    content = settings_for(params, method)
     changing = {"fast", *filter(needs_warmup, ROWS)}  # sections that change others, and are in `content` already
-    sections = {name: content[name] for name in content if name not in changing}
-    return Params.model_validate(sections | {name: sections[name] | values for name, values in changes.items()})
+    sections = {
+        name: type(getattr(params, name)).model_validate(values | changes.get(name, {}))
+        for name, values in content.items()
+        if isinstance(values, dict) and name not in changing
+    }
+    return params.model_copy(update=sections)
 
 
 PAPER = settings_of()
