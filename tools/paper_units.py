@@ -30,7 +30,7 @@ from holofusion.methods.sds import ScoreDistillation, distil_score
 from holofusion.methods.superresolution import SuperResolution, SuperResolvedFacts, SuperResolvedScene
 from holofusion.networks.render_mlp import RenderMLP
 from holofusion.pipeline.checks import load_params
-from holofusion.pipeline.registry import ROWS
+from holofusion.pipeline.registry import ROWS, needs_warmup
 from holofusion.pipeline.resolve import settings_for
 from holofusion.rendering.grids import DenseField, voxel_centres
 from holofusion.scenes.base import SampleRequest, Scene
