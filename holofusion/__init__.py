@@ -64,8 +64,11 @@ def score(
 
     Each entry names its metric, reference, value, 95 % interval and numbers of images. Pictures in one subfolder are views of
     one scene. network: the feature network, part of the metrics' names; `inception` takes a file of weights.
-    Raises UserError naming the file or folder that cannot be used.
+    Raises UserError naming the file or folder that cannot be used, or the extra that is missing.
     """
-    from holofusion.evaluation.pictures import score_folder
+    from holofusion.utils.extras import optional
+
+    with optional():
+        from holofusion.evaluation.pictures import score_folder
 
     return score_folder(pictures, data, network, inception_weights, device)

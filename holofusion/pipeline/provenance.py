@@ -22,7 +22,7 @@ from holofusion.utils.files import read_json, sha256_of, write_json
 FILE, KEY = "provenance.json", "provenance"
 
 # Beside an artefact, or of its last saving, but not part of it.
-NOT_CONTENT = {FILE, PHOTOGRAPHS_FILE, "state", "lock.json"}
+NOT_CONTENT = {FILE, PHOTOGRAPHS_FILE, "state", "lock.json", "MODEL_CARD.md"}  # the card tells times
 # Differ between runs that are otherwise alike.
 TIMES = ("seconds", "sample_seconds", "render_seconds")
 

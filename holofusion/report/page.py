@@ -15,6 +15,7 @@ from holofusion.config.steps import ReportSettings
 from holofusion.pipeline.job import Resolved
 from holofusion.pipeline.registry import label_of
 from holofusion.report import curves, tables
+from holofusion.report.cards import write_cards
 from holofusion.report.chapter import chapter_of
 from holofusion.report.claim_lines import verdicts_of
 from holofusion.report.collect import read_results
@@ -46,6 +47,7 @@ def run_report(resolved: Resolved[ReportSettings], results: Path, out: Path) -> 
     gathered = read_results(folder, settings.methods, settings.categories, settings.seeds)
     verdicts = {category: verdicts_of(gathered, category, settings.seeds) for category in settings.categories}
     tables.write_tables(gathered, verdicts, settings.seeds, folder / "tables")
+    write_cards(gathered, folder / "tables" / "cards")
     curves.write_curves(gathered.curves, folder / "tables" / "curves.csv")
     chapters = [
         chapter_of(gathered, verdicts[category], category, settings.seeds, settings.preset, settings.report)

@@ -55,7 +55,7 @@ def run(job: Job[TrainSettings]) -> None:
             facts = facts_of(job) | {"image_size": data.image_size}
             save_model(job.out, method, tensors, settings.volume.precision, seconds, facts)
             with replacing(job.out / "MODEL_CARD.md") as temporary:
-                temporary.write_text(model_card(read_json(job.out / "model.json"), training_data(data)))
+                temporary.write_text(model_card(read_json(job.out / "model.json"), TrainingData.of(data)))
 
 
 def read_warmup(folder: Path, device: torch.device) -> WarmupResult:
@@ -68,9 +68,3 @@ def read_codes(folder: Path, device: torch.device) -> CodesResult:
     """What finished encoding left for trainings."""
     tensors = load_weights(folder, device)
     return CodesResult(tensors["codes"], tensors["held_out"], unprefixed("decoder", tensors))
-
-
-def training_data(data: PreparedCategory) -> TrainingData:
-    """What the model card says of prepared data."""
-    images = sum(len(data.frames[name]) for name in data.train)
-    return TrainingData(data.source, len(data.train), len(data.held_out), images, data.image_size)

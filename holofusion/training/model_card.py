@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from holofusion.data.prepared import PreparedCategory
 from holofusion.pipeline.runs import Run
 
 TERMS = {
@@ -37,14 +38,20 @@ class TrainingData:
     images: int
     image_size: int
 
+    @classmethod
+    def of(cls, data: PreparedCategory) -> TrainingData:
+        """What the card says of prepared data."""
+        images = sum(len(data.frames[name]) for name in data.train)
+        return cls(data.source, len(data.train), len(data.held_out), images, data.image_size)
+
 
 @dataclass(frozen=True)
 class Score:
-    """A number of the card, as written: the value with its interval, and of how many images."""
+    """A number of the card, as written: the value with its interval, and of how many images or scenes it is."""
 
     title: str
     value: str
-    images: int
+    count: str
 
 
 def model_card(model: Mapping[str, Any], data: TrainingData, scores: Sequence[Score] = ()) -> str:
@@ -61,8 +68,10 @@ def model_card(model: Mapping[str, Any], data: TrainingData, scores: Sequence[Sc
         "code": f"commit {model['git_commit'] or 'unknown'}; {versions}",
         "settings": f"in `model.json`; hash {model['config_hash'][:12]}",
     }
-    scored = [f"| {score.title} | {score.value} | {score.images} |" for score in scores]
-    no_scores = "None here: scoring follows training. `results/metrics/` and the report have them."
+    scored = [f"| {score.title} | {score.value} | {score.count} |" for score in scores]
+    no_scores = (
+        "None yet: scoring follows training. The report writes this card with scores to `results/tables/cards/`."
+    )
     return "\n".join(
         [
             "---",
@@ -94,7 +103,7 @@ def model_card(model: Mapping[str, Any], data: TrainingData, scores: Sequence[Sc
             "",
             "## Scores",
             "",
-            *(["| score | value | images |", "|---|---|---|", *scored] if scored else [no_scores]),
+            *(["| score | value | of |", "|---|---|---|", *scored] if scored else [no_scores]),
             "",
             "## Licence",
             "",

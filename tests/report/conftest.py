@@ -128,7 +128,16 @@ def write_curve(results: Path, name: str, values: list[float]) -> None:
 
 
 def write_model(folder: Path, seconds: float, parts: list[str]) -> None:
-    model = {"method": None, "category": "teddybear", "seed": 0, "config_hash": "x", "steps": 50, "seconds": seconds}
+    model = {
+        "method": folder.name.split("-")[0],
+        "images": 400,
+        "precision": "fp32",
+        "category": "teddybear",
+        "seed": 0,
+        "config_hash": "x",
+        "steps": 50,
+        "seconds": seconds,
+    }
     model |= {"parameters": {"denoiser": 1_000_000, "decoder": 500_000}, "device": "test CPU", "git_commit": "abc123"}
     write_json(folder / "model.json", {**model, "versions": {"torch": "2.12.0"}})
     lines = [{"step": step, "seconds": step, **{part: 1 / step for part in parts}} for step in range(10, 60, 10)]

@@ -62,5 +62,7 @@ def test_weights_from_photographs_are_not_simply_mit() -> None:
 
 def test_scores_are_listed_where_there_are_any() -> None:
     assert "|" not in sections(model_card(MODEL, DATA))["Scores"]
-    scored = sections(model_card(MODEL, DATA, [Score("Kernel distance × 1000", "184 [169, 202]", 128)]))["Scores"]
-    assert "| Kernel distance × 1000 | 184 [169, 202] | 128 |" in scored
+    scored = sections(model_card(MODEL, DATA, [Score("Kernel distance × 1000", "184 [169, 202]", "128 images")]))[
+        "Scores"
+    ]
+    assert "| Kernel distance × 1000 | 184 [169, 202] | 128 images |" in scored

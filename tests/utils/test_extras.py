@@ -45,7 +45,7 @@ def test_modules_are_those_of_the_extras(extras: dict[str, set[str]]) -> None:
 
 def test_every_third_party_import_is_a_dependency(extras: dict[str, set[str]]) -> None:
     distributions, root = packages_distributions(), Path(__file__).resolve().parents[2]
-    brought = {"markupsafe": "jinja2"}  # by another package of the same extra
+    brought = {"markupsafe": "jinja2", "pydantic_core": "pydantic"}  # by another package
     declared = set().union(*extras.values())
     undeclared = set()
     for path in (root / "holofusion").rglob("*.py"):
@@ -94,3 +94,13 @@ def test_a_verb_whose_extra_is_missing_says_so(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert done.stderr == "error: requests is not installed; install it with: pip install 'holofusion[pipeline]'\n"
+
+
+def test_scoring_without_the_extra_says_so() -> None:
+    done = without_extras(
+        "import holofusion\nfrom holofusion.utils.files import UserError\n"
+        "try: holofusion.score('pictures', 'data')\nexcept UserError as error: print(error)"
+    )
+    assert done.stdout.endswith("is not installed; install it with: pip install 'holofusion[evaluation]'\n"), (
+        done.stderr
+    )
