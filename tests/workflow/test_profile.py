@@ -84,4 +84,6 @@ def test_cores_need_not_be_named(clone: Path, bare: dict[str, str]) -> None:
 def test_arrays_that_would_wait_for_ever_are_refused(clone: Path, bare: dict[str, str]) -> None:
     result = snakemake(clone, bare, "--profile", "slurm", "--jobs", "19", "all")
     assert result.returncode != 0
-    assert "error: --jobs 19: fewer than the 20 shards that may be ready at once" in result.stderr
+    params = yaml.safe_load((clone / "params.yaml").read_text())
+    shards = len(params["methods"]) * params["sampling"]["shards"]  # of one category and seed
+    assert f"error: --jobs 19: fewer than the {shards} shards that may be ready at once" in result.stderr
