@@ -30,7 +30,7 @@ from holofusion.methods.sds import ScoreDistillation, distil_score
 from holofusion.methods.superresolution import SuperResolution, SuperResolvedFacts, SuperResolvedScene
 from holofusion.networks.render_mlp import RenderMLP
 from holofusion.pipeline.checks import load_params
-from holofusion.pipeline.registry import ROWS, needs_warmup
+from holofusion.pipeline.registry import ROWS
 from holofusion.pipeline.resolve import settings_for
 from holofusion.rendering.grids import DenseField, voxel_centres
 from holofusion.scenes.base import SampleRequest, Scene
@@ -45,7 +45,10 @@ def settings_of(method: str | None = None, **changes: dict) -> Params:
     """The preset as a method sees it, with some keys of some sections changed."""
     params = load_params(Path(__file__).parents[1] / "params.yaml", "paper")
     content = settings_for(params, method)
-    changing = {"fast", *filter(needs_warmup, ROWS)}  # sections that change others, and are in `content` already
+    changing = {
+        "fast",
+        *(name for name, row in ROWS.items() if row.changes),
+    }  # sections that change others, and are in `content` already
     sections = {
         name: type(getattr(params, name)).model_validate(values | changes.get(name, {}))
         for name, values in content.items()

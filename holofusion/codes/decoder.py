@@ -25,7 +25,7 @@ class CodeDecoder(nn.Module):
         nn.init.zeros_(self.last.weight)
         assert self.last.bias is not None
         nn.init.zeros_(self.last.bias)
-        self.to(memory_format=torch.channels_last_3d)
+        self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # missing in torch's stubs
 
     def forward(self, codes: Tensor) -> Tensor:
         """Plain grids (B, 4, n, n, n) of codes (B, numbers, m, m, m), n = m * block."""

@@ -29,7 +29,7 @@ class DenoiserGuide(nn.Module):
         super().__init__()
         self.section, self.precision = section, precision
         self.unet = UNet(2, 4 * 6, 4 * 3, section.channels, section.blocks, section.image_size // 2)
-        self.unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch\'s stubs
+        self.unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         self.schedule = NoiseSchedule(section.noise_steps, section.schedule_shift)
 
     def forward(self, noisy: Tensor, t: Tensor, cameras: Cameras) -> Tensor:

@@ -111,7 +111,7 @@ class HoloDiffusion(nn.Module):
         self.volume = volume
         folded = 8 * volume.features
         self.unet = UNet(3, 2 * folded, folded, denoiser.channels, denoiser.blocks, volume.resolution // 2)
-        self.unet.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # missing in torch\'s stubs
+        self.unet.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # missing in torch's stubs
         self.decoder = RenderMLP(volume.features, volume.decoder_width, volume.density_scale)
         self.schedule = NoiseSchedule(denoiser.noise_steps, denoiser.schedule_shift)
         shape = (volume.features, *[volume.resolution] * 3)

@@ -39,7 +39,7 @@ class SuperResolution(nn.Module):
         super().__init__()
         self.section, self.precision = section, precision
         self.unet = UNet(2, 4 * 7, 4 * 3, section.channels, section.blocks)
-        self.unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch\'s stubs
+        self.unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         self.schedule = NoiseSchedule(section.noise_steps, section.schedule_shift)
 
     def forward(self, noisy: Tensor, t: Tensor, low: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from holofusion.config.steps import TrainSettings, WarmupSettings
+from holofusion.config.steps import EncodeSettings, TrainSettings, WarmupSettings
 from holofusion.data.prepared import PreparedCategory
 from holofusion.pipeline.job import Job
 from holofusion.training.checkpoint import stamp_of
@@ -16,7 +16,7 @@ from holofusion.utils.files import sha256_of
 from holofusion.utils.locks import owned
 from holofusion.utils.precision import resolve_precision
 
-AnyTraining = Job[WarmupSettings] | Job[TrainSettings]
+AnyTraining = Job[WarmupSettings] | Job[TrainSettings] | Job[EncodeSettings]
 
 
 def stamp_for(job: AnyTraining, data: PreparedCategory, *weights: Path) -> str:
