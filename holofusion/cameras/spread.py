@@ -1,4 +1,4 @@
-"""Choosing cameras all round an object."""
+"""Choose cameras all round an object."""
 
 from __future__ import annotations
 

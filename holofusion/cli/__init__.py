@@ -1,0 +1,1 @@
+"""The command `holofusion`: one verb per step, and verbs for whole folders."""

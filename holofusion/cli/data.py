@@ -1,4 +1,4 @@
-"""The verbs `holofusion data ...`: getting photographs, and looking whether they can be used. `main.py` registers them."""
+"""The verbs `holofusion data ...`: download, import and check photographs. `main.py` registers them."""
 
 from __future__ import annotations
 

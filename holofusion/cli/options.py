@@ -1,4 +1,4 @@
-"""What the verbs of the command line share: their options, and how a job of a step is done."""
+"""Options that the verbs of the command line share, and the function that runs one job of a step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs about a results folder as a whole: how far it is, whether it is in order, to and from a remote.
+"""The verbs for a whole results folder: progress, verification, transfer to and from a remote.
 
 `main.py` registers them.
 """

@@ -1,4 +1,4 @@
-"""Codes and their decoder in turns: codes tuned on the photographs, the decoder trained on them, codes tuned once more.
+"""Train codes and their decoder in turns: tune codes on the photographs, train the decoder, tune codes once more.
 
 The components know nothing of what a render shows. A code moved a little, so that what is decoded renders like the
 photographs, takes back most of what the projection lost.

@@ -1,4 +1,4 @@
-"""Keys of params.yaml that belong to the rivals: pi-GAN, EG3D, GET3D, score distillation, and pictures made elsewhere."""
+"""Settings of the baselines: pi-GAN, EG3D, GET3D, score distillation, and pictures made elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys of params.yaml for the grids that are learned from: reconstructions of single objects, and their codes."""
+"""Settings of the grids that methods over codes learn from: reconstructions of single objects, and their codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys of params.yaml for the photographs: where they come from, and how they are prepared."""
+"""Settings of the photographs: where they come from, and how they are prepared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is generated from the settings' classes: the JSON schema of params.yaml, and config/README.md."""
+"""Generate the JSON schema of params.yaml, and config/README.md, from the classes of the settings."""
 
 from __future__ import annotations
 

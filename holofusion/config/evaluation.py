@@ -1,4 +1,4 @@
-"""Keys of params.yaml that belong to what follows sampling: pictures, surfaces, scores and the page."""
+"""Settings of what follows sampling: pictures, surfaces, scores and the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""params.yaml and the overlays on it, read and checked against the classes of the settings."""
+"""Read params.yaml and its overlays, and check them against the classes of the settings."""
 
 from __future__ import annotations
 

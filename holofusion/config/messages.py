@@ -1,4 +1,4 @@
-"""Validation errors in the reader's words: one line per mistake, naming key, value and what would be right."""
+"""Turn pydantic's validation errors into one line per mistake, naming key, value and what would be right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings as one row has them: with what its own section of params.yaml changes, and what fast distillation does."""
+"""Apply to the settings what the row's own section of params.yaml changes, and what fast distillation changes."""
 
 from __future__ import annotations
 

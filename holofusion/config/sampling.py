@@ -1,4 +1,4 @@
-"""Keys of params.yaml for what a trained model is used for: coarse scenes, their sharpened views, and distillation."""
+"""Settings of sampling: coarse scenes, their super-resolved views, and distillation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every section of params.yaml is, and the types of its keys."""
+"""The base class of all sections of params.yaml, and types that their keys share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training step is given: several views of several objects, and random pixels of them."""
+"""Draw training batches: several views of several objects, and random pixels of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Image files as people have them: the one place where photographs and masks are decoded.
+"""Decode photographs and masks, in the formats and orientations that people have. Nothing else decodes them.
 
 The rule of every mode is written down for readers in `docs/photographs.md` and tested one by one in
 `tests/data/test_images.py`. Whatever cannot be told apart is refused rather than guessed.

@@ -1,4 +1,4 @@
-"""Whether a mask can be that of an object: said of each frame, and of all frames of a capture together."""
+"""Check whether masks can show an object: frame by frame, and all frames of a capture together."""
 
 from __future__ import annotations
 

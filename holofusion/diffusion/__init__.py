@@ -1,0 +1,1 @@
+"""Noising, denoising, and denoisers in closed form, for signals of any shape."""

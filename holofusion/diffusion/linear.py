@@ -1,4 +1,4 @@
-"""The best linear denoiser of a data set, in closed form: what a network need not learn by gradient descent.
+"""The best linear denoiser of a data set, in closed form. Networks correct it instead of learning it.
 
 For Gaussian data of covariance S the expected clean signal is alpha S (alpha^2 S + sigma^2)^-1 x_t (Wiener). S is
 taken as in probabilistic principal components (Tipping and Bishop 1999): some directions with a variance each, one

@@ -1,4 +1,4 @@
-"""The local estimate: what a denoiser that sees a neighbourhood of each position converges to, in closed form.
+"""The local estimate, in closed form: what a denoiser that sees a neighbourhood of each position converges to.
 
 At each position the training codes' average, weighted by how well each explains the noisy neighbourhood (Kamb and Ganguli,
 "An analytic theory of creativity in convolutional diffusion models", ICML 2025). With a bandwidth each training code is the

@@ -1,4 +1,4 @@
-"""Errors of denoisers per noise level, on codes that they have not seen."""
+"""Errors of denoisers by noise level, on codes of held-out objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers as they stand in a metrics file."""
+"""The type of a number in a metrics file."""
 
 from __future__ import annotations
 

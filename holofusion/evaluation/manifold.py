@@ -1,4 +1,4 @@
-"""Distribution beyond the two distances: fidelity and variety apart, diversity, memorisation; all in feature space.
+"""Precision, recall, density, coverage, diversity and memorisation, in feature space.
 
 Precision and recall: Kynkäänniemi et al. 2019, as in torch-fidelity. Density and coverage: Naeem et al. 2020.
 """

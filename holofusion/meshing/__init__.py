@@ -1,0 +1,1 @@
+"""Triangle meshes: extraction from densities, colours, files."""

@@ -1,0 +1,1 @@
+"""Generators: HoloFusion, its ablations, and the baselines."""

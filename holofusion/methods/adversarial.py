@@ -1,4 +1,4 @@
-"""What methods with a discriminator share beside the losses: both players' parameters, and the loop's numbers."""
+"""Base class of methods with a discriminator: both players' parameters, and the numbers of the training loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pipeline knows of a generator: a module that is built from sections of params.yaml, trained, and sampled.
+"""The interface of generators: a module built from sections of params.yaml, trained, and sampled.
 
 The names of a method's constructor arguments are the names of the sections it is built from; those that only sampling reads
 have the default None, so that a training needs none of them.

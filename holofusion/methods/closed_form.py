@@ -1,4 +1,4 @@
-"""Rows that nothing is trained for: what any trained denoiser over codes has to beat."""
+"""Rows in closed form, without training: a trained denoiser over codes has to beat them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What methods over codes share: the training objects' codes taken over, codes drawn from noise, and scenes made of them."""
+"""Functions that methods over codes share: take over training codes, draw codes from noise, make scenes of codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening a trained run: its folder holds the weights, the class that they belong to, and its settings."""
+"""Open a trained run from its folder, which holds the weights, their class and all settings."""
 
 from __future__ import annotations
 

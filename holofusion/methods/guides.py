@@ -1,4 +1,4 @@
-"""What pulls a scene in score distillation: a 2D diffusion model behind one small interface."""
+"""Guides of score distillation: 2D diffusion models behind one small interface."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Colours of a scene that explain its super-resolved views best: the start of a distillation that then needs few steps.
+"""Fit a scene's colours to its super-resolved views by least squares, so that distillation then needs few steps.
 
 While densities stand still, a pixel is linear in the voxels' colours. The colours that explain all views best, and stay
 near the coarse scene's where nothing is seen, are the solution of one sparse least-squares problem.

@@ -1,4 +1,4 @@
-"""Sharpening the warm-up's grids: a few gradient steps on every training object's own views.
+"""Refine the warm-up's grids: a few gradient steps on every training object's own views.
 
 The encoder answers for all objects at once and, after the few steps a CPU affords, blurs each. Its grids are the
 denoiser's training targets, so what they lack no sample can have. Encoder and decoder stay as they are.

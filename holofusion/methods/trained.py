@@ -1,4 +1,4 @@
-"""A trained run, in Python: its folder is all that is needed to make scenes."""
+"""Trained runs in Python: a run's folder is all that sampling needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From posed source views to one voxel grid: 2D encoder, unprojection, pooling over views, pooling head.
+"""Encode posed source views as one voxel grid: 2D encoder, unprojection, pooling over views, pooling head.
 
 The order is HoloDiffusion's (Karnewar et al., CVPR 2023, released code): encoder, voxel-wise features, their mean and
 standard deviation over views, small head. The published head is linear + tanh; a deeper one is used here because at small

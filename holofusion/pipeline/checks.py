@@ -1,4 +1,4 @@
-"""Mistakes in params.yaml that no single key shows: values at odds, methods or data that do not exist."""
+"""Check params.yaml for mistakes across keys: values that contradict each other, methods or data that do not exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which code a step runs: the modules of this package that it imports, directly or through others, and their hash."""
+"""Hash the code that a step runs: all modules of this package that it imports, directly or through others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results to and from the DVC remote, with what went wrong said in one line."""
+"""Push results to the DVC remote and pull them; report failures in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One job of a step: what every `run(job)` in `holofusion/steps/` is given."""
+"""The argument of every `run(job)` in `holofusion/steps/`: settings, inputs, output and device of one job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photographs and masks that prepared data was made from: noticed, by content, when they change on disk.
+"""Notice by content when photographs or masks that prepared data was made from change on disk.
 
 `prepare` lists size, time of change and SHA-256 of every file it used. Later only files whose size or time differ are read.
 """

@@ -1,4 +1,4 @@
-"""What every artefact was made from: the hash of its settings, of each input, of the code, and of its own content.
+"""Record what every artefact was made from: hashes of its settings, its inputs, the code, and its own content.
 
 A folder keeps this in provenance.json, a metrics file under the key `provenance`. Whether an artefact is what its settings
 ask for is then a question of content, whatever the file times say: `holofusion/pipeline/verify.py` answers it.

@@ -1,4 +1,4 @@
-"""The one list of rows of the results table: where each one's weights come from and how its scenes are made.
+"""The one list of rows of the results table: where a row's weights come from, and how its scenes are made.
 
 Imports nothing heavy: the workflow reads it to know which jobs there are.
 """

@@ -1,4 +1,4 @@
-"""The resolved file of each step of each run: every setting that the step reads, nothing else.
+"""Write a resolved settings file for each step of each run: every setting that the step reads, nothing else.
 
 A rule depends on its resolved file alone, which is rewritten only when its content changes: editing one section reruns the
 steps that read it, and nothing else.

@@ -1,4 +1,4 @@
-"""What a job of each step asks a scheduler for: memory and run time, estimated from the sizes in the settings.
+"""Memory and run time that a job of each step asks a scheduler for, estimated from the sizes in the settings.
 
 These are requests, generous by a factor of two or three, not predictions. All jobs of a step ask for the same, that of its
 heaviest method: an array of jobs has one request. A job that was cut off asks for more when it is tried again.

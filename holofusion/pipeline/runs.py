@@ -1,4 +1,4 @@
-"""What results are called: the names of runs, warm-ups and rows of real images, spelled and read here alone."""
+"""Names of runs, warm-ups and rows of real images. Nothing else spells or parses them."""
 
 from __future__ import annotations
 

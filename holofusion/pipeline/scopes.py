@@ -1,4 +1,4 @@
-"""Of what a step is done once: of each category, run, row of real images and so on, as the settings have them."""
+"""Scopes of steps: a step runs once per category, per run, per row of real images, and so on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where images come from (`dataset.source`), and what that changes."""
+"""Sources of images (`dataset.source`), and what the pipeline does differently for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a run is, told from what lies in its results folder, from its logs, and from SLURM where there is one."""
+"""Progress of a run, from its results folder, its logs, and SLURM where there is one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one list of steps: what there is to make, in which order, where it lies, and which code makes it.
+"""The one list of steps: their order, what each makes, where that lies, and which code makes it.
 
 The verb of a step, its module in `holofusion/steps/`, and its folders of settings, logs and benchmarks have its name; its rule
 has `step_` before it, since a stage (data, train, sample, evaluate, report) is a target of the workflow by its bare name. A

@@ -1,4 +1,4 @@
-"""File times that agree with content: what the workflow goes by, set right before it looks."""
+"""Set modification times to match content hashes, because Snakemake decides by time what to rerun."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a results folder is what its settings ask for: every artefact checked against what is recorded of it."""
+"""Verify a results folder: check every artefact against its settings and what is recorded of it."""
 
 from __future__ import annotations
 

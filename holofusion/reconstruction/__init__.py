@@ -1,0 +1,1 @@
+"""Fine grids of single objects, from their photographs and masks alone."""

@@ -1,4 +1,4 @@
-"""Grids of one kind: the same surface, but one inside and one outside for all objects.
+"""Make grids canonical: keep the surface, and give all objects the same values inside and outside.
 
 Grids fitted one by one differ in what no photograph sees: density inside, colours inside and in empty space, specks. A
 generator has to model all that, and blends it into mottled fog. A canonical grid is a signed distance to the surface, cut at

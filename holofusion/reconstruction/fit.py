@@ -1,4 +1,4 @@
-"""A plain grid per object, from its photographs and masks alone: fitted freely, made canonical, and tuned from there.
+"""Fit a plain grid to one object's photographs and masks: freely, then canonical, then tuned.
 
 Free: coarse to fine, from a fog. Canonical: `reconstruction/canonical.py`; that blurs. Tuned: a few more steps on the same
 photographs take the blur back, and keep inside and outside as they are, since no ray meets these.

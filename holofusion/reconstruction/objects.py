@@ -1,4 +1,4 @@
-"""Reconstructions of many objects: one file each, so that a kill loses one at most, made side by side."""
+"""Reconstruct many objects in several processes, one file each, so that a kill loses one at most."""
 
 from __future__ import annotations
 

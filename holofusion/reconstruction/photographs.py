@@ -1,4 +1,4 @@
-"""The photographs of one object as rays, and how far renders are from them."""
+"""Photographs of one object as rays, and the error of renders against them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Volume rendering and rasterisation: rays, fields, occupancy, views."""

@@ -1,4 +1,4 @@
-"""What can be rendered: a radiance field inside the cube [-extent, extent]^3."""
+"""The interface of radiance fields inside the cube [-extent, extent]^3."""
 
 from __future__ import annotations
 

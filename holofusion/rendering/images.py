@@ -1,4 +1,4 @@
-"""Images as bytes, which is what PNG files and banks of hypotheses hold."""
+"""Convert images to bytes, as PNG files and banks of hypotheses hold them, and back."""
 
 from __future__ import annotations
 

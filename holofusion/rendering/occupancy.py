@@ -1,4 +1,4 @@
-"""What is known of empty space: a coarse grid of bits that rays are shortened by and points are skipped with."""
+"""Occupancy grids: coarse grids of bits that shorten rays and let points in empty space be skipped."""
 
 from __future__ import annotations
 

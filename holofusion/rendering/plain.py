@@ -1,4 +1,4 @@
-"""Plain grids: density and colour per voxel, no network. What reconstructions, and codes once decoded, are.
+"""Plain grids: density and colour per voxel, without a network. Reconstructions and decoded codes are such grids.
 
 A plain grid (4, n, n, n) spans [-EXTENT, EXTENT]^3, axes z, y, x. Channel 0 is density before the softplus, which is scaled
 by DENSITY_SCALE to give density per world unit; the others are red, green and blue before the sigmoid.

@@ -1,4 +1,4 @@
-"""Rasterising triangle meshes with PyTorch3D: where each pixel meets the surface, and a silhouette with gradients."""
+"""Rasterise triangle meshes with PyTorch3D: the surface point of each pixel, and a silhouette with gradients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finished views of a field: every pixel of every camera, without randomness."""
+"""Render complete views of a field: every pixel of every camera, without randomness."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The HTML report, its tables and figures, from a results folder."""

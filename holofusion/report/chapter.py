@@ -1,4 +1,4 @@
-"""What the page says of one category: numbers over all seeds, pictures of the first."""
+"""Gather what the report shows of one category: numbers over all seeds, pictures of the first."""
 
 from __future__ import annotations
 

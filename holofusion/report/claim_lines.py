@@ -1,4 +1,4 @@
-"""The papers' claims as the page words them: verdicts, and the numbers behind each."""
+"""Word the papers' claims for the report: verdicts, and the numbers behind each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a results folder holds, read once: metrics (checked against their settings), views, models, logs, benchmarks."""
+"""Read a results folder once: metrics (checked against their settings), views, models, logs, benchmarks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every row cost: parameters, steps and seconds, from the files the steps wrote themselves."""
+"""Costs of every row: parameters, steps and seconds, from the files that the steps wrote."""
 
 from __future__ import annotations
 

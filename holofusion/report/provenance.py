@@ -1,4 +1,4 @@
-"""What the results rest on: the machine, versions of packages, and of the code."""
+"""Describe what the results were made with: machine, versions of packages, commit of the code."""
 
 from __future__ import annotations
 

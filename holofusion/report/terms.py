@@ -1,4 +1,4 @@
-"""On what terms the trainings were compared: time, steps, images, parameters, and how often settings were changed."""
+"""Terms of the comparison between trainings: time, steps, images, parameters, and number of settings tried."""
 
 from __future__ import annotations
 

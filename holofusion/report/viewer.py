@@ -1,4 +1,4 @@
-"""Meshes as text inside the page: what templates/viewer.js draws."""
+"""Encode meshes as text inside the report, for templates/viewer.js to draw."""
 
 from __future__ import annotations
 

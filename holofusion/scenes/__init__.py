@@ -1,0 +1,1 @@
+"""What methods make: scenes that can be rendered, meshed and saved."""

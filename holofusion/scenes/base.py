@@ -1,4 +1,4 @@
-"""What a scene is: something that a method makes, that can be looked at from any side, and that lies in two files."""
+"""The interface of scenes: render from any camera, extract a surface, save to two files."""
 
 from __future__ import annotations
 

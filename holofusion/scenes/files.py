@@ -1,4 +1,4 @@
-"""The kinds of scenes there are, and reading one of any kind. A kind is one class and one line of SCENES."""
+"""Table of the kinds of scenes, and a function that reads any of them. A kind is one class and one line of SCENES."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Views made elsewhere become those of a row, after every check that scoring makes."""
+"""Import views made elsewhere as those of a row, after every check that scoring makes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the two trainings of the pipeline, the warm-up and a method's, share."""
+"""Functions that the training steps share: stamps of saved states, the lock, facts for model.json."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The training loop, saved states, several processes, and what a training writes."""

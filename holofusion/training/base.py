@@ -1,4 +1,4 @@
-"""What the training loop asks of anything that it trains."""
+"""The interface that the training loop asks of what it trains."""
 
 from __future__ import annotations
 

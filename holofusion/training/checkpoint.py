@@ -1,4 +1,4 @@
-"""Saved training state: enough to go on exactly where a killed run stopped. No pickle.
+"""Save and load training state, so that a killed run continues bit for bit. No pickle.
 
 `state/` lies beside the declared outputs, undeclared to the workflow, so that neither a failed job nor a rerun deletes it.
 It stays when the run is finished: a job killed between its last write and the workflow's note of it loses nothing.

@@ -1,4 +1,4 @@
-"""What a training leaves: model.safetensors, and model.json, which says what these weights are and how they came about."""
+"""Write a training's result: model.safetensors, and model.json with the class, settings and history of the weights."""
 
 from __future__ import annotations
 

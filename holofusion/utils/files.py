@@ -1,4 +1,4 @@
-"""Files on disk: one error type for bad input, and writes that are never half done."""
+"""Atomic writes, JSON files and hashes, and the one error type for bad input."""
 
 from __future__ import annotations
 

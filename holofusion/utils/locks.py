@@ -1,4 +1,4 @@
-"""One owner at a time of a folder that many jobs can see, on one machine or across the nodes of a cluster.
+"""A lock file for shared file systems. A dead owner (no heartbeat for 60 s) is replaced.
 
 The owner's lock file names it and carries a beat that grows every few seconds. Whoever finds the file waits. An owner
 that is dead is replaced: at once if its process is known to be gone, and otherwise when its beat has stood still for a

@@ -1,4 +1,4 @@
-"""A second copy of what a step prints: everything on the terminal, plain lines in its log file, tracebacks included."""
+"""Copy what a step prints into its log file: plain lines and tracebacks, without status lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the operating system refuses, in one line: disk full, no permission, too many files, a killed worker."""
+"""One-line messages for what the operating system refuses: disk full, no permission, too many files, a killed worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs of one kind shared out among processes, with results in order."""
+"""Run jobs of one kind in several processes and return their results in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Being asked to stop: by a scheduler (time limit, preemption), by `kill`, or at the keyboard."""
+"""Signals that ask a job to stop: from a scheduler (time limit, preemption), from `kill`, or from the keyboard."""
 
 from __future__ import annotations
 

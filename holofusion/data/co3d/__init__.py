@@ -1,0 +1,1 @@
+"""CO3Dv2: download, read, write and check folders in its layout."""

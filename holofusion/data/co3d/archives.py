@@ -1,4 +1,4 @@
-"""Unpacking an archive of the release: into its category's folder and nowhere else, and nothing half-written there."""
+"""Unpack an archive of the release into its category's folder, and nowhere else. Nothing half-written stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the cameras of a sequence move around what they look at, in figures."""
+"""Statistics of how the cameras of a sequence move around the object."""
 
 from __future__ import annotations
 

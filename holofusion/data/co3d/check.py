@@ -1,4 +1,4 @@
-"""Looking through a folder in CO3D layout before it is used: what is there, what is missing or broken, and why."""
+"""Check a folder in CO3D layout before it is used: list what is there, and what is missing or broken, and why."""
 
 from __future__ import annotations
 

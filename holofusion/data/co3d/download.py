@@ -1,4 +1,4 @@
-"""Downloading categories of CO3Dv2: several archives at a time, checked, unpacked, and taken up after any interruption.
+"""Download categories of CO3Dv2: several archives at a time, checked and unpacked. An interrupted download continues.
 
 What is on its way lies in ROOT/_download: `NAME.part` while it arrives, `NAME` once its checksum is right, and a note
 per category of what was unpacked. Every step ends in one rename or one note, so that a kill at any time loses nothing.

@@ -1,4 +1,4 @@
-"""What of one category has arrived: a note beside the archives, by which a second run downloads nothing."""
+"""Record which archives of a category have arrived, so that a second run downloads nothing."""
 
 from __future__ import annotations
 

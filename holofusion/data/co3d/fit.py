@@ -1,4 +1,4 @@
-"""Whether masks are of an object and cameras fit them, told from some frames of each sequence."""
+"""Check on some frames of each sequence whether masks show an object and cameras fit them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetching one file over HTTP: taken up where it stopped, tried again after a failure, never half there."""
+"""Fetch one file over HTTP: continue where it stopped, retry after a failure, leave nothing half-written."""
 
 from __future__ import annotations
 

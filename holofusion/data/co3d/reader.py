@@ -1,4 +1,4 @@
-"""Reading a folder in CO3Dv2 layout: annotations, set lists, cameras, images and masks.
+"""Read a folder in CO3Dv2 layout: annotations, set lists, cameras, images and masks.
 
 Layout and conventions: Reizenstein et al. 2021, "Common Objects in 3D", and PyTorch3D's Implicitron reader.
 Null depth, mask, viewpoint and meta are allowed, and so are keys we do not know.

@@ -1,4 +1,4 @@
-"""What the CO3Dv2 release consists of: the archives of every category, their addresses and SHA-256.
+"""List the archives of the CO3Dv2 release by category, with addresses and SHA-256.
 
 `co3d_links.json` and `co3d_sha256.json` hold the lists published with the data set (GitHub facebookresearch/co3d,
 `co3d/links.json` and `co3d/co3d_sha256.json` at 2122fad) in their own format: 51 categories in 345 archives, 5.5 TB;

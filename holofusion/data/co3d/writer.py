@@ -1,4 +1,4 @@
-"""Writing a folder in CO3Dv2 layout, as any CO3D reader loads it."""
+"""Write a folder in CO3Dv2 layout that any CO3D reader loads."""
 
 from __future__ import annotations
 

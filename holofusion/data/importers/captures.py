@@ -1,4 +1,4 @@
-"""Photographs of one's own, one folder per object, made a folder in CO3D layout that `prepare` reads."""
+"""Convert a user's photographs, one folder per object, into a folder in CO3D layout that `prepare` reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a COLMAP model, text or binary: world-to-camera poses in OpenCV's convention, one or more models per object.
+"""Read COLMAP models, text or binary: world-to-camera poses in OpenCV's convention, one or more models per object.
 
 Format: COLMAP's documentation, "Output Format", and `src/colmap/scene/reconstruction_io.cc` for the binary form.
 """

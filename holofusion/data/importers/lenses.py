@@ -1,4 +1,4 @@
-"""Lenses: every known way to state one that is no pinhole is refused by name, as distortion is not modelled.
+"""Refuse lenses with distortion, which is not modelled, by the name of the parameter that states it.
 
 Names: nerfstudio's data conventions, instant-ngp's `transforms.json`, OpenCV's calibration module, COLMAP's camera models.
 """

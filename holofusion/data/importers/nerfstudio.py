@@ -1,4 +1,4 @@
-"""Reading `transforms.json`, as nerfstudio and instant-ngp write it: OpenGL camera-to-world matrices, lenses in pixels.
+"""Read `transforms.json`, as nerfstudio and instant-ngp write it: OpenGL camera-to-world matrices, lenses in pixels.
 
 Format: nerfstudio's data conventions, and the README of instant-ngp on its data sets.
 """

@@ -1,4 +1,4 @@
-"""Photographs of one's own: where a picture, its mask and its camera come from, checked before anything is written."""
+"""Find the mask and the camera of each of a user's photographs, and check them before anything is written."""
 
 from __future__ import annotations
 

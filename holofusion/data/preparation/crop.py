@@ -1,4 +1,4 @@
-"""One photograph made ready: the square around the object cut out, white background, the camera that follows."""
+"""Crop one photograph to the square around the object, make its background white, and adapt its camera."""
 
 from __future__ import annotations
 

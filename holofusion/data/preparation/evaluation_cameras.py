@@ -1,4 +1,4 @@
-"""The camera pool: cameras of the training photographs, from which every method is rendered."""
+"""Draw the frozen evaluation cameras, and a turntable, from the cameras of the training photographs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sequences made ready side by side, each kept in a file of its own: memory holds one per worker, a kill loses none."""
+"""Prepare sequences in several processes. Each finished one is a file: memory holds one per worker, a kill loses none."""
 
 from __future__ import annotations
 

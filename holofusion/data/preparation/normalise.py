@@ -1,4 +1,4 @@
-"""One sequence of photographs made ready: its crops, and its world moved and scaled into the voxel cube."""
+"""Prepare one sequence: crop its photographs, and move and scale its world into the voxel cube."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames whose mask or camera is wrong, told by what the majority of their sequence says."""
+"""Find frames whose mask or camera disagrees with the majority of their sequence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the cameras of a capture fit its masks, and if not, which of the usual mistakes would explain it.
+"""Check whether the cameras of a capture fit its masks. If not, name the usual mistake that would explain it.
 
 Cameras fit where the silhouettes of the visual hull are the masks. Each mistake is undone on trial, and the hull carved again.
 """

@@ -1,4 +1,4 @@
-"""The usual mistakes in giving cameras, and what undoes each."""
+"""Usual mistakes in camera poses, and a function that undoes each."""
 
 from __future__ import annotations
 

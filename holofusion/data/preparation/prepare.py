@@ -1,4 +1,4 @@
-"""From a folder in CO3D layout to prepared data: crops, cameras, split by object, frozen camera lists."""
+"""Turn a folder in CO3D layout into prepared data: crops, cameras, split by object, frozen camera lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which frames of which sequences are used, and which objects are held out."""
+"""Choose the frames of each sequence, and the objects that are held out."""
 
 from __future__ import annotations
 

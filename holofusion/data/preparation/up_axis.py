@@ -1,4 +1,4 @@
-"""Which way is up in a sequence's world, told by its cameras: people hold them level."""
+"""Estimate which way is up in a sequence's world: people hold cameras level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the object is: the point its cameras look at, and which points of space lie inside its masks."""
+"""Locate the object: the point that its cameras look at, and the points of space inside all its masks."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Procedural objects: the data set that needs no download."""
