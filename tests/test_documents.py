@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from holofusion.pipeline.registry import ROWS
+from holofusion.pipeline.steps import STEPS
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 DOCUMENTS = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")), REPOSITORY / "config/README.md")
 
@@ -52,6 +55,14 @@ def test_jobs_of_the_github_workflow_are_make_targets() -> None:
 def test_files_that_the_image_copies_are_there() -> None:
     copied = re.findall(r"^COPY (.+) \./$", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE)
     assert copied and all((REPOSITORY / name).exists() for name in copied[0].split())
+
+
+def test_every_row_and_every_folder_of_results_is_explained() -> None:
+    rows = (REPOSITORY / "docs/methods.md").read_text()
+    assert [name for name in ROWS if f"| `{name}` |" not in rows] == []
+    folders = (REPOSITORY / "docs/results-folder.md").read_text()
+    made = {step.makes.partition("/")[0] for step in STEPS.values()} - {"dataset", "download", "tables"}
+    assert [name for name in sorted(made) if f"`results/{name}/" not in folders] == []
 
 
 def make_targets() -> set[str]:

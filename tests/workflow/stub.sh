@@ -17,7 +17,7 @@ done
 [[ $verb == "${STUB_FAIL:-}" && ! -e mended ]] && { mkdir -p "$out/state" && touch "$out/state/kept"; exit 1; }
 case $verb in
     dataset) mkdir -p "$out/$category" ;;
-    warmup | train) mkdir -p "$out" && date +%N >"$out/model.safetensors" && echo '{}' >"$out/model.json" && echo null >"$out/provenance.json" ;;
+    warmup | encode | train) mkdir -p "$out" && date +%N >"$out/model.safetensors" && echo '{}' >"$out/model.json" && echo null >"$out/provenance.json" ;;
     evaluate | reference | consistency | geometry | geometry_floor | curve) echo "{\"made\": \"$(date +%N)\"}" >"$out" ;;
     download) echo '{}' >"$out" ;;
     report)

@@ -2,49 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from holofusion.pipeline.checks import load_params
-from tests.workflow.standin import shell_stand_in
-
-HERE = Path(__file__).parent
-Snakemake = Callable[..., subprocess.CompletedProcess[str]]
-Edit = Callable[..., None]
-
-
-@pytest.fixture(scope="session")
-def snakemake(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Snakemake:
-    """A function that runs Snakemake in a folder, with tests/workflow/stub.sh in place of the program."""
-    programs = shell_stand_in(tmp_path_factory.mktemp("stand_in"), f'exec bash "{HERE / "stub.sh"}" "$@"')
-
-    def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "workflow" / "Snakefile")]
-        environment = {key: value for key, value in os.environ.items() if key != "CO3DV2_DATASET_ROOT"}
-        environment |= {"PYTHONPATH": f"{programs}:{repository}", **variables}
-        return subprocess.run(
-            [*command, "--cores", "2", *arguments],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-
-    return run
-
-
-def settings_in(repository: Path, folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    shutil.copy(repository / "params.yaml", folder)
-    shutil.copytree(repository / "config", folder / "config")
-    return folder
+from tests.workflow.plans import Edit, Snakemake, jobs, settings_in
 
 
 @pytest.fixture(scope="session")
@@ -61,16 +27,6 @@ def project(finished: Path, tmp_path: Path) -> Path:
     """A copy of the finished folder, file times included."""
     shutil.copytree(finished, tmp_path / "project")
     return tmp_path / "project"
-
-
-def jobs(result: subprocess.CompletedProcess[str]) -> dict[str, int]:
-    """Job counts by rule of a dry run, without the target `all`; empty when there is nothing to do."""
-    assert result.returncode == 0, result.stderr
-    if "Nothing to be done" in result.stdout + result.stderr:
-        return {}
-    lines = result.stdout.split("Job stats:")[1].split("total")[0].splitlines()
-    counts = dict(line.split() for line in lines if line.strip() and not line.startswith(("job ", "---")))
-    return {rule: int(count) for rule, count in counts.items() if rule != "all"}
 
 
 def test_jobs_of_a_fresh_run(repository: Path, snakemake: Snakemake, tmp_path: Path) -> None:
@@ -196,25 +152,26 @@ def test_a_finished_run_stays_finished(project: Path, snakemake: Snakemake) -> N
             91.0,
             {
                 "step_warmup": 1,
-                "step_train": 6,
-                "step_sample": 10,
+                "step_encode": 1,
+                "step_train": 8,
+                "step_sample": 12,
                 "step_hypotheses": 1,
-                "step_render": 10,
-                "step_mesh": 10,
-                "step_evaluate": 10,
-                "step_consistency": 10,
-                "step_geometry": 10,
-                "step_curve": 6,
+                "step_render": 12,
+                "step_mesh": 12,
+                "step_evaluate": 12,
+                "step_consistency": 12,
+                "step_geometry": 12,
+                "step_curve": 8,
                 "step_report": 1,
             },
         ),
         (
             "evaluation.inception_weights",
             "file",
-            {"step_reference": 4, "step_evaluate": 10, "step_curve": 6, "step_report": 1},
+            {"step_reference": 4, "step_evaluate": 12, "step_curve": 8, "step_report": 1},
         ),
-        ("consistency.learning_rate", 0.91, {"step_consistency": 10, "step_report": 1}),
-        ("mesh.level", 9.1, {"step_mesh": 10, "step_geometry": 10, "step_report": 1}),
+        ("consistency.learning_rate", 0.91, {"step_consistency": 12, "step_report": 1}),
+        ("mesh.level", 9.1, {"step_mesh": 12, "step_geometry": 12, "step_report": 1}),
         (
             "pigan.learning_rate",
             0.91,
