@@ -105,7 +105,7 @@ def family(name: str) -> Work:
     return training(method)
 
 
-def rival(name: str) -> Work:
+def baseline(name: str) -> Work:
     return training(construct(method_class(ROWS[name]), dict(settings_of(pigan={"doublings": 0}))))
 
 
@@ -226,7 +226,9 @@ UNITS = {
         for name in ("holofusion", "holodiffusion_nobootstrap")
     },
     **{
-        name: Unit("train", f"{name}: micro-batch", MICRO * getattr(PAPER, name).steps, lambda name=name: rival(name))
+        name: Unit(
+            "train", f"{name}: micro-batch", MICRO * getattr(PAPER, name).steps, lambda name=name: baseline(name)
+        )
         for name in ("pigan", "eg3d", "get3d", "sds")
     },
     "denoising": Unit("sample", "holodiffusion: denoising step", SCENES * PAPER.sampling.steps, denoising),

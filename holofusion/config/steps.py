@@ -296,6 +296,5 @@ def select(kind: type[Settings], sections: Mapping[str, Any]) -> Settings:
 
 def joined(*kinds: type[StepSettings]) -> type[StepSettings]:
     """The class whose fields are those of all `kinds`; itself where there is one."""
-    if len(kinds) == 1:
-        return kinds[0]
-    return type("And".join(kind.__name__ for kind in kinds), kinds, {"__doc__": "Sections of several classes."})
+    name = "And".join(kind.__name__ for kind in kinds)
+    return kinds[0] if len(kinds) == 1 else type(name, kinds, {"__doc__": "Sections of several classes."})

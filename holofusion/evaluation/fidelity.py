@@ -118,8 +118,8 @@ def distribution(train: ImageSet, held_out: ImageSet, generated: ImageSet, redra
 
         value = theirs.get(name, share(*everyone))
         entries.append(entry(name, "train", value, replicates_of(redrawn, objects, scenes), units, **counts))
-    among = manifold.spread(second, generated.units)
-    whole = manifold.spread(train.features.numpy(), train.units)(np.ones(train.n_units))
+    among = manifold.diversity(second, generated.units)
+    whole = manifold.diversity(train.features.numpy(), train.units)(np.ones(train.n_units))
     number = generated.n_units
     replicates = replicates_of(lambda drawn: among(drawn) / whole, scenes)
     diversity = among(np.ones(number)) / whole if number > 1 else 0.0

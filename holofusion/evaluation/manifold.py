@@ -66,7 +66,7 @@ def shares(real: np.ndarray, generated: np.ndarray) -> dict[str, Statistic]:
     }
 
 
-def spread(features: np.ndarray, units: np.ndarray) -> Callable[[np.ndarray], float]:
+def diversity(features: np.ndarray, units: np.ndarray) -> Callable[[np.ndarray], float]:
     """Mean distance of images of different units, as a function of how often each unit counts (U,)."""
     membership = np.eye(units.max() + 1)[units]
     sums = membership.T @ distances(features, features) @ membership

@@ -62,7 +62,7 @@ class Mirror(io.TextIOBase):
 def mirror_to(path: Path) -> None:
     """From now on, copy standard output and standard error to the file at `path`, replacing what it held."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    log = open(path, "w", encoding="utf-8", buffering=1)  # noqa: SIM115 - open until the process ends
+    log = open(path, "w", encoding="utf-8", buffering=1)  # open until the process ends
     sys.stdout = Mirror(sys.stdout, log)
     sys.stderr = Mirror(sys.stderr, log)
 

@@ -32,9 +32,9 @@ def test_means_are_torch_fidelitys() -> None:
     assert found[0] > found[1] > 0  # narrower than the real ones
 
 
-def test_spread_leaves_out_images_of_one_unit() -> None:
+def test_diversity_leaves_out_images_of_one_unit() -> None:
     features, units = np.array([[0.0], [0], [3], [7]]), np.array([0, 0, 1, 2])
-    among = manifold.spread(features, units)
+    among = manifold.diversity(features, units)
     assert among(np.ones(3)) == pytest.approx((3 + 3 + 7 + 7 + 4) / 5)
     assert among(np.array([1.0, 2, 0])) == pytest.approx(3)
 
