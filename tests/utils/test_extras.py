@@ -16,7 +16,8 @@ from holofusion.utils.extras import EXTRAS, optional
 from holofusion.utils.files import UserError
 
 CORE = (
-    "scenes methods networks training meshing rendering data.prepared pipeline cameras config diffusion utils cli.main"
+    "scenes methods codes reconstruction networks training meshing rendering "
+    "data.prepared pipeline cameras config diffusion utils cli.main"
 )
 
 
