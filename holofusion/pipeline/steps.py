@@ -170,6 +170,16 @@ _ALL = (
         after_floor=True,
     ),
     Step(
+        "ladder",
+        "evaluate",
+        scopes.EACH_DISTILLED,
+        "metrics/ladder-{name}.json",
+        settings.LadderSettings,
+        row_settings="sample",
+        uses_method=True,
+        after_floor=True,
+    ),
+    Step(
         "report",
         "report",
         scopes.ONCE,

@@ -18,6 +18,8 @@ Edit = Callable[..., None]
 FROM_NOISE = (
     "holodiffusion",
     "holodiffusion_nobootstrap",
+    "holofusion_codes",
+    "holofusion_linear",
     "pigan",
     "eg3d",
     "get3d",
@@ -37,11 +39,14 @@ def resolved_files(project: Path, preset: str = "mini") -> dict[str, str]:
     ("key", "changed"),
     [
         ("holofusion_mse.distillation.top_k", {"sample/holofusion_mse"}),
-        ("distillation.top_k", {"sample/holofusion", "sample/holofusion_mse", "sample/holofusion_sds"}),
+        (
+            "distillation.top_k",
+            {"sample/holofusion", "sample/holofusion_mse", "sample/holofusion_sds", "ladder/holofusion"},
+        ),
         (
             "denoiser.noise_steps",
             {
-                "train/holofusion",
+                "train/holodiffusion",
                 "train/holodiffusion_nobootstrap",
                 "sample/holodiffusion",
                 "sample/holodiffusion_nobootstrap",
@@ -52,7 +57,7 @@ def resolved_files(project: Path, preset: str = "mini") -> dict[str, str]:
         ("curve.views", {f"curve/{name}" for name in FROM_NOISE}),
         ("holodiffusion_nobootstrap.training.steps", {"train/holodiffusion_nobootstrap"}),
         ("synthetic.size", {"dataset/hydrant", "dataset/teddybear"}),
-        ("fast.hypotheses.views", {"hypotheses/holofusion"}),
+        ("fast.hypotheses.views", {"hypotheses/holofusion", "ladder/holofusion"}),
         ("hypotheses.views", set()),  # of the full recipe
         ("report.sample_columns", {"report/report"}),
         ("threads.sample", set()),
@@ -95,6 +100,7 @@ def test_resolved_settings_hold_what_the_step_reads(project: Path, edit: Edit) -
         "render",
         "evaluate",
         "curve",
+        "ladder",
         "report",
         "consistency",
         "mesh",
@@ -108,10 +114,10 @@ def test_resolved_settings_hold_what_the_step_reads(project: Path, edit: Edit) -
     assert (
         set(type(step.settings).model_fields)
         == set(step.settings.model_dump())
-        == {"volume", "rendering", "sampling", "superresolution", "superresolution_sampling", "distillation"}
+        == {"volume", "sampling", "superresolution", "superresolution_sampling", "distillation"}
     )
     assert read(project, "train/holodiffusion_nobootstrap-hydrant-s0").settings.training.bootstrap == 0.0
-    assert read(project, "train/holofusion-hydrant-s0").settings.training.bootstrap == 0.25
+    assert read(project, "train/holodiffusion-hydrant-s0").settings.training.bootstrap == 0.25
     report = read(project, "report/report").settings
     assert (report.preset, report.seeds) == ("mini", [0])
 

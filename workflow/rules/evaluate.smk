@@ -48,6 +48,34 @@ rule step_curve:
         " {output:q} --threads {threads} --log {log:q}"
 
 
+rule step_ladder:
+    input:
+        config=config_of("ladder"),
+        data=output_of("prepare"),
+        reconstructions=reconstructions,
+        codes=codes,
+        model=weights,
+        coarse=lambda wildcards: samples_of(run_of(wildcards).coarse.name),
+        fused=lambda wildcards: samples_of(run_of(wildcards).name),
+        floor=floor,
+    output:
+        output_of("ladder"),
+    log:
+        log_of("ladder"),
+    benchmark:
+        benchmark_of("ladder")
+    threads: threads_of("ladder")
+    resources:
+        mem_mb=memory("ladder"),
+        runtime=run_time("ladder"),
+        gpu=1,
+    params:
+        folders=options("codes", "model", "coarse", "fused", folder=True),
+    shell:
+        "{HOLOFUSION} ladder --config {input.config:q} --data {input.data:q} --reconstructions"
+        " {input.reconstructions:q} {params.folders} --out {output:q} --threads {threads} --log {log:q}"
+
+
 rule step_consistency:
     input:
         config=config_of("consistency"),
@@ -155,5 +183,6 @@ rule evaluate:
                 "geometry",
                 "geometry_floor",
                 "curve",
+                "ladder",
             )
         ],
