@@ -26,7 +26,7 @@ class EstimateCorrector(nn.Module):
         self.both, self.precision = section.estimates == "both", precision
         folded, seen = 8 * shape[0], 3 if self.both else 2
         self.unet = UNet(3, seen * folded, folded, section.channels, section.blocks, shape[-1] // 2)
-        self.unet.to(memory_format=torch.channels_last_3d)
+        self.unet.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # torch lacks it
 
     def forward(self, noisy: Tensor, t: int, estimates: Estimates, left_out: Tensor | None = None) -> Tensor:
         """noisy: all at time step t. left_out (B,): in training, of which training code each is a noisy one."""
