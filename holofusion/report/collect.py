@@ -11,7 +11,7 @@ from typing import Any
 from holofusion.evaluation.entries import Entry
 from holofusion.evaluation.ladder import Ladder
 from holofusion.pipeline.paths import scene_name
-from holofusion.pipeline.registry import FLOOR, REAL_ROWS, ROWS, Source, label_of, needs_warmup
+from holofusion.pipeline.registry import FLOOR, REAL_ROWS, ROWS, Source, label_of, needs_codes, needs_warmup
 from holofusion.pipeline.resolve import load_step
 from holofusion.pipeline.runs import Run, real_name
 from holofusion.pipeline.steps import STEPS
@@ -186,6 +186,9 @@ def _run(folder: Path, run: Run, missing: list[str]) -> RunResults:
 
 
 def _warmup(folder: Path, run: Run) -> dict[str, Any] | None:
+    """What is said of the work before the training: of the warm-up, or of the codes; None where there is neither."""
+    if needs_codes(run.method):
+        return _optional_json(folder / "codes" / run.codes / "model.json")
     return _optional_json(folder / "warmup" / run.warmup / "model.json") if needs_warmup(run.method) else None
 
 
