@@ -13,7 +13,7 @@ CORES ?= all
 PYTHON ?= python3.11
 BIN := .venv/bin
 BENCHMARKS := dataset prepare warmup reconstruct encode train sample hypotheses render import mesh evaluate reference consistency geometry \
-	geometry_floor curve ladder
+	geometry_floor curve memorisation ladder
 
 .PHONY: report data train sample evaluate push pull reference zip bench test lint types unit dry-run clean .venv
 

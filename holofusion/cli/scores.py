@@ -60,6 +60,25 @@ def curve(
     perform("curve", config, out, threads=threads, log=log, device=device, data=data, model=model)
 
 
+def memorisation(
+    config: Config,
+    codes: CodesFolder,
+    samples: Annotated[
+        Path, typer.Option(help="all shards of scenes of one run, results/samples/RUN", show_default=False)
+    ],
+    out: Out,
+    threads: Threads = 1,
+    log: Log = None,
+) -> None:
+    """Count, position by position of its code, the training objects that each scene is put together from.
+
+    Example: holofusion memorisation --config results/config/memorisation/holofusion_codes-hydrant-s0.yaml
+    --codes results/codes/hydrant-s0 --samples results/samples/holofusion_codes-hydrant-s0
+    --out results/metrics/memorisation-holofusion_codes-hydrant-s0.json
+    """
+    perform("memorisation", config, out, threads=threads, log=log, codes=codes, samples=samples)
+
+
 def ladder(
     config: Config,
     data: Data,

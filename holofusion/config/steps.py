@@ -297,6 +297,12 @@ class CurveSettings(EvaluateSettings):
     curve: Curve
 
 
+class MemorisationSettings(StepSettings):
+    """Of the search for each scene's sources among the training objects."""
+
+    intervals: Intervals
+
+
 class LadderSettings(EvaluateSettings):
     """Of the scores of every stage; joined by the sections that the row's sampling reads."""
 

@@ -170,6 +170,14 @@ _ALL = (
         after_floor=True,
     ),
     Step(
+        "memorisation",
+        "evaluate",
+        scopes.EACH_DECODED,
+        "metrics/memorisation-{name}.json",
+        settings.MemorisationSettings,
+        gpu=False,
+    ),
+    Step(
         "ladder",
         "evaluate",
         scopes.EACH_DISTILLED,

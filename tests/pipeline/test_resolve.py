@@ -100,6 +100,7 @@ def test_resolved_settings_hold_what_the_step_reads(project: Path, edit: Edit) -
         "render",
         "evaluate",
         "curve",
+        "memorisation",
         "ladder",
         "report",
         "consistency",

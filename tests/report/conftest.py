@@ -92,6 +92,7 @@ def write_metrics(results: Path, name: str, method: str, kernel: float) -> None:
 
 
 VIEWS = {"consistency_psnr": 30.0, "consistency_ssim": 0.9, "depth_spread": 0.2}
+SOURCES = {"commonest_source": 0.4, "sources": 5.0, "seams": 1.1}
 SURFACES = {"chamfer_coverage": 0.4, "chamfer_mmd": 0.05, "mesh_components": 1.5, "floaters": 0.01}
 
 
@@ -163,6 +164,8 @@ def results(tmp_path: Path, prepared_smoke: Path) -> Path:
         seen = VIEWS | ({"consistency_psnr": 20.0} if method == "holodiffusion_star" else {})
         write_further_metrics(folder, "consistency", name, seen)
         write_further_metrics(folder, "geometry", name, SURFACES)
+        if method == "holofusion_codes":
+            write_further_metrics(folder, "memorisation", name, SOURCES)
         write_surface(folder, name)
         write_views(folder / "views" / name / "0", name, number, [0, 1])
         write_views(folder / "views" / name / "1", name, number, [2, 3])

@@ -50,6 +50,7 @@ def test_jobs_of_a_fresh_run(repository: Path, snakemake: Snakemake, tmp_path: P
         "step_consistency": rows,
         "step_geometry": rows,
         "step_curve": 10,
+        "step_memorisation": 4,
         "step_ladder": 1,
         "step_report": 1,
     }
@@ -165,6 +166,7 @@ def test_a_finished_run_stays_finished(project: Path, snakemake: Snakemake) -> N
                 "step_consistency": 14,
                 "step_geometry": 14,
                 "step_curve": 10,
+                "step_memorisation": 4,
                 "step_ladder": 1,
                 "step_report": 1,
             },

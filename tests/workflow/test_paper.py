@@ -69,6 +69,7 @@ def test_the_whole_run_is_planned_without_data(plan: Plan, folder: Path) -> None
         "step_geometry": rows,
         "step_reference": categories * len(REAL_ROWS),
         "step_curve": categories * len({coarse_of(method) for method in params.methods}),
+        "step_memorisation": categories,
         "step_ladder": categories * len(fused),
         "step_report": 1,
         "all": 1,

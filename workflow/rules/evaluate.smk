@@ -48,6 +48,28 @@ rule step_curve:
         " {output:q} --threads {threads} --log {log:q}"
 
 
+rule step_memorisation:
+    input:
+        config=config_of("memorisation"),
+        codes=codes,
+        samples=lambda wildcards: samples_of(run_of(wildcards).name),
+    output:
+        output_of("memorisation"),
+    log:
+        log_of("memorisation"),
+    benchmark:
+        benchmark_of("memorisation")
+    threads: threads_of("memorisation")
+    resources:
+        mem_mb=memory("memorisation"),
+        runtime=run_time("memorisation"),
+    params:
+        folders=options("codes", "samples", folder=True),
+    shell:
+        "{HOLOFUSION} memorisation --config {input.config:q} {params.folders} --out {output:q}"
+        " --threads {threads} --log {log:q}"
+
+
 rule step_ladder:
     input:
         config=config_of("ladder"),
@@ -183,6 +205,7 @@ rule evaluate:
                 "geometry",
                 "geometry_floor",
                 "curve",
+                "memorisation",
                 "ladder",
             )
         ],
