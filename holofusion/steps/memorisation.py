@@ -77,7 +77,7 @@ def _decoder(folder: Path) -> CodeDecoder:
 
 
 def _with_surface(grid: Tensor, block: int) -> Tensor:
-    """Positions (m, m, m) bool whose block of the plain grid (1, 4, n, n, n) holds a piece of the surface; all where none does."""
+    """Positions (m, m, m) bool whose block of the plain grid (1, 4, n, n, n) holds surface; all where none does."""
     found = (fold_blocks(grid[:, :1], block)[0].abs() < SURFACE).any(0)
     return found if found.any() else torch.ones_like(found)
 
