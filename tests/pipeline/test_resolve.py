@@ -57,8 +57,8 @@ def resolved_files(project: Path, preset: str = "mini") -> dict[str, str]:
         ("curve.views", {f"curve/{name}" for name in FROM_NOISE}),
         ("holodiffusion_nobootstrap.training.steps", {"train/holodiffusion_nobootstrap"}),
         ("synthetic.size", {"dataset/hydrant", "dataset/teddybear"}),
-        ("fast.hypotheses.views", {"hypotheses/holofusion", "ladder/holofusion"}),
-        ("hypotheses.views", set()),  # of the full recipe
+        ("hypotheses.views", {"hypotheses/holofusion", "ladder/holofusion"}),
+        ("fast.hypotheses.views", set()),  # of the fast recipe
         ("report.sample_columns", {"report/report"}),
         ("threads.sample", set()),
     ],
