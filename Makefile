@@ -13,7 +13,7 @@ CORES ?= all
 PYTHON ?= python3.11
 BIN := .venv/bin
 BENCHMARKS := dataset prepare warmup reconstruct encode train sample hypotheses render import mesh evaluate reference consistency geometry \
-	geometry_floor curve memorisation ladder
+	geometry_floor curve
 
 .PHONY: report data train sample evaluate push pull reference zip bench test lint types unit dry-run clean .venv
 
@@ -54,7 +54,7 @@ zip: .venv
 
 # Makes the training it measures on first; other work on the machine spoils its figures.
 bench: .venv
-	$(call snakemake,$$($(BIN)/python -m benchmarks --needs --preset $(PRESET) --results "$(RESULTS)"))
+	$(call snakemake,"$$($(BIN)/python -m benchmarks --needs --preset $(PRESET) --results "$(RESULTS)")")
 	@$(BIN)/python -m benchmarks --results "$(RESULTS)"
 
 test: lint types

@@ -52,11 +52,7 @@ def drawn_code(
 
 def scene_of(space: CodeSpace, code: Tensor, reconstruction: Reconstruction) -> VoxelScene:
     """The decoded scene of a standardised code (1, numbers, m, m, m)."""
-    return plain_scene(space.decode(code), reconstruction)
-
-
-def plain_scene(grid: Tensor, reconstruction: Reconstruction) -> VoxelScene:
-    """The scene of a plain grid (1, 4, n, n, n)."""
+    grid = space.decode(code)
     facts = VoxelFacts(
         extent=EXTENT,
         density_scale=DENSITY_SCALE,

@@ -32,3 +32,4 @@ def _alone() -> None:
     import torch
 
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)

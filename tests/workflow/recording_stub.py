@@ -19,7 +19,6 @@ INPUTS = (
     "codes",
     "model",
     "coarse",
-    "fused",
     "hypotheses",
     "samples",
     "views",

@@ -25,7 +25,6 @@ NETWORKS = {
     "step_reference",
     "step_consistency",
     "step_curve",
-    "step_ladder",
 }
 
 
