@@ -42,7 +42,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
             content = yaml.load(file, _Loader)
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, IndexError, OverflowError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else str(path)
         raise UserError(f"{place}: not valid YAML ({getattr(error, 'problem', None) or error})") from None

@@ -13,7 +13,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from holofusion.cameras import CONVENTION, Cameras, Orbit, cameras_from_json
-from holofusion.utils.files import UserError, read_json
+from holofusion.utils.files import UserError, read_json, reading
+
+AGAIN = "run `holofusion prepare` again"
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,19 @@ class PreparedCategory:
             masks = np.load(folder / "masks.npy", mmap_mode="r", allow_pickle=False)
         except (OSError, EOFError, ValueError, KeyError, SafetensorError) as error:
             raise UserError(f"{folder}: prepared data is damaged ({error}); run `holofusion prepare` again") from None
-        size = data["image_size"]
+        with reading(folder / "data.json", AGAIN):
+            size = int(data["image_size"])
+            facts = {
+                key: data[key] for key in ("category", "image_size", "config_hash", "objects", "object_of", "frames")
+            }
+            source = data.get("source")  # folders of former versions do not say
+            unknown = {*facts["objects"]} - {*facts["object_of"]} - {*facts["frames"]}
+            if unknown or max((row for rows in facts["frames"].values() for row in rows), default=-1) >= len(cameras):
+                raise ValueError("objects and frames do not agree")
+        with reading(folder / "split.json", AGAIN):
+            train, held_out = list(split["train"]), list(split["held_out"])
+            if {*train, *held_out} - {*facts["objects"]}:
+                raise ValueError("it names objects that are not there")
         if images.shape != (len(cameras), size, size, 3) or masks.shape != (len(cameras), size, size):
             raise UserError(f"{folder}: images, masks and cameras differ in number; run `holofusion prepare` again")
         return cls(
@@ -67,12 +81,12 @@ class PreparedCategory:
             images=images,
             masks=masks,
             cameras=cameras,
-            train=split["train"],
-            held_out=split["held_out"],
+            train=train,
+            held_out=held_out,
             evaluation_cameras=read_camera_list(folder / "evaluation_cameras.json"),
             turntable=_read_orbit(folder / "turntable.json"),
-            source=data.get("source"),  # folders of former versions do not say
-            **{key: data[key] for key in ("category", "image_size", "config_hash", "objects", "object_of", "frames")},
+            source=source,
+            **facts,
         )
 
     def batch(self, rows: Sequence[int] | Tensor) -> tuple[Tensor, Tensor, Cameras]:
@@ -95,7 +109,8 @@ def _read_orbit(path: Path) -> Orbit:
 
 def read_camera_list(path: Path) -> Cameras:
     """Cameras of a list file. Raises UserError when the file names another convention than ours."""
-    content = read_json(path)
-    if content.get("convention") != CONVENTION:
-        raise UserError(f"{path}: camera convention is {content.get('convention')!r}, expected {CONVENTION!r}")
-    return cameras_from_json(content["cameras"])
+    with reading(path):
+        content = read_json(path)
+        if content.get("convention") != CONVENTION:
+            raise UserError(f"{path}: camera convention is {content.get('convention')!r}, expected {CONVENTION!r}")
+        return cameras_from_json(content["cameras"])

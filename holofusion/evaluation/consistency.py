@@ -27,7 +27,7 @@ from holofusion.evaluation.metrics import names_in
 from holofusion.evaluation.static_field import EXTENT, WHITE, fit, render
 from holofusion.evaluation.warp import SOLID_ALPHA, depth_warp
 from holofusion.rendering.rays import Rays
-from holofusion.utils.files import UserError, read_json
+from holofusion.utils.files import UserError, read_json, reading
 
 FEWEST_VIEWS = 8
 FALLBACK_SCENES = 4  # scored by their ordinary views, where no scene has been rendered for this score
@@ -64,11 +64,12 @@ def choose_scenes(views_dir: Path) -> list[SceneViews]:
     """
     made_for_it, ordinary, alone = [], [], views_dir / "cameras.json"
     for path in [alone] if alone.is_file() else sorted(views_dir.glob("*/cameras.json")):
-        for scene in read_json(path)["scenes"]:
-            if len(scene.get("consistency", [])) >= FEWEST_VIEWS:
-                made_for_it.append(SceneViews(path.parent, scene["seed"], scene["consistency"]))
-            elif len(scene["views"]) >= FEWEST_VIEWS:
-                ordinary.append(SceneViews(path.parent, scene["seed"], scene["views"]))
+        with reading(path):
+            for scene in read_json(path)["scenes"]:
+                if len(scene.get("consistency", [])) >= FEWEST_VIEWS:
+                    made_for_it.append(SceneViews(path.parent, int(scene["seed"]), scene["consistency"]))
+                elif len(scene["views"]) >= FEWEST_VIEWS:
+                    ordinary.append(SceneViews(path.parent, int(scene["seed"]), scene["views"]))
     chosen = sorted(made_for_it or ordinary, key=lambda scene: scene.seed)
     return chosen if made_for_it else chosen[:FALLBACK_SCENES]
 

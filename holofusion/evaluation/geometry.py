@@ -21,7 +21,7 @@ from holofusion.evaluation.entries import Counts, Entry, entry
 from holofusion.evaluation.references import evenly
 from holofusion.meshing.mesh import pieces
 from holofusion.pipeline.paths import scene_name
-from holofusion.utils.files import UserError, read_json
+from holofusion.utils.files import UserError, read_json, reading
 from holofusion.utils.random import numpy_generator_for
 
 REFERENCE = "true_shapes"
@@ -101,12 +101,14 @@ def read_scenes(folder: Path, run: str) -> dict[int, tuple[dict[str, Any], Path]
     scenes = {}
     for shard in shards:
         listing = read_json(shard / "meshes.json")
-        if listing.get("run") != run:
-            raise UserError(f"{shard / 'meshes.json'}: meshes of {listing.get('run')}, expected {run}")
-        for facts in listing["scenes"]:
-            if facts["seed"] in scenes:
-                raise UserError(f"{shard / 'meshes.json'}: seed {facts['seed']} is listed twice")
-            scenes[facts["seed"]] = facts, shard / f"{scene_name(facts['seed'])}.ply"
+        with reading(shard / "meshes.json"):
+            if listing.get("run") != run:
+                raise UserError(f"{shard / 'meshes.json'}: meshes of {listing.get('run')}, expected {run}")
+            for facts in listing["scenes"]:
+                seed, _ = int(facts["seed"]), int(facts["faces"])
+                if seed in scenes:
+                    raise UserError(f"{shard / 'meshes.json'}: seed {seed} is listed twice")
+                scenes[seed] = facts, shard / f"{scene_name(seed)}.ply"
     return dict(sorted(scenes.items()))
 
 
@@ -131,11 +133,12 @@ def true_meshes(data: Path, sequences: Path, names: list[str]) -> dict[str, trim
     Raises UserError naming the file that is missing or not a mesh.
     """
     path, meshes = data / "data.json", {}
-    placed = read_json(path).get("normalisation", {})
-    for name in names:
-        if name not in placed:
-            raise UserError(f"{path}: no normalisation of {name}; run `holofusion prepare` again")
-        mesh = read_mesh(sequences / name / "mesh.ply")
-        mesh.vertices = (mesh.vertices - placed[name]["center"]) / placed[name]["scale"]
-        meshes[name] = mesh
+    with reading(path):
+        placed = read_json(path).get("normalisation", {})
+        for name in names:
+            if name not in placed:
+                raise UserError(f"{path}: no normalisation of {name}; run `holofusion prepare` again")
+            mesh = read_mesh(sequences / name / "mesh.ply")
+            mesh.vertices = (mesh.vertices - placed[name]["center"]) / placed[name]["scale"]
+            meshes[name] = mesh
     return meshes

@@ -16,7 +16,7 @@ from holofusion.config.evaluation import Evaluation
 from holofusion.data.prepared import PreparedCategory
 from holofusion.evaluation import features as networks
 from holofusion.pipeline.registry import REAL_ROWS
-from holofusion.utils.files import UserError, replacing
+from holofusion.utils.files import UserError, reading, replacing
 
 REFERENCES = ("train", "held_out")
 BLUR_WIDTH = 1 / 40  # of the image's side: deviation of the blur of `real_blurred`
@@ -122,7 +122,8 @@ def reference_set(
         digest.update(np.ascontiguousarray(data.images[row]).data)
     path = cache / f"{data.category}-{split}-{digest.hexdigest()[:24]}.safetensors"
     if path.is_file():
-        features = load_file(path)["features"]
+        with reading(path, "delete it, and it is made again"):
+            features = load_file(path)["features"]
     else:
         features = networks.extract(extractor, (data.images[row] for row in rows), len(rows), f"features {split}")
         with replacing(path) as temporary:

@@ -18,7 +18,7 @@ from holofusion.methods.base import Method
 from holofusion.methods.superresolution import SuperResolvedScene
 from holofusion.rendering.images import from_bytes, to_bytes
 from holofusion.scenes.base import Scene
-from holofusion.utils.files import UserError, read_json, write_json
+from holofusion.utils.files import UserError, read_json, reading, write_json
 from holofusion.utils.random import generator_for
 
 
@@ -43,9 +43,14 @@ class HypothesisBank:
 
     @classmethod
     def load(cls, folder: Path) -> HypothesisBank:
-        """What `save` wrote. Raises UserError naming the file that is missing."""
-        cameras = cameras_from_json(read_json(folder / "cameras.json")["cameras"])
-        return cls(cameras, np.load(folder / "bank.npy", allow_pickle=False))
+        """What `save` wrote. Raises UserError naming the file that is missing or damaged."""
+        with reading(folder / "cameras.json"):
+            cameras = cameras_from_json(read_json(folder / "cameras.json")["cameras"])
+        with reading(folder / "bank.npy"):
+            bank = np.load(folder / "bank.npy", allow_pickle=False)
+            if bank.ndim != 5 or len(bank) != len(cameras):
+                raise ValueError(f"{len(cameras)} cameras, pictures of shape {bank.shape}")
+            return cls(cameras, bank)
 
 
 def draw_hypotheses(

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 
 from holofusion.cameras import Cameras
+from holofusion.config.messages import nearest
 from holofusion.data.prepared import read_camera_list
 from holofusion.methods.base import Method
 from holofusion.methods.files import CAMERAS, load_method, read_sections
 from holofusion.methods.hypotheses import fusing
 from holofusion.pipeline.registry import ROWS, Row, Source
 from holofusion.scenes.base import SampleRequest, Scene
-from holofusion.utils.files import UserError, read_json
+from holofusion.utils.files import UserError, read_json, reading
 
 STAGES = {"coarse": Source.NOISE, "superresolved": Source.COARSE, "fused": Source.HYPOTHESES}
 
@@ -26,9 +27,15 @@ class TrainedRun:
     def __init__(self, folder: Path | str, device: torch.device | str = "cpu") -> None:
         """Raises UserError naming the file where the folder holds no finished training."""
         self.folder, self.device = Path(folder), torch.device(device)
-        self.facts: dict[str, Any] = read_json(self.folder / "model.json")
-        if not self.facts.get("rows"):
-            raise UserError(f"{self.folder / 'model.json'}: no generator, or one of a former version")
+        path = self.folder / "model.json"
+        with reading(path):
+            self.facts: dict[str, Any] = read_json(path)
+            if not self.facts.get("rows"):
+                raise UserError(f"{path}: no generator, or one of a former version")
+            if unknown := {*self.facts["rows"]} - {*ROWS}:
+                raise UserError(
+                    f"{path}: rows: there is no {sorted(unknown)[0]!r}; {nearest(sorted(unknown)[0], ROWS)}"
+                )
         self._method = cache(self._open)
 
     @property

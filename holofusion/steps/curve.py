@@ -16,7 +16,7 @@ from holofusion.pipeline.job import Job
 from holofusion.rendering.images import to_bytes
 from holofusion.scenes.base import SampleRequest
 from holofusion.training.checkpoint import read_snapshots
-from holofusion.utils.files import read_json, write_json
+from holofusion.utils.files import read_json, reading, write_json
 from holofusion.utils.progress import say
 
 
@@ -32,7 +32,10 @@ def run(job: Job[CurveSettings]) -> None:
     redraws = Redraws(settings.intervals.replicates, resolved.seed)
     scorer = Scorer.open(job.path("data"), evaluation, redraws, job.out.parent, job.device)
     data, real = scorer.data, scorer.reference("train")
-    last, facts = load_weights(model), read_json(model / "model.json")
+    last = load_weights(model)
+    with reading(model / "model.json"):
+        facts = read_json(model / "model.json")
+        finished = int(facts["steps"]), float(facts["seconds"]), None
     units = np.repeat(np.arange(section.scenes), section.views)
 
     def pictures(weights: dict[str, torch.Tensor]) -> list[np.ndarray]:
@@ -45,8 +48,9 @@ def run(job: Job[CurveSettings]) -> None:
         return images
 
     points = []
-    for step, seconds, file in [*read_snapshots(model / "snapshots"), (facts["steps"], facts["seconds"], None)]:
-        weights = last | load_file(file) if file else last
+    for step, seconds, file in [*read_snapshots(model / "snapshots"), finished]:
+        with reading(file or model, "train again"):
+            weights = last | load_file(file) if file else last
         label = f"curve {resolved.method}, {step} steps"
         generated = scorer.features(Pictures(np.stack(pictures(weights)), units), label)
         entry = compare(real, generated, "train", evaluation, redraws)[1]

@@ -24,7 +24,7 @@ from holofusion.reconstruction.photographs import Photographs
 from holofusion.steps.training import facts_of, sole_training, stamp_for
 from holofusion.training.loop import TrainingRun, averaged_tensors, fit
 from holofusion.training.model_file import save_model
-from holofusion.utils.files import replacing
+from holofusion.utils.files import reading, replacing
 from holofusion.utils.progress import Progress
 from holofusion.utils.side_by_side import side_by_side
 
@@ -102,7 +102,11 @@ def _tuned(
     # a GPU's memory is not shared with other processes
     for name in side_by_side(_tune, left, workers if codes.device.type == "cpu" else 1):
         progress.advance(name)
-    return torch.cat([load_file(job.file, device=str(codes.device))["code"] for job in jobs])
+    found = []
+    for job in jobs:
+        with reading(job.file, "delete it, and it is made again"):
+            found.append(load_file(job.file, device=str(codes.device))["code"])
+    return torch.cat(found)
 
 
 def _tune(job: TuningJob) -> str:

@@ -21,6 +21,8 @@ def run(job: Job[ImportViewsSettings]) -> None:
     """
     folder, name = job.path("pictures"), job.run.name
     listing = read_json(folder / "cameras.json")
+    if not isinstance(listing, dict):
+        raise UserError(f"{folder}/cameras.json: should be an object with convention, image_size and scenes")
     if listing.get("convention") != CONVENTION:
         raise UserError(f"{folder}/cameras.json: convention is {listing.get('convention')!r}, expected {CONVENTION!r}")
     views = ViewFolder.load(folder, name, PreparedCategory.load(job.path("data")).image_size)

@@ -15,9 +15,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from holofusion.utils.files import UserError, replacing
+from holofusion.utils.files import UserError, reading, replacing
 
 STATE = "state.safetensors"
+ANEW = "delete it, and the training starts anew"
 
 
 class Average:
@@ -76,9 +77,9 @@ def read_snapshots(folder: Path) -> list[tuple[int, float, Path]]:
     """(steps, seconds of training, file of averaged weights) of every snapshot in the folder, first to last."""
     snapshots = []
     for path in sorted(folder.glob("[0-9]*.safetensors")):
-        with safe_open(path, "pt") as file:
+        with reading(path, "train again"), safe_open(path, "pt") as file:
             facts = file.metadata()
-        snapshots.append((int(facts["step"]), float(facts["seconds"]), path))
+            snapshots.append((int(facts["step"]), float(facts["seconds"]), path))
     return snapshots
 
 
@@ -86,8 +87,9 @@ def read_facts(folder: Path) -> dict[str, str] | None:
     """Stamp, step, steps and seconds of a saved state; None where there is none."""
     if not (folder / STATE).exists():
         return None
-    with safe_open(folder / STATE, "pt") as file:
-        return file.metadata()
+    with reading(folder / STATE, ANEW), safe_open(folder / STATE, "pt") as file:
+        facts = file.metadata()
+        return {key: facts[key] for key in ("stamp", "step", "steps", "seconds")}
 
 
 def load_state(

@@ -8,14 +8,34 @@ import os
 import re
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 
 class UserError(Exception):
     """Bad input. Its message is one line naming file, key or value and what would be right."""
+
+
+DAMAGED = (
+    AttributeError,
+    EOFError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    SafetensorError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a file raises that was cut, or whose values are not those that are looked for."""
 
 
 @contextmanager
@@ -51,8 +71,22 @@ def read_json(path: Path | str) -> Any:
         return json.loads(Path(path).read_text())
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also of bytes that are no text, numbers too long, lists too deep
         raise UserError(f"{path}: not valid JSON ({error})") from None
+
+
+@contextmanager
+def reading(path: Path | str, remedy: str = "") -> Iterator[None]:
+    """While a file that this program wrote is taken apart: what is missing, cut or of another kind is bad input.
+
+    remedy: what puts it right. Raises UserError naming the file.
+    """
+    try:
+        yield
+    except DAMAGED as error:
+        found = f"no {error}" if isinstance(error, KeyError) else str(error).strip().splitlines() or ["empty"]
+        reason = found if isinstance(found, str) else found[-1].strip()
+        raise UserError(f"{path}: damaged, or of another version ({reason}){remedy and f'; {remedy}'}") from None
 
 
 def sha256_of(*paths: Path | str) -> str:

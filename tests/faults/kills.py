@@ -1,0 +1,237 @@
+"""Kills a run again and again, and sees whether what it makes in the end is what an undisturbed run makes.
+
+    python tests/faults/kills.py FOLDER [--kills 50] [--seed 0] [--minutes 60] [--methods holofusion,gaussian]
+
+The workflow runs twice with the preset `smoke`: left alone in FOLDER/undisturbed, and in FOLDER/killed, where SIGKILL ends
+the whole process group at moments drawn by the seed while a rule is at work, after which the same command is given again.
+Every rule is hit twice before any is hit a third time. FOLDER/kills.json tells the outcome, also of an unfinished campaign.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import psutil
+
+from holofusion.pipeline.provenance import KEY, TIMES
+from holofusion.utils.files import write_json
+
+REPOSITORY = Path(__file__).parents[2]
+COMPARED = "dataset data warmup reconstructions codes runs samples hypotheses views meshes metrics".split()
+NOT_COMPARED = {"state", "provenance.json", "lock.json"}  # of a training at work; what was made from what, and when
+EACH = 2  # kills of a rule before others are hit more often
+WATCH = 0.05  # seconds between looks at the processes
+
+
+@dataclass
+class Outcome:
+    """kills: so far. hits: by rule, how often it was at work when the group was killed. rounds: runs finished in spite of
+    that. compared: their files. differences: files not as they should be. failures: runs that ended with an error."""
+
+    kills: int = 0
+    hits: Counter[str] = field(default_factory=Counter)
+    rounds: int = 0
+    compared: int = 0
+    differences: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class Workflow:
+    """The workflow in a folder of its own, with a copy of the settings."""
+
+    def __init__(self, folder: Path, target: str, settings: Sequence[str]) -> None:
+        self.folder, self.results = folder, folder / "results"
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            shutil.copy(REPOSITORY / "params.yaml", folder)
+            for name in ("config", "workflow"):
+                shutil.copytree(REPOSITORY / name, folder / name)
+        self.command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nolock", target, "--config", *settings]
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start it, as the leader of a process group."""
+        threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        environment = {name: value for name, value in os.environ.items() if name != "CO3DV2_DATASET_ROOT"}
+        with (self.folder / "snakemake.log").open("ab") as log:
+            return subprocess.Popen(
+                self.command,
+                cwd=self.folder,
+                env=environment | threads | {"PYTHONPATH": str(REPOSITORY)},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def seconds(self) -> dict[str, float]:
+        """How long jobs of each rule took at most, as far as they are finished."""
+        longest: dict[str, float] = {}
+        for file in self.results.glob("benchmarks/**/*.tsv"):
+            rule = file.relative_to(self.results / "benchmarks").parts[0]
+            longest[rule] = max(longest.get(rule, 0.0), float(file.read_text().splitlines()[1].split("\t")[0]))
+        return longest
+
+
+def jobs_of(run: subprocess.Popen[bytes]) -> dict[int, str]:
+    """The rule of every job at work, by process."""
+    jobs = {}
+    for process in family(run):
+        try:
+            words = process.cmdline()
+        except psutil.Error:
+            continue
+        if "holofusion" in words[:5] and "-m" in words[:4]:
+            jobs[process.pid] = words[words.index("holofusion") + 1]
+    return jobs
+
+
+def family(run: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    try:
+        return psutil.Process(run.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def kill(run: subprocess.Popen[bytes]) -> None:
+    """End the group, and what left it, at once."""
+    others = family(run)
+    os.killpg(run.pid, signal.SIGKILL)
+    for process in others:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    run.wait()
+    psutil.wait_procs(others, timeout=20)
+
+
+def strike(workflow: Workflow, outcome: Outcome, longest: dict[str, float], seed: int, most: int) -> bool:
+    """Start the workflow and kill it while a rule whose turn it is has been at work for a while. False: it ended first."""
+    draw, log = random.Random(f"{seed}/{outcome.kills}"), workflow.folder / "snakemake.log"
+    size = log.stat().st_size if log.exists() else 0
+    run, seen, moment = workflow.start(), set[int](), None
+    while run.poll() is None:
+        jobs = jobs_of(run)
+        for pid in jobs.keys() - seen:
+            seen.add(pid)
+            spent = sum(outcome.hits.values()) >= EACH * len(longest) or outcome.kills >= most
+            wanted = outcome.hits[jobs[pid]] < EACH or (spent and draw.random() < 0.3)
+            if moment is None and wanted and outcome.kills < most:
+                moment = (pid, time.monotonic() + draw.uniform(0.15, 0.85) * longest.get(jobs[pid], 8.0))
+        if moment and moment[0] not in jobs:
+            moment = None  # it was finished sooner
+        if moment and time.monotonic() >= moment[1]:
+            kill(run)
+            outcome.kills += 1
+            outcome.hits.update(set(jobs.values()))
+            print(f"kill {outcome.kills}: {', '.join(sorted(set(jobs.values())))}", flush=True)
+            return True
+        time.sleep(WATCH)
+    if run.returncode:
+        tail = log.read_bytes()[size:].decode(errors="replace")
+        reason = next((line for line in tail.splitlines() if "rror" in line), "no reason given")
+        outcome.failures.append(f"exit status {run.returncode} after {outcome.kills} kills: {reason}")
+    return False
+
+
+def campaign(
+    folder: Path,
+    kills: int,
+    seed: int,
+    seconds: float,
+    target: str = "all",
+    settings: Sequence[str] = ("preset=smoke",),
+) -> Outcome:
+    """Run the workflow in `folder` undisturbed and killed, and compare. After `seconds` nothing is killed any more.
+
+    A campaign that was stopped goes on, with the kills that its moments of the same seed are still to bring.
+    """
+    begun, outcome = time.monotonic(), earlier(folder)
+    begun -= outcome.seconds
+    undisturbed = Workflow(folder / "undisturbed", target, settings)
+    if undisturbed.start().wait():
+        outcome.failures.append(f"the undisturbed run failed: {undisturbed.folder}/snakemake.log")
+        return outcome
+    longest, end = undisturbed.seconds(), time.monotonic() + seconds
+    while outcome.kills < kills and not outcome.failures and time.monotonic() < end:
+        killed = Workflow(folder / f"killed-{outcome.rounds}", target, settings)
+        while strike(killed, outcome, longest, seed, kills if time.monotonic() < end else outcome.kills):
+            save(folder, outcome, begun)
+        compare(undisturbed.results, killed.results, outcome)
+        outcome.rounds += 1
+        save(folder, outcome, begun)
+    return outcome
+
+
+def earlier(folder: Path) -> Outcome:
+    """The outcome so far of a campaign in this folder."""
+    if not (folder / "kills.json").is_file():
+        return Outcome()
+    kept = json.loads((folder / "kills.json").read_text())
+    return Outcome(**kept | {"hits": Counter(kept["hits"]), "failures": []})
+
+
+def save(folder: Path, outcome: Outcome, begun: float) -> None:
+    outcome.seconds = time.monotonic() - begun
+    write_json(folder / "kills.json", asdict(outcome))
+
+
+def compare(expected: Path, found: Path, outcome: Outcome) -> None:
+    """Note which files of two results folders differ: bytes; of JSON the values, without times and provenance."""
+    names = {name: set(files_of(folder)) for name, folder in (("expected", expected), ("found", found))}
+    outcome.differences += [f"missing: {name}" for name in sorted(names["expected"] - names["found"])]
+    outcome.differences += [f"too much: {name}" for name in sorted(names["found"] - names["expected"])]
+    for name in sorted(names["expected"] & names["found"]):
+        outcome.compared += 1
+        if content(expected / name) != content(found / name):
+            outcome.differences.append(f"differs: {name}")
+
+
+def files_of(results: Path) -> Iterator[str]:
+    for folder in COMPARED:
+        for path in (results / folder).rglob("*"):
+            name = path.relative_to(results)
+            if path.is_file() and not NOT_COMPARED.intersection(name.parts):
+                yield str(name)
+
+
+def content(path: Path) -> object:
+    return timeless(json.loads(path.read_text())) if path.suffix == ".json" else path.read_bytes()
+
+
+def timeless(value: object) -> object:
+    """The same JSON value without what differs between runs that are otherwise alike."""
+    if isinstance(value, dict):
+        return {key: timeless(inner) for key, inner in value.items() if key not in {*TIMES, KEY}}
+    return [timeless(inner) for inner in value] if isinstance(value, list) else value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Kill a run again and again, and compare what it makes in the end.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=60, help="no more kills after that")
+    parser.add_argument("--methods", default="holofusion,gaussian", help="rows of the table")
+    given = parser.parse_args()
+    settings = ("preset=smoke", f"methods=[{given.methods}]")
+    outcome = campaign(given.folder, given.kills, given.seed, given.minutes * 60, settings=settings)
+    for line in [*outcome.failures, *outcome.differences]:
+        print(line)
+    sys.exit(bool(outcome.failures or outcome.differences))
+
+
+if __name__ == "__main__":
+    main()
