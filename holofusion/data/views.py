@@ -1,4 +1,4 @@
-"""The earlier address of `holofusion.data.prepared`, kept for scripts that import it."""
+"""Four lines that stay: the earlier address of `holofusion.data.prepared`, kept for scripts that import it."""
 
 from holofusion.data.prepared import PreparedCategory
 

@@ -71,13 +71,15 @@ def load_method(
     path = folder / "model.json"
     facts = read_json(path)
     try:
-        kind, plain = class_named(facts["model"]), facts["settings"]
+        kind, plain = class_named(facts["model"]), dict(facts["settings"])
+        if not issubclass(kind, Method):
+            raise TypeError(f"{facts['model']} is no method")
+        method: Method = construct(kind, read_sections(path, plain) | dict(sections or {}))
     except (KeyError, TypeError, ValueError, ImportError, AttributeError) as error:
         raise UserError(f"{path}: not the facts of a training of this version ({error!r})") from None
-    method: Method = construct(kind, read_sections(path, plain) | dict(sections or {}))
     try:
         method.load_state_dict(weights or load_weights(folder, device))
     except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip()
+        reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{folder / 'model.safetensors'}: not the weights of {facts['model']} ({reason})") from None
     return method.to(device).eval()

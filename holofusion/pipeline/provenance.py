@@ -17,7 +17,7 @@ from holofusion.pipeline.code import code_hash
 from holofusion.pipeline.job import Resolved
 from holofusion.pipeline.photographs import PHOTOGRAPHS_FILE
 from holofusion.pipeline.steps import STEPS
-from holofusion.utils.files import read_json, sha256_of, write_json
+from holofusion.utils.files import UserError, read_json, reading, sha256_of, write_json
 
 FILE, KEY = "provenance.json", "provenance"
 
@@ -32,7 +32,7 @@ class Digests:
 
     def __init__(self, memory: Path | None = None) -> None:
         self.memory = memory
-        self.before = read_json(memory) if memory and memory.is_file() else {}
+        self.before: dict[str, Any] = _remembered(memory) if memory and memory.is_file() else {}
         self.now: dict[str, list[Any]] = {}
         self.seen: dict[Path, str] = {}  # folders, of which many artefacts were made
 
@@ -75,6 +75,16 @@ class Digests:
             write_json(self.memory, self.now)
 
 
+def _remembered(memory: Path) -> dict[str, Any]:
+    """What an earlier run noted; nothing where that is damaged, since it only saves time."""
+    try:
+        content = read_json(memory)
+    except UserError:
+        return {}
+    rows = content.items() if isinstance(content, dict) else ()
+    return {name: row for name, row in rows if isinstance(row, list) and len(row) == 3}
+
+
 def _content(folder: Path) -> Iterable[Path]:
     for path in folder.iterdir():
         if path.name in NOT_CONTENT or path.name.startswith("."):
@@ -104,7 +114,8 @@ def provenance_of(artefact: Path) -> dict[str, Any] | None:
     """What was recorded of an artefact; None if nothing was."""
     if artefact.is_dir():
         return read_json(artefact / FILE) if (artefact / FILE).is_file() else None
-    return read_json(artefact).get(KEY)
+    with reading(artefact):
+        return read_json(artefact).get(KEY)
 
 
 def record(resolved: Resolved, artefact: Path, inputs: Iterable[Path], results: Path) -> None:

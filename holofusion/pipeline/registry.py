@@ -148,6 +148,6 @@ def needs_codes(name: str) -> bool:
 
 
 def class_named(path: str) -> type:
-    """The class that "module:Class" names."""
+    """The class that "module:Class" names. Raises ImportError, AttributeError or ValueError where there is none."""
     module, _, attribute = path.partition(":")
     return getattr(import_module(module), attribute)

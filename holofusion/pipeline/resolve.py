@@ -24,7 +24,7 @@ from holofusion.pipeline.job import Resolved
 from holofusion.pipeline.registry import ROWS, Source
 from holofusion.pipeline.scopes import Subject
 from holofusion.pipeline.steps import STEPS, Step
-from holofusion.utils.files import UserError, read_json, replacing, write_json
+from holofusion.utils.files import UserError, read_json, reading, replacing, write_json
 
 IDENTITY = ("method", "category", "seed", "settings")
 
@@ -118,7 +118,8 @@ def _rewrite(path: Path, text: str, config_hash: str) -> None:
 
 def _claim(results: Path, preset: str) -> None:
     stamp = results / "preset.json"
-    held = read_json(stamp)["preset"] if stamp.is_file() else None
+    with reading(stamp, "delete it, if these results are yours to overwrite"):
+        held = read_json(stamp)["preset"] if stamp.is_file() else None
     if held == preset:
         return
     started = results.is_dir() and {path.name for path in results.iterdir() if path.name[0] != "."} - {
@@ -153,9 +154,12 @@ def load_step(path: Path | str) -> Resolved[Any]:
         identity = {key: content[key] for key in IDENTITY}
         step, name, stated = content["step"], content["name"], content["config_hash"]
         kind = STEPS[step].settings_of(content["method"])
+        found = _hash(identity)
     except KeyError as error:
         raise UserError(f"{path}: not a settings file of a step (no {error}); expected results/config/...") from None
-    if _hash(identity) != stated:
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: not a settings file of a step ({error}); expected results/config/...") from None
+    if found != stated:
         raise UserError(f"{path}: does not match its own config_hash; edit params.yaml instead and let it be rewritten")
     try:
         settings = kind.model_validate(identity["settings"])

@@ -14,7 +14,7 @@ from holofusion.pipeline.resolve import load_step
 from holofusion.pipeline.runs import real_name
 from holofusion.pipeline.scopes import ONCE
 from holofusion.pipeline.steps import STEPS, Step
-from holofusion.utils.files import UserError
+from holofusion.utils.files import DAMAGED, UserError
 
 
 @dataclass
@@ -71,7 +71,7 @@ def examine(results: Path, memory: Path | None = None) -> dict[str, Artefact]:
                 artefact.fault = f"made with other settings than {artefact.config} holds now"
             else:
                 artefact.fault = changed_photographs(artefact.path, facts["inputs"], digests.of)
-        except (UserError, KeyError, AttributeError) as error:  # a damaged JSON file
+        except (UserError, *DAMAGED) as error:  # a damaged JSON file
             artefact.inputs, artefact.fault = {}, f"damaged ({error})"
     for artefact in in_order(found):
         rests_on_a_fault = any(found[name].fault for name in artefact.inputs or () if name in found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from holofusion.pipeline.registry import FLOOR, REAL_ROWS, ROWS, Source, label_o
 from holofusion.pipeline.resolve import load_step
 from holofusion.pipeline.runs import Run, real_name
 from holofusion.pipeline.steps import STEPS
-from holofusion.utils.files import UserError, read_json
+from holofusion.utils.files import UserError, read_json, reading
 
 UNMEASURED = {
     "evaluate": "not scored",
@@ -65,10 +66,11 @@ class RunResults:
         """Sample seed -> surface, of the scenes that have one."""
         surfaces = {}
         for listing in sorted((self.results / "meshes" / self.name).glob("*/meshes.json")):
-            for scene in read_json(listing)["scenes"]:
-                path = listing.parent / f"{scene_name(scene['seed'])}.ply"
-                if path.is_file():
-                    surfaces[scene["seed"]] = path
+            with reading(listing):
+                for scene in read_json(listing)["scenes"]:
+                    path = listing.parent / f"{scene_name(scene['seed'])}.ply"
+                    if path.is_file():
+                        surfaces[int(scene["seed"])] = path
         return dict(sorted(surfaces.items()))
 
     @property
@@ -200,8 +202,22 @@ def _scored(folder: Path, step: str, name: str, missing: list[str]) -> dict[str,
         return None
     metrics = read_json(path)
     settings = folder / "config" / step / f"{name}.yaml"
-    _check_hash(path, metrics["config_hash"], settings, step)
+    with reading(path, f"run {step} again"):
+        _check_hash(path, metrics["config_hash"], settings, step)
+        if step == "curve":
+            _check_numbers(metrics["points"], "steps", "seconds", "value")
+        else:
+            _check_numbers(metrics["entries"], "value")
+            [entry["metric"] + (entry["reference"] or "") for entry in metrics["entries"]]
     return metrics
+
+
+def _check_numbers(rows: list[dict[str, Any]], *keys: str) -> None:
+    """Raises TypeError or ValueError unless every row holds finite numbers under these keys."""
+    for row in rows:
+        for key in keys:
+            if not math.isfinite(row[key]):
+                raise ValueError(f"{key} is {row[key]}")
 
 
 def _check_hash(path: Path, config_hash: str, settings: Path, step: str) -> None:
@@ -217,12 +233,13 @@ def read_ladders(folder: Path, category: str) -> list[Ladder]:
     """
     ladders = []
     for path in sorted((folder / "metrics").glob("ladder-*.json")):
-        ladder = read_json(path)
-        settings = folder / "config" / "ladder" / f"{ladder['run']}.yaml"
-        if settings.is_file():
-            _check_hash(path, ladder["config_hash"], settings, "ladder")
-        if ladder["category"] == category:
-            ladders.append(ladder)
+        with reading(path, "run ladder again"):
+            ladder = read_json(path)
+            settings = folder / "config" / "ladder" / f"{ladder['run']}.yaml"
+            if settings.is_file():
+                _check_hash(path, ladder["config_hash"], settings, "ladder")
+            if ladder["category"] == category:
+                ladders.append(ladder)
     return ladders
 
 
@@ -231,14 +248,15 @@ def _views(folder: Path) -> tuple[dict[int, Scene], list[dict[str, Any]]]:
     costs = []
     for listing in sorted(folder.glob("*/cameras.json")):
         content = read_json(listing)
-        costs.append(content.get("cost", {}))
-        for entry in content["scenes"]:
-            scenes[entry["seed"]] = Scene(
-                seed=entry["seed"],
-                views=[listing.parent / view["file"] for view in entry["views"]],
-                cameras=entry["views"],
-                turntable=[listing.parent / view["file"] for view in entry.get("turntable", [])],
-            )
+        with reading(listing, "run render again"):
+            costs.append(content.get("cost", {}))
+            for entry in content["scenes"]:
+                scenes[int(entry["seed"])] = Scene(
+                    seed=int(entry["seed"]),
+                    views=[listing.parent / view["file"] for view in entry["views"]],
+                    cameras=entry["views"],
+                    turntable=[listing.parent / view["file"] for view in entry.get("turntable", [])],
+                )
     return dict(sorted(scenes.items())), costs
 
 
@@ -253,9 +271,10 @@ def read_log(path: Path) -> dict[str, list[float]]:
     """
     if not path.is_file():
         return {}
-    lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
-    keys = list(dict.fromkeys(key for line in lines for key in line))
-    return {key: [float(line.get(key, "nan")) for line in lines] for key in keys}
+    with reading(path, "train again"):
+        lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+        keys = list(dict.fromkeys(key for line in lines for key in line))
+        return {key: [float(line.get(key, "nan")) for line in lines] for key in keys}
 
 
 def benchmarks(folder: Path, rule: str, name: str) -> list[dict[str, float]]:

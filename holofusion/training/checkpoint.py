@@ -112,8 +112,14 @@ def load_state(
             f"{folder}: unfinished state of another config or other inputs ({saved['stamp'][:12]}, now {stamp[:12]}); "
             "restore the settings, or delete this folder to start anew"
         )
-    device = next(module.parameters()).device
-    tensors = load_file(folder / STATE, device=str(device))
+    with reading(folder / STATE, ANEW):
+        _restore(load_file(folder / STATE, device=str(next(module.parameters()).device)), module, optimiser, average)
+        return int(saved["step"]), float(saved["seconds"])
+
+
+def _restore(
+    tensors: dict[str, Tensor], module: nn.Module, optimiser: torch.optim.Optimizer, average: Average | None
+) -> None:
     module.load_state_dict({name: tensors[f"module.{name}"] for name in module.state_dict()})
     if average is not None:
         for name, weight in average.weights.items():
@@ -125,4 +131,3 @@ def load_state(
             # Adam counts its steps in a tensor on the CPU
             state.setdefault(int(index), {})[key] = value.cpu() if key == "step" else value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    return int(saved["step"]), float(saved["seconds"])

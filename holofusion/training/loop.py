@@ -20,7 +20,7 @@ from holofusion.data.prepared import PreparedCategory
 from holofusion.training.base import Trainable
 from holofusion.training.checkpoint import Average, load_state, save_snapshot, save_state
 from holofusion.training.parallel import Group, share_of
-from holofusion.utils.files import UserError, replacing
+from holofusion.utils.files import UserError, reading, replacing
 from holofusion.utils.progress import Progress, say
 from holofusion.utils.random import generator_for
 from holofusion.utils.signals import Stopped, stop_requests
@@ -130,7 +130,8 @@ class TrainingLog:
         kept = []
         if done and path.exists():
             lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
-            kept = [line for line in lines if json.loads(line)["step"] <= done]
+            with reading(path, "delete it: the losses so far are lost, and nothing else"):
+                kept = [line for line in lines if json.loads(line)["step"] <= done]
         with replacing(path) as temporary:
             temporary.write_text("".join(line + "\n" for line in kept))
         self.file = path.open("a")

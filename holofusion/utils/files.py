@@ -84,6 +84,8 @@ def reading(path: Path | str, remedy: str = "") -> Iterator[None]:
     try:
         yield
     except DAMAGED as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, which says nothing of the file
+            raise
         found = f"no {error}" if isinstance(error, KeyError) else str(error).strip().splitlines() or ["empty"]
         reason = found if isinstance(found, str) else found[-1].strip()
         raise UserError(f"{path}: damaged, or of another version ({reason}){remedy and f'; {remedy}'}") from None

@@ -19,8 +19,10 @@ from holofusion.data.co3d.reader import Frame
 from holofusion.data.preparation.normalise import CropSettings, Sequence3D, make_sequence
 from holofusion.data.preparation.visual_hull import Unusable
 from holofusion.pipeline.photographs import Stamp, stamp_of
-from holofusion.utils.files import replacing
+from holofusion.utils.files import reading, replacing
 from holofusion.utils.progress import Progress
+
+ANEW = "delete it, and it is made anew"
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def _stamps(job: Job) -> dict[str, np.ndarray]:
 
 def read_stamps(path: Path, root: Path) -> dict[str, Stamp]:
     """What a finished part was made from: size, time and SHA-256 of every file, by path below `root`."""
-    with np.load(path, allow_pickle=False) as content:
+    with reading(path, ANEW), np.load(path, allow_pickle=False) as content:
         columns = [content[key].tolist() for key in ("files", "sizes", "times", "digests")]
     return {
         Path(name).relative_to(root).as_posix(): (size, time, digest)
@@ -114,7 +116,7 @@ def _arrays(made: Sequence3D) -> dict[str, np.ndarray]:
 
 def read_part(path: Path) -> Sequence3D | str:
     """A finished sequence, or why it is unusable."""
-    with np.load(path, allow_pickle=False) as content:
+    with reading(path, ANEW), np.load(path, allow_pickle=False) as content:
         if "unusable" in content:
             return str(content["unusable"])
         columns = (torch.from_numpy(content[key]) for key in ("R", "T", "focal", "principal"))
