@@ -5,6 +5,7 @@
 # make zip [RESULTS=results]                                 the finished page with its tables and figures, to mail
 # make bench [RESULTS=results]                               speed and memory, as ratios, on a finished training
 # make test                                                  lint, types and the whole test suite
+# make campaign [CAMPAIGN=folder]                             50 kills, all bad input: the table of docs/reliability.md, in 90 minutes
 # make lint | types | unit | dry-run                          parts of it: unit tests that are fast, the workflow's dry runs
 # make clean                                                 remove the environment and caches, not the results
 PRESET ?= mini
@@ -15,7 +16,7 @@ BIN := .venv/bin
 BENCHMARKS := dataset prepare warmup reconstruct encode train sample hypotheses render import mesh evaluate reference consistency geometry \
 	geometry_floor curve
 
-.PHONY: report data train sample evaluate push pull reference zip bench test lint types unit dry-run clean .venv
+.PHONY: report data train sample evaluate push pull reference zip bench test campaign lint types unit dry-run clean .venv
 
 # The lock vanishes with the last process of a run, so that a killed run can be taken up at once, and never twice.
 define snakemake
@@ -59,6 +60,9 @@ bench: .venv
 
 test: lint types
 	$(BIN)/pytest
+
+campaign: .venv
+	@$(BIN)/python tests/faults/campaign.py $(CAMPAIGN)
 
 lint: .venv
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ from holofusion.pipeline.job import Job, Resolved
 from holofusion.pipeline.provenance import record
 from holofusion.pipeline.resolve import load_step
 from holofusion.pipeline.steps import STEPS
-from holofusion.utils.files import UserError, read_json
+from holofusion.utils.files import UserError, read_json, reading
 from holofusion.utils.log_file import mirror_to
 from holofusion.utils.malloc import keep_freed_memory
 
@@ -101,7 +101,11 @@ def open_step(config: Path, step: str, log: Path | None) -> Resolved[Any]:
 
 
 def _check_category(resolved: Resolved[Any], config: Path, data: Path | None) -> None:
-    if data is not None and (category := read_json(data / "data.json")["category"]) != resolved.category:
+    if data is None:
+        return
+    with reading(data / "data.json"):
+        category = read_json(data / "data.json")["category"]
+    if category != resolved.category:
         raise UserError(f"{data}: holds {category!r}, {config} is for {resolved.category!r}")
 
 

@@ -15,9 +15,9 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class Section(BaseModel):
-    """A section of params.yaml. Unknown keys are refused; every key must be given; no type is converted."""
+    """A section of params.yaml. Unknown keys are refused; every key must be given; no type is converted; numbers are finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class Partial(Section):

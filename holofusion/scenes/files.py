@@ -35,7 +35,7 @@ def load_scene(folder: Path | str, device: torch.device | str = "cpu") -> tuple[
     folder = Path(folder)
     content = read_json(folder / FACTS)
     kind = content.get("kind") if isinstance(content, dict) else None
-    if kind not in SCENES:
+    if not isinstance(kind, str) or kind not in SCENES:
         raise UserError(f"{folder / FACTS}: unknown kind of scene {kind!r}; {nearest(str(kind), SCENES)}")
     scene_class: type[Scene] = class_named(SCENES[kind])
     try:

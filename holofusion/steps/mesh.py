@@ -7,7 +7,7 @@ from holofusion.meshing.mesh import pieces
 from holofusion.pipeline.job import Job
 from holofusion.pipeline.paths import scene_name
 from holofusion.scenes.files import load_scene
-from holofusion.utils.files import UserError, replacing, write_json
+from holofusion.utils.files import UserError, reading, replacing, write_json
 from holofusion.utils.progress import Progress
 
 
@@ -25,16 +25,18 @@ def run(job: Job[MeshSettings]) -> None:
         temporary.mkdir()
         for folder in folders:
             scene, facts = load_scene(folder, job.device)
+            with reading(folder / "scene.json"):
+                seed = int(facts["seed"])
             mesh = scene.surface(settings.resolution, settings.level)
             if mesh is None:
                 raise UserError(f"{folder}: a scene of kind {scene.kind!r} has no surface")
             if len(mesh.faces):
-                (temporary / f"{scene_name(facts['seed'])}.ply").write_bytes(mesh.ply())
-                (temporary / f"{scene_name(facts['seed'])}.glb").write_bytes(mesh.glb())
+                (temporary / f"{scene_name(seed)}.ply").write_bytes(mesh.ply())
+                (temporary / f"{scene_name(seed)}.glb").write_bytes(mesh.glb())
             components, floaters = pieces(mesh.trimesh())
             entries.append(
                 {
-                    "seed": facts["seed"],
+                    "seed": seed,
                     "vertices": len(mesh.vertices),
                     "faces": len(mesh.faces),
                     "level": mesh.level,

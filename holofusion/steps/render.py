@@ -19,7 +19,7 @@ from holofusion.pipeline.paths import scene_name
 from holofusion.rendering.images import to_bytes
 from holofusion.rendering.views import Views
 from holofusion.scenes.files import load_scene
-from holofusion.utils.files import UserError, replacing, write_json
+from holofusion.utils.files import UserError, reading, replacing, write_json
 from holofusion.utils.progress import Progress
 from holofusion.utils.random import generator_for
 
@@ -44,8 +44,9 @@ def run(job: Job[RenderSettings]) -> None:
     with replacing(job.out) as temporary:
         for folder in folders:
             scene, facts = load_scene(folder, device)
-            seed = facts["seed"]
-            entry = {"seed": seed, "sample_seconds": facts["seconds"]}
+            with reading(folder / "scene.json"):
+                seed = int(facts["seed"])
+                entry = {"seed": seed, "sample_seconds": float(facts["seconds"])}
             began = time.monotonic()
             rows = torch.arange(seed * settings.views, (seed + 1) * settings.views) % len(pool)
             cameras = pool[rows]

@@ -1,32 +1,21 @@
-"""Files that this program wrote, cut or changed afterwards: read as they were, or refused in one line that names the file.
-
-HOLOFUSION_CAMPAIGN=1 goes through every kilobyte, and through a hundred times as many changes.
-"""
+"""Files that this program wrote, cut or changed afterwards: read as they were, or refused in one line that names the file."""
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from holofusion.utils.files import UserError
 from tests.faults import generators
 from tests.faults.artefacts import ARTEFACTS, LINES, Artefact, bytes_of, make_all
+from tests.faults.tally import COUNTS, examples, tried
 
-WHOLE = "HOLOFUSION_CAMPAIGN" in os.environ
 SHARE = 12  # cuts of a file in `make test`
-CHANGES = settings(
-    max_examples=1500 if WHOLE else 15,
-    deadline=None,
-    derandomize=not WHOLE,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +29,7 @@ def cuts(size: int) -> list[int]:
     every = [*range(0, size, step), size - 2]
     return (
         every
-        if WHOLE or len(every) <= SHARE
+        if COUNTS or len(every) <= SHARE
         else [every[index * (len(every) - 1) // (SHARE - 1)] for index in range(SHARE)]
     )
 
@@ -68,6 +57,7 @@ def test_a_cut_is_refused_by_name(folder: Path, name: str) -> None:
         assert "\n" not in said and (
             Path(artefact.place).name in said or said.startswith(str((folder / artefact.place).parent))
         )
+        tried("cuts")
 
 
 @pytest.mark.parametrize("name", LINES)
@@ -77,6 +67,7 @@ def test_a_cut_is_refused_or_ends_a_line(folder: Path, name: str) -> None:
     for length in cuts(len(content)):
         said = read(folder, artefact, content[:length], name)
         assert said is None or all(Path(artefact.place).name in line for line in said.splitlines())
+        tried("cuts")
 
 
 @st.composite
@@ -111,10 +102,11 @@ def with_other_values(draw: st.DrawFn, value: Any) -> Any:
 def test_changes_are_read_or_refused(folder: Path, name: str) -> None:
     artefact = (ARTEFACTS | LINES)[name]
 
-    @CHANGES
+    @examples(15, 1500)
     @given(content=changed(bytes_of(folder)[name]))
     def look(content: bytes) -> None:
         said = read(folder, artefact, content, name)
         assert said is None or all(line.strip() for line in said.splitlines())
+        tried("changes")
 
     look()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from holofusion.data.co3d.reader import frame_cameras, read_category, read_set_list
 from holofusion.data.images import read_mask, read_photograph
@@ -18,14 +18,9 @@ from holofusion.data.importers.nerfstudio import find_transforms, read_transform
 from holofusion.data.importers.photographs import read_files
 from holofusion.utils.files import UserError
 from tests.faults import generators
+from tests.faults.tally import examples, tried
 
-FUZZ = settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+FUZZ = examples(60, 3000)
 
 
 def refused_or_read(read: Callable[[], object]) -> None:
@@ -33,6 +28,7 @@ def refused_or_read(read: Callable[[], object]) -> None:
         read()
     except UserError as error:
         assert str(error) and "\n" not in str(error)
+    tried("readers")
 
 
 @FUZZ
