@@ -84,7 +84,8 @@ def _fault(frame: Frame, settings: FilterSettings, frame_file: Path) -> str | No
         return "it has no camera"
     if not frame.mask:
         return "it has no mask"
-    if frame.mass is not None and frame.mass < settings.min_mask_mass:
+    # of masks with values 0 and 1 the annotated mass may be 255 times too small: the mask itself is counted later
+    if frame.mass is not None and frame.mass * 255 < settings.min_mask_mass:
         return SMALL
     return camera_fault(frame, frame_file)
 

@@ -160,3 +160,14 @@ def test_folder_written_by_pytorch3d_lacks_cameras_only(shared_data: Callable[[s
     assert not check(shared_data("pytorch3d_random_co3dv2"))
     for line in capsys.readouterr().out.splitlines()[4:]:
         assert "camera" in line or line[1:] == ": not usable", line
+
+
+def test_masses_computed_of_masks_with_values_0_and_1_leave_nothing_out(root: Path, edit_frames: Callable) -> None:
+    def shrink(frames: list) -> None:
+        for frame in frames:
+            frame["mask"]["mass"] = 1.5  # 382 pixels / 255
+
+    edit_frames(root / "ball", shrink)
+    findings = check_balls(root, subset=None)
+    assert findings.problems == [] and findings.usable == 4
+    assert not any("min_mask_mass" in remark for remark in findings.remarks)
