@@ -20,7 +20,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -185,7 +185,7 @@ def earlier(folder: Path) -> Outcome:
 
 def save(folder: Path, outcome: Outcome, begun: float) -> None:
     outcome.seconds = time.monotonic() - begun
-    write_json(folder / "kills.json", asdict(outcome))
+    write_json(folder / "kills.json", vars(outcome) | {"hits": dict(outcome.hits)})
 
 
 def compare(expected: Path, found: Path, outcome: Outcome) -> None:
