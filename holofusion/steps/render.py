@@ -46,7 +46,7 @@ def run(job: Job[RenderSettings]) -> None:
             scene, facts = load_scene(folder, device)
             with reading(folder / "scene.json"):
                 seed = int(facts["seed"])
-                entry = {"seed": seed, "sample_seconds": float(facts["seconds"])}
+                entry: dict[str, Any] = {"seed": seed, "sample_seconds": float(facts["seconds"])}
             began = time.monotonic()
             rows = torch.arange(seed * settings.views, (seed + 1) * settings.views) % len(pool)
             cameras = pool[rows]
