@@ -105,6 +105,8 @@ def mask_of(image: Image.Image, path: Path) -> np.ndarray:
     if image.mode in WIDE_MODES:
         values = _finite(np.asarray(image), path)
         return coverage(values, _full_scale(values, path), lossy, path)
+    if image.mode in ("1", "L", "LA"):
+        return coverage(np.asarray(image.convert("L")), 255, lossy, path)
     colours = np.asarray(as_rgb(image, path))
     if not lossy and _is_label_map(colours):
         raise BadMask(f"{path}: mask has several colours, one a thing as it seems; save one with white for the object")
