@@ -22,8 +22,6 @@ FROM_NOISE = (
     "eg3d",
     "get3d",
     "sds",
-    "local_estimate",
-    "gaussian",
 )
 
 
@@ -87,8 +85,6 @@ def test_resolved_settings_hold_what_the_step_reads(project: Path, edit: Edit) -
         "dataset",
         "prepare",
         "warmup",
-        "reconstruct",
-        "encode",
         "train",
         "hypotheses",
         "sample",
