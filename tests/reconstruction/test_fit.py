@@ -16,7 +16,7 @@ from holofusion.rendering.views import render_field
 from holofusion.utils.files import UserError
 
 SECTION = Reconstruction(
-    resolution=16, free_steps=40, tuned_steps=40, rays=256, samples=12, free_rate=0.3, tuned_rate=0.2
+    resolution=16, free_steps=80, tuned_steps=60, rays=256, samples=12, free_rate=0.3, tuned_rate=0.2
 )
 
 
