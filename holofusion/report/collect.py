@@ -1,8 +1,7 @@
-"""Read a results folder once: metrics (checked against their settings), views, models, logs, benchmarks."""
+"""Read a results folder once: metrics (checked against their settings), views, models, logs."""
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from dataclasses import dataclass, field
@@ -275,27 +274,3 @@ def read_log(path: Path) -> dict[str, list[float]]:
         lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
         keys = list(dict.fromkeys(key for line in lines for key in line))
         return {key: [float(line.get(key, "nan")) for line in lines] for key in keys}
-
-
-def benchmarks(folder: Path, rule: str, name: str) -> list[dict[str, float]]:
-    """Rows of Snakemake's benchmark files of a rule: of those called `name` or `name` and a shard; of all if it is "".
-
-    Keys as Snakemake writes them: s (wall seconds), max_rss (MB), ...; values it could not measure are left out.
-    """
-    rows = []
-    for path in sorted((folder / "benchmarks" / rule).rglob("*.tsv")):
-        relative = str(path.relative_to(folder / "benchmarks" / rule).with_suffix(""))
-        if not name or relative == name or (relative.startswith(name) and relative[len(name)] in "-_./"):
-            with open(path, newline="") as file:
-                rows += [_numbers(row) for row in csv.DictReader(file, delimiter="\t")]
-    return rows
-
-
-def _numbers(row: dict[str, str]) -> dict[str, float]:
-    values = {}
-    for key, text in row.items():
-        try:
-            values[key] = float(text)
-        except (TypeError, ValueError):
-            continue
-    return values

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
+from pathlib import Path
 
 from holofusion.pipeline.registry import ROWS, Source, coarse_of, label_of, needs_warmup
 from holofusion.pipeline.steps import STEPS
-from holofusion.report.collect import Results, RunResults, benchmarks
+from holofusion.report.collect import Results, RunResults
 from holofusion.utils.files import read_json
 
 
@@ -90,3 +92,27 @@ def step_seconds(results: Results) -> dict[str, tuple[int, float]]:
         if rows:
             totals[step] = (len(rows), sum(rows))
     return totals
+
+
+def benchmarks(folder: Path, rule: str, name: str) -> list[dict[str, float]]:
+    """Rows of Snakemake's benchmark files of a rule: of those called `name` or `name` and a shard; of all if it is "".
+
+    Keys as Snakemake writes them: s (wall seconds), max_rss (MB), ...; values it could not measure are left out.
+    """
+    rows = []
+    for path in sorted((folder / "benchmarks" / rule).rglob("*.tsv")):
+        relative = str(path.relative_to(folder / "benchmarks" / rule).with_suffix(""))
+        if not name or relative == name or (relative.startswith(name) and relative[len(name)] in "-_./"):
+            with open(path, newline="") as file:
+                rows += [_numbers(row) for row in csv.DictReader(file, delimiter="\t")]
+    return rows
+
+
+def _numbers(row: dict[str, str]) -> dict[str, float]:
+    values = {}
+    for key, text in row.items():
+        try:
+            values[key] = float(text)
+        except (TypeError, ValueError):
+            continue
+    return values

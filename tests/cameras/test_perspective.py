@@ -72,6 +72,7 @@ def test_chosen_pixels_give_the_same_rays_as_all_pixels() -> None:
     cameras, size = random_cameras(2), 8
     every = cameras.rays(size)[1]
     shared = torch.tensor([0, 9, 63])
+    # not bit for bit: on some CPUs the last bit of the product with R depends on how many rays there are
     assert torch.allclose(cameras.rays(size, shared)[1], every[:, shared], rtol=0, atol=1e-6)
     own = torch.tensor([[1, 2], [62, 5]])
     chosen = torch.stack([every[0, own[0]], every[1, own[1]]])
