@@ -80,6 +80,19 @@ def run(server: Server, root: Path, tmp_path: Path) -> Run:
     return run
 
 
+def command_line(*arguments: object, before: str = "") -> subprocess.Popen[str]:
+    """The program at work, in a process of its own that executes `before` first; what it says on stderr can be read."""
+    code = f"{before}; from holofusion.cli.main import main; main()".removeprefix("; ")
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
+        stderr=subprocess.PIPE,
+        text=True,
+        # behind `nohup` or `&` it would be started deaf to SIGINT
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
 def assert_whole(root: Path, source: Path, *categories: str) -> None:
     """Every file of the release lies there, nothing else does, and nothing is left on its way."""
     for category in categories:
@@ -259,25 +272,8 @@ def test_disk_full_on_the_way(server: Server, root: Path, run: Run, tmp_path: Pa
 def test_killed_and_run_again(server: Server, root: Path, run: Run, tmp_path: Path, number: int) -> None:
     lists = write_lists(tmp_path, server)
     server.stalls["apple_001.zip"] = threading.Event()
-    command = [
-        "data",
-        "download",
-        "apple",
-        "--root",
-        root,
-        "--links",
-        lists["links"],
-        "--checksums",
-        lists["checksums"],
-    ]
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from holofusion.cli.main import main; main()", *map(str, command)],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
-        stderr=subprocess.PIPE,
-        text=True,
-        # behind `nohup` or `&` it would be started deaf to SIGINT
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+    given = ("--root", root, "--links", lists["links"], "--checksums", lists["checksums"])
+    process = command_line("data", "download", "apple", *given)
     part, deadline = root / "_download" / "apple_001.zip.part", time.monotonic() + 60
     while not (part.exists() and part.stat().st_size and (root / "apple" / "part0").exists()):
         assert process.poll() is None and time.monotonic() < deadline
@@ -296,18 +292,21 @@ def test_killed_and_run_again(server: Server, root: Path, run: Run, tmp_path: Pa
     assert_whole(root, tmp_path / "source", "apple")
 
 
-def test_settings_of_the_workflow(server: Server, root: Path, tmp_path: Path, project: Path, edit, holofusion) -> None:
+def test_step_of_the_workflow(server: Server, root: Path, tmp_path: Path, project: Path, edit) -> None:
     edit(project, "config/photos.yaml", **{"download": {"release": "full", "keep_archives": True}})
     write_resolved(load_params(project / "params.yaml", "photos"), project / "results")
-    config, out, lists = (
-        project / "results/config/download/apple.yaml",
-        tmp_path / "out.json",
-        write_lists(tmp_path, server),
+    config, out = project / "results/config/download/apple.yaml", tmp_path / "out.json"
+    lists = write_lists(tmp_path, server)
+    listed = f"releases.LINKS, releases.CHECKSUMS = Path('{lists['links']}'), Path('{lists['checksums']}')"
+    command = ("download", "--config", config, "--root", root, "--out", out)  # as the rule `step_download` calls it
+    process = command_line(
+        *command, before=f"from pathlib import Path; from holofusion.data.co3d import releases; {listed}"
     )
-    command = ("data", "download", "--config", config, "--root", root, "--out", out)
-    result = holofusion(*command, "--links", lists["links"], "--checksums", lists["checksums"])
-    assert result.returncode == 0, result.stderr
-    assert json.loads(out.read_text()) == {"root": str(root), "release": "full", "categories": ["apple"]}
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    noted = json.loads(out.read_text())
+    assert noted.pop("provenance")["step"] == "download"
+    assert noted == {"root": str(root), "release": "full", "category": "apple"}
     assert (root / "_download" / "apple_000.zip").is_file() and len(read_category(root, "apple").frames) == 4
 
 
