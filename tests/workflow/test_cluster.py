@@ -148,7 +148,7 @@ def runs(
     note = 'echo "$1 ${CUDA_VISIBLE_DEVICES:-none} ${SLURM_ARRAY_TASK_ID:-none}" >>jobs.txt'
     noting = shell_stand_in(cluster.folder / "noting", f'{note}\nexec bash "{HERE / "stub.sh"}" "$@"')
     every_step = Run(cluster, project_in(cluster.folder / "every_step"), noting, edit)
-    edit(every_step.folder, methods=["holofusion", "gaussian", "sds"])  # together they need every step
+    edit(every_step.folder, methods=["holofusion", "holofusion_mse", "gaussian"])  # these need every step
     one_row = Run(cluster, project_in(cluster.folder / "one_row"), REPOSITORY, edit)
     edit(one_row.folder, methods=["holodiffusion"])
     edit(one_row.folder, "config/smoke.yaml", **{"sampling.shards": 2, "evaluation.other_category": None})
