@@ -89,14 +89,20 @@ def consistency(
 
 
 def mesh(
-    config: Config, samples: Samples, out: Out, threads: Threads = 1, device: Device = "auto", log: Log = None
+    config: Config,
+    data: Data,
+    samples: Samples,
+    out: Out,
+    threads: Threads = 1,
+    device: Device = "auto",
+    log: Log = None,
 ) -> None:
-    """Extract the surfaces of one shard of scenes: SEED.ply and SEED.glb with vertex colours, and meshes.json.
+    """Extract the surfaces of one shard of scenes: SEED.ply as found, SEED.glb and .obj with a texture, and meshes.json.
 
-    Example: holofusion mesh --config results/config/mesh/holofusion-hydrant-s0.yaml
+    Example: holofusion mesh --config results/config/mesh/holofusion-hydrant-s0.yaml --data results/data/hydrant
     --samples results/samples/holofusion-hydrant-s0/0 --out results/meshes/holofusion-hydrant-s0/0
     """
-    perform("mesh", config, out, threads=threads, log=log, device=device, samples=samples)
+    perform("mesh", config, out, threads=threads, log=log, device=device, data=data, samples=samples)
 
 
 def geometry(

@@ -22,13 +22,21 @@ class Render(Section):
 
 
 class Mesh(Section):
-    """Surfaces of finished scenes, by marching cubes."""
+    """Surfaces of finished scenes, by marching cubes, and the files that other programs open."""
 
     resolution: int = Field(description="samples of the density per side of the cube", ge=8, le=512)
     level: float | None = Field(
-        description="density of the surface, per world unit; null: per scene, so that its outlines are the render's",
+        description="density of the surface, per world unit; null: per scene, so that its outlines are those of the renders "
+        "from training cameras",
         gt=0,
     )
+    faces: int = Field(description="faces of .glb and .obj, at most; a method's own mesh keeps its faces", ge=100)
+    texture: int = Field(description="side of their texture, texels", ge=16, le=8192)
+    length: Positive | None = Field(
+        description="longest side of the box around what they hold: 1 is a unit box, other numbers are metres; null: world "
+        "units"
+    )
+    obj: bool = Field(description="whether .obj, .mtl and .png are written beside .glb")
 
 
 class Geometry(Section):

@@ -1,9 +1,8 @@
 """Surfaces of generated scenes: are they in one piece, and do they cover the true shapes?
 
-Chamfer distance: the mean, over points drawn evenly by area on one surface, of the distance to the nearest point drawn
-on the other; averaged over both directions, in normalised world units (the cube has side 2). Coverage and minimum
-matching distance (Achlioptas et al. 2018) see both sides of a set: coverage falls where shapes are left out, the
-matching distance grows where the nearest generated shape is far.
+Chamfer distances (`meshing/points.py`) are in normalised world units: the cube has side 2. Coverage and minimum matching
+distance (Achlioptas et al. 2018) see both sides of a set: coverage falls where shapes are left out, the matching distance
+grows where the nearest generated shape is far.
 """
 
 from __future__ import annotations
@@ -14,15 +13,14 @@ from typing import Any
 
 import numpy as np
 import trimesh
-from scipy.spatial import cKDTree
 
 from holofusion.evaluation.bootstrap import replicates_of
 from holofusion.evaluation.entries import Counts, Entry, entry
 from holofusion.evaluation.references import evenly
 from holofusion.meshing.mesh import pieces
+from holofusion.meshing.points import chamfer_distances
 from holofusion.pipeline.paths import scene_name
 from holofusion.utils.files import UserError, read_json, reading
-from holofusion.utils.random import numpy_generator_for
 
 REFERENCE = "true_shapes"
 
@@ -30,22 +28,6 @@ REFERENCE = "true_shapes"
 def some(names: list[str], count: int) -> list[str]:
     """`count` names, evenly spaced; all if there are fewer."""
     return [names[index] for index in evenly(len(names), count)]
-
-
-def surface_points(mesh: trimesh.Trimesh, count: int, *name: object) -> np.ndarray:
-    """Points (count, 3) drawn evenly by area on the surface, by a generator of that name."""
-    return trimesh.sample.sample_surface(mesh, count, seed=numpy_generator_for("surface points", *name))[0]
-
-
-def chamfer_distances(generated: list[np.ndarray], reference: list[np.ndarray]) -> np.ndarray:
-    """Chamfer distance (n, m), world units, between each of n and each of m sets of points (k, 3)."""
-    trees = [[(points, cKDTree(points)) for points in shapes] for shapes in (generated, reference)]
-    return np.array(
-        [
-            [(tree.query(others)[0].mean() + other.query(points)[0].mean()) / 2 for others, other in trees[1]]
-            for points, tree in trees[0]
-        ]
-    )
 
 
 def coverage(distances: np.ndarray) -> float:

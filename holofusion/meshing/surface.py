@@ -1,8 +1,8 @@
-"""Surfaces of densities: marching cubes, the level that looks like the render, and colours as seen from in front."""
+"""Surfaces of densities: marching cubes, and colours as seen from in front."""
 
 from __future__ import annotations
 
-import math
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -12,12 +12,17 @@ from scipy.ndimage import binary_fill_holes
 from skimage.measure import marching_cubes
 from torch import Tensor
 
-from holofusion.meshing.mesh import Mesh
+from holofusion.cameras import Cameras
+from holofusion.meshing.atlas import colour_bytes
+from holofusion.meshing.level import level_by_axes, level_by_outlines
+from holofusion.meshing.mesh import Mesh, Outlines
+from holofusion.rendering.views import Views
 from holofusion.rendering.volume import absorption_weights
 
 POINTS_AT_ONCE = 65536
-LEVELS = 24  # tried by silhouette_level
 COLOUR_DEPTH, COLOUR_STEPS = 0.1, 16  # how deep colours are looked for, share of the extent, and in how many steps
+LEAST_SHARE = 0.01  # of the light: a step that adds less is not asked for its colour
+OUTLINE_SIZE = 64  # px, of the renders whose outlines a surface is matched with
 
 
 class Coloured(Protocol):
@@ -26,59 +31,79 @@ class Coloured(Protocol):
     def colour(self, points: Tensor) -> Tensor: ...
 
 
-class Solid(Coloured, Protocol):
+class Shown(Protocol):
+    """What can be rendered, like a `Scene`."""
+
+    def render(self, cameras: Cameras, size: int) -> Views: ...
+
+
+class Solid(Coloured, Shown, Protocol):
     """What has a surface: also density (N,) per world unit at points (N, 3)."""
 
     def density(self, points: Tensor) -> Tensor: ...
 
 
+def outlines_of(shown: Shown, cameras: Cameras, device: torch.device | str) -> Outlines:
+    """Which pixels of the renders from these cameras lose more than half of their light."""
+    alpha = shown.render(cameras.to(device), OUTLINE_SIZE).alpha[:, 0]
+    return Outlines(cameras, (alpha > 0.5).cpu().numpy())
+
+
 @torch.no_grad()
 def surface_mesh(
-    solid: Solid, resolution: int, level: float | None, extent: float, device: torch.device | str = "cpu"
+    solid: Solid,
+    resolution: int,
+    level: float | None,
+    extent: float,
+    device: torch.device | str = "cpu",
+    cameras: Cameras | None = None,
 ) -> Mesh:
     """The coloured surface of a solid that lies on `device`; a mesh without faces where there is none.
 
     Density is sampled at resolution^3 points from face to face of the cube [-extent, extent]^3; the surface is where it
-    equals `level` (per world unit; None: `silhouette_level`), closed where the cube cuts it.
+    equals `level` (per world unit; None: `level_by_outlines` of the renders from `cameras`, without any `level_by_axes`),
+    closed where the cube cuts it.
     """
+    outlines = None if cameras is None else outlines_of(solid, cameras, device)
     density = density_grid(solid, resolution, extent, device)
-    level = silhouette_level(density, extent) if level is None else level
+    if level is None:
+        level = level_by_axes(density, extent) if outlines is None else level_by_outlines(density, extent, outlines)
     vertices, faces = surface_of(density, level, extent)
-    colours = np.zeros((len(vertices), 3), np.uint8)
+    paint, colours = partial(seen_colours, solid, COLOUR_DEPTH * extent, device), np.zeros((len(vertices), 3), np.uint8)
     if len(faces):
-        colours = colour_bytes(surface_colours(solid, vertices, faces, COLOUR_DEPTH * extent, device))
-    return Mesh(vertices, faces, colours, level)
+        normals = trimesh.Trimesh(vertices, faces, process=False).vertex_normals
+        colours = colour_bytes(paint(*(torch.tensor(part, dtype=torch.float32) for part in (vertices, normals))))
+    return Mesh(vertices, faces, colours, paint, level, outlines)
 
 
 @torch.no_grad()
-def colours_at(coloured: Coloured, vertices: np.ndarray, device: torch.device | str) -> Tensor:
-    """Colours (M, 3) at vertices (M, 3), as they are there."""
-    points = torch.tensor(vertices, dtype=torch.float32, device=device)
-    return torch.cat([coloured.colour(part) for part in points.split(POINTS_AT_ONCE)]).float().cpu()
+def colours_at(coloured: Coloured, device: torch.device | str, points: Tensor, normals: Tensor) -> Tensor:
+    """Colours (N, 3) at points (N, 3), as they are there, whatever the normals."""
+    return torch.cat([coloured.colour(part.to(device)).float().cpu() for part in points.split(POINTS_AT_ONCE)])
 
 
-def colour_bytes(colours: Tensor) -> np.ndarray:
-    """Colours (M, 3) in [0, 1] as uint8."""
-    return (colours.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-
-
-def surface_colours(
-    solid: Solid, vertices: np.ndarray, faces: np.ndarray, reach: float, device: torch.device | str
-) -> Tensor:
-    """Colours (M, 3) of the vertices as seen from straight in front: absorbed from `reach` before to `reach` behind them.
+@torch.no_grad()
+def seen_colours(solid: Solid, reach: float, device: torch.device | str, points: Tensor, normals: Tensor) -> Tensor:
+    """Colours (N, 3) of points (N, 3) with outward unit normals (N, 3) of a surface, as seen from straight in front: absorbed
+    from `reach` before to `reach` behind them.
 
     In fog these are the colours of its rim, which hardly shows.
     """
-    mesh = trimesh.Trimesh(vertices, faces, process=False)
     depths = ((torch.arange(COLOUR_STEPS) + 0.5) / COLOUR_STEPS * 2 - 1) * reach
-    colours = []
-    frame = torch.tensor(np.stack([mesh.vertices, mesh.vertex_normals], 1), dtype=torch.float32)
-    for places, normals in (part.unbind(1) for part in frame.split(POINTS_AT_ONCE // COLOUR_STEPS)):
-        points = (places[:, None] - depths[:, None] * normals[:, None]).flatten(0, 1).to(device)
-        opacity = 1 - torch.exp(-solid.density(points).float().reshape(-1, COLOUR_STEPS) * 2 * reach / COLOUR_STEPS)
+    colours = [torch.zeros(0, 3)]
+    for places, outwards in zip(
+        *(part.split(POINTS_AT_ONCE // COLOUR_STEPS) for part in (points, normals)), strict=True
+    ):
+        along = (places[:, None] - depths[:, None] * outwards[:, None]).flatten(0, 1).to(device)
+        opacity = 1 - torch.exp(-solid.density(along).float().reshape(-1, COLOUR_STEPS) * 2 * reach / COLOUR_STEPS)
         weights = absorption_weights(opacity) + 1e-6
-        seen = solid.colour(points).float().reshape(-1, COLOUR_STEPS, 3)
-        colours.append(((weights[..., None] * seen).sum(1) / weights.sum(1, keepdim=True)).cpu())
+        weights = weights / weights.sum(1, keepdim=True)
+        weights = torch.where(weights < LEAST_SHARE, torch.zeros_like(weights), weights).flatten()
+        there = weights > 0
+        seen = torch.zeros(len(along), 3, device=weights.device)
+        seen[there] = weights[there, None] * solid.colour(along[there]).float()
+        total = weights.reshape(-1, COLOUR_STEPS).sum(1, keepdim=True)
+        colours.append((seen.reshape(-1, COLOUR_STEPS, 3).sum(1) / total).cpu())
     return torch.cat(colours)
 
 
@@ -89,24 +114,6 @@ def density_grid(solid: Solid, resolution: int, extent: float, device: torch.dev
     points = torch.stack([x, y, z], -1).reshape(-1, 3)
     parts = [solid.density(part.to(device)).float().cpu() for part in points.split(POINTS_AT_ONCE)]
     return torch.cat(parts).reshape(x.shape).numpy()
-
-
-def silhouette_level(density: np.ndarray, extent: float) -> float:
-    """The level whose surface looks like the render: it covers, along the three axes, the rays that lose half their light.
-
-    No one level suits all scenes: some are fog that is opaque by its depth, others are hard. Tried are levels at which
-    light is halved on the way through the cube, through one cell, and between; the best by intersection over union
-    is taken. Where no ray loses half its light it is the highest density, which no surface encloses.
-    """
-    cell = 2 * extent / (len(density) - 1)
-    opaque = np.stack([density.sum(axis) * cell > math.log(2) for axis in range(3)])
-    if not opaque.any():
-        return float(density.max())
-    highest = np.stack([density.max(axis) for axis in range(3)])
-    levels = np.geomspace(math.log(2) / (2 * extent), math.log(2) / cell, LEVELS)
-    overlap = [(opaque & (highest > level)).sum() / (opaque | (highest > level)).sum() for level in levels]
-    best = np.flatnonzero(np.equal(overlap, max(overlap)))
-    return float(levels[best[len(best) // 2]])  # of equally good ones, that in the middle
 
 
 def surface_of(density: np.ndarray, level: float, extent: float) -> tuple[np.ndarray, np.ndarray]:

@@ -147,9 +147,9 @@ class EG3DScene(Scene):
         """Colour (N, 3) in [0, 1] at points (N, 3) of the surface: the raw one, which the upsampler starts from."""
         return self.field.query(points)[1][:, :3].clamp(0, 1)
 
-    def surface(self, resolution: int = 128, level: float | None = None) -> Mesh:
+    def surface(self, resolution: int = 128, level: float | None = None, cameras: Cameras | None = None) -> Mesh:
         """As in `Scene`."""
-        return surface_mesh(self, resolution, level, self.facts.volume.extent, self.w.device)
+        return surface_mesh(self, resolution, level, self.facts.volume.extent, self.w.device, cameras)
 
     def tensors(self) -> dict[str, Tensor]:
         """As in `Scene`."""

@@ -11,6 +11,7 @@ of heads; differentiable augmentation; both players step together; the camera la
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -22,8 +23,9 @@ from holofusion.config.baselines import Adversarial, GET3DSection
 from holofusion.config.params import Volume
 from holofusion.config.section import Positive, Section
 from holofusion.data.batches import ViewBatch
+from holofusion.meshing.atlas import colour_bytes
 from holofusion.meshing.mesh import Mesh
-from holofusion.meshing.surface import colour_bytes, colours_at
+from holofusion.meshing.surface import colours_at, outlines_of
 from holofusion.methods.adversarial import AdversarialMethod
 from holofusion.methods.eg3d import LABEL, camera_label
 from holofusion.networks.discriminator import Discriminator
@@ -112,10 +114,13 @@ class MeshScene(Scene):
         views = [paint(self.texture, [self.vertices], [self.faces], cameras[i], size) for i in range(len(cameras))]
         return Views(*(torch.cat([getattr(view, part) for view in views]) for part in ("rgb", "alpha", "depth")))
 
-    def surface(self, resolution: int = 128, level: float | None = None) -> Mesh:
+    def surface(self, resolution: int = 128, level: float | None = None, cameras: Cameras | None = None) -> Mesh:
         """The mesh itself, whatever the resolution, with its texture's colours at the vertices."""
-        vertices, faces = (part.cpu().numpy() for part in (self.vertices, self.faces))
-        return Mesh(vertices, faces, colour_bytes(colours_at(self, vertices, self.vertices.device)))
+        device, paint = self.vertices.device, partial(colours_at, self, self.vertices.device)
+        vertices, faces = (part.cpu() for part in (self.vertices, self.faces))
+        outlines = None if cameras is None else outlines_of(self, cameras, device)
+        colours = colour_bytes(paint(vertices, vertices))
+        return Mesh(vertices.numpy(), faces.numpy(), colours, paint, outlines=outlines)
 
     @torch.no_grad()
     def colour(self, points: Tensor) -> Tensor:

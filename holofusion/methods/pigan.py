@@ -88,9 +88,9 @@ class PiGanScene(Scene):
         with torch.no_grad():
             return self.field.query(points, F.normalize(inwards, dim=1))[1]
 
-    def surface(self, resolution: int = 128, level: float | None = None) -> Mesh:
+    def surface(self, resolution: int = 128, level: float | None = None, cameras: Cameras | None = None) -> Mesh:
         """As in `Scene`."""
-        return surface_mesh(self, resolution, level, self.facts.volume.extent, self.field.phase.device)
+        return surface_mesh(self, resolution, level, self.facts.volume.extent, self.field.phase.device, cameras)
 
     def tensors(self) -> dict[str, Tensor]:
         """As in `Scene`."""

@@ -164,9 +164,9 @@ class SuperResolvedScene(Scene):
         low = self.render_low(camera).expand(count, -1, -1, -1)
         return self.network.superresolve(low, size, self.facts.superresolution_sampling, generator)
 
-    def surface(self, resolution: int = 128, level: float | None = None) -> Mesh:
+    def surface(self, resolution: int = 128, level: float | None = None, cameras: Cameras | None = None) -> Mesh:
         """The coarse scene's, colours too: super-resolved views share no surface that could be painted."""
-        return self.coarse.surface(resolution, level)
+        return self.coarse.surface(resolution, level, cameras)
 
     def tensors(self) -> dict[str, Tensor]:
         """As in `Scene`."""

@@ -57,7 +57,7 @@ def commands(run: RunResults) -> list[str]:
     lines += [
         f"{settings('sample', name)} {inputs} --shard 0 --out {samples}{note}",
         f"{settings('render', name)} --data {data} --samples {samples} --out {views}{note_views}",
-        f"{settings('mesh', name)} --samples {samples} --out results/meshes/{name}/0{note_views}",
+        f"{settings('mesh', name)} --data {data} --samples {samples} --out results/meshes/{name}/0{note_views}",
         *scores,
         f"{settings('geometry', name)} --data {data} --meshes results/meshes/{name}"
         f"{' --dataset results/dataset' if embedded else ''} --out {metrics}/geometry-{name}.json",

@@ -41,9 +41,10 @@ class Scene(Protocol):
         """Views of side `size` px from every camera. A view does not depend on the others rendered in the same call."""
         ...
 
-    def surface(self, resolution: int = 128, level: float | None = None) -> Mesh | None:
-        """The surface where density equals `level` (per world unit; None: one that looks like the renders), found on a grid
-        of resolution^3 points; a scene that is a mesh gives its own. None where a scene has no geometry at all."""
+    def surface(self, resolution: int = 128, level: float | None = None, cameras: Cameras | None = None) -> Mesh | None:
+        """The surface where density equals `level` (per world unit), found on a grid of resolution^3 points; a scene that is
+        a mesh gives its own. level None: the one whose outlines are those of the renders from `cameras`, or, without any,
+        those along the three axes. None where a scene has no geometry at all."""
         ...
 
     def tensors(self) -> dict[str, Tensor]:

@@ -66,9 +66,9 @@ class VoxelScene(Scene):
         """Colour (N, 3) in [0, 1] at points (N, 3) of the surface."""
         return self.field.query(points)[1]
 
-    def surface(self, resolution: int = 128, level: float | None = None) -> Mesh:
+    def surface(self, resolution: int = 128, level: float | None = None, cameras: Cameras | None = None) -> Mesh:
         """As in `Scene`."""
-        return surface_mesh(self, resolution, level, self.facts.extent, self.field.grid.device)
+        return surface_mesh(self, resolution, level, self.facts.extent, self.field.grid.device, cameras)
 
     def tensors(self) -> dict[str, Tensor]:
         """As in `Scene`."""
@@ -109,9 +109,9 @@ class SparseVoxelScene(Scene):
         """Colour (N, 3) in [0, 1] at points (N, 3) of the surface."""
         return self.field.query(points)[1]
 
-    def surface(self, resolution: int = 128, level: float | None = None) -> Mesh:
+    def surface(self, resolution: int = 128, level: float | None = None, cameras: Cameras | None = None) -> Mesh:
         """As in `Scene`."""
-        return surface_mesh(self, resolution, level, self.facts.extent, self.field.grid.values.device)
+        return surface_mesh(self, resolution, level, self.facts.extent, self.field.grid.values.device, cameras)
 
     def tensors(self) -> dict[str, Tensor]:
         """As in `Scene`."""

@@ -11,10 +11,10 @@ from holofusion.evaluation.geometry import (
     shape_entries,
     some,
     surface_entries,
-    surface_points,
     true_meshes,
 )
 from holofusion.evaluation.score import say_entries
+from holofusion.meshing.points import surface_points
 from holofusion.pipeline.job import Job
 from holofusion.utils.files import read_json, write_json
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from holofusion.config.steps import GeometrySettings
 from holofusion.evaluation.bootstrap import Redraws
 from holofusion.evaluation.entries import facts_of
-from holofusion.evaluation.geometry import shape_entries, some, surface_entries, surface_points, true_meshes
+from holofusion.evaluation.geometry import shape_entries, some, surface_entries, true_meshes
 from holofusion.evaluation.score import say_entries
+from holofusion.meshing.points import surface_points
 from holofusion.pipeline.job import Job
 from holofusion.pipeline.registry import FLOOR
 from holofusion.utils.files import read_json, write_json

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+from holofusion.cameras import Cameras
+from holofusion.cameras.spread import spread_cameras
+from holofusion.config.evaluation import Mesh as MeshSection
 from holofusion.config.steps import MeshSettings
-from holofusion.meshing.mesh import pieces
+from holofusion.data.prepared import PreparedCategory
+from holofusion.meshing.mesh import Mesh, open_edges, pieces
+from holofusion.meshing.points import chamfer_distances, surface_points
 from holofusion.pipeline.job import Job
 from holofusion.pipeline.paths import scene_name
 from holofusion.scenes.files import load_scene
 from holofusion.utils.files import UserError, reading, replacing, write_json
 from holofusion.utils.progress import Progress
+from holofusion.utils.random import generator_for
+
+OUTLINE_CAMERAS = 12
+DEPARTURE_POINTS = 4096
 
 
 def run(job: Job[MeshSettings]) -> None:
-    """Write the mesh of every scene of a shard: <seed>.ply and .glb (neither for an empty one), meshes.json, to `job.out`.
+    """Write the surface of every scene of a shard to `job.out`: <seed>.ply as it was found, in world units, <seed>.glb (and
+    .obj with .mtl and .png) as others open it; none of these for an empty one; and what there is to say of both, meshes.json.
 
     Raises UserError if `samples` holds no scenes.
     """
@@ -20,6 +33,7 @@ def run(job: Job[MeshSettings]) -> None:
     folders = sorted(path.parent for path in samples.glob("*/scene.json"))
     if not folders:
         raise UserError(f"{samples}: no scenes here (expected <seed>/scene.json)")
+    cameras = outline_cameras(PreparedCategory.load(job.path("data")))
     progress, entries = Progress(f"mesh {job.run.method}", len(folders)), []
     with replacing(job.out) as temporary:
         temporary.mkdir()
@@ -27,12 +41,9 @@ def run(job: Job[MeshSettings]) -> None:
             scene, facts = load_scene(folder, job.device)
             with reading(folder / "scene.json"):
                 seed = int(facts["seed"])
-            mesh = scene.surface(settings.resolution, settings.level)
+            mesh = scene.surface(settings.resolution, settings.level, cameras)
             if mesh is None:
                 raise UserError(f"{folder}: a scene of kind {scene.kind!r} has no surface")
-            if len(mesh.faces):
-                (temporary / f"{scene_name(seed)}.ply").write_bytes(mesh.ply())
-                (temporary / f"{scene_name(seed)}.glb").write_bytes(mesh.glb())
             components, floaters = pieces(mesh.trimesh())
             entries.append(
                 {
@@ -43,6 +54,7 @@ def run(job: Job[MeshSettings]) -> None:
                     "components": components,
                     "floaters": floaters,
                     "watertight": bool(mesh.trimesh().is_watertight),
+                    "file": write_files(mesh, settings, temporary, scene_name(seed)) if len(mesh.faces) else None,
                 }
             )
             progress.advance()
@@ -53,6 +65,42 @@ def run(job: Job[MeshSettings]) -> None:
                 "config_hash": job.resolved.hash,
                 "level": settings.level,
                 "resolution": settings.resolution,
+                "length": settings.length,
                 "scenes": entries,
             },
         )
+
+
+def outline_cameras(data: PreparedCategory) -> Cameras:
+    """Cameras of training photographs, all round, from which a surface is compared with renders: the same for all scenes."""
+    rows = [row for name in data.train for row in data.frames[name]]
+    return spread_cameras(data.cameras[rows], OUTLINE_CAMERAS, generator_for("outline cameras"))
+
+
+def write_files(mesh: Mesh, settings: MeshSection, folder: Path, stem: str) -> dict[str, Any]:
+    """Write one surface below the folder; return the facts of what other programs open.
+
+    outline_iou: of its silhouettes with the outlines of the renders; departure: its Chamfer distance from the surface as
+    it was found, world units; bytes: of the GLB file.
+    """
+    (folder / f"{stem}.ply").write_bytes(mesh.ply())
+    textured = mesh.textured(settings.faces, settings.texture)
+    shown = textured if settings.length is None else textured.scaled(settings.length)
+    shown.export(folder / f"{stem}.glb")
+    if settings.obj:
+        shown.export(folder / f"{stem}.obj")
+    surface, outlines = textured.trimesh(), mesh.outlines
+    points = [surface_points(each, DEPARTURE_POINTS, "departure", stem) for each in (surface, mesh.trimesh())]
+    overlap = None
+    if outlines is not None:
+        views = textured.render(outlines.cameras, outlines.opaque.shape[1])
+        overlap = outlines.overlap(views.alpha[:, 0].numpy() > 0.5)
+    return {
+        "faces": len(textured.faces),
+        "components": pieces(surface)[0],
+        "open_edges": open_edges(surface),
+        "watertight": bool(surface.is_watertight),
+        "bytes": (folder / f"{stem}.glb").stat().st_size,
+        "outline_iou": overlap,
+        "departure": float(chamfer_distances(points[:1], points[1:])[0, 0]),
+    }

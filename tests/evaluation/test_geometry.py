@@ -7,10 +7,9 @@ import pytest
 import trimesh
 
 from holofusion.evaluation.geometry import (
-    chamfer_distances,
     shape_scores,
-    surface_points,
 )
+from holofusion.meshing.points import chamfer_distances, surface_points
 
 POINTS = 500
 

@@ -14,7 +14,8 @@ from tests.faults import generators
 from tests.faults.artefacts import RUN
 from tests.faults.spoilt import NOT_A_PICTURE, NOT_JSON, WORDS, Case, cut, edited, gone, put, written
 
-MESH = f"mesh --config {{folder}}/results/config/mesh/{RUN}.yaml --samples {{folder}}/samples --out {{folder}}/out"
+MESH = f"mesh --config {{folder}}/results/config/mesh/{RUN}.yaml --data {{folder}}/data"
+MESH += " --samples {folder}/samples --out {folder}/out"
 SAMPLE = (
     f"sample --config {{folder}}/results/config/sample/{RUN}.yaml --model {{folder}}/run --shard 0 --out {{folder}}/out"
 )

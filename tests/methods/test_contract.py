@@ -165,7 +165,7 @@ def test_a_toy_method_reaches_the_table_with_one_class_and_one_line(results, tmp
     views = out / f"views/{run}"
     do(out, "evaluate", run, metrics / f"{run}.json", data=data, views=views)
     do(out, "consistency", run, metrics / f"consistency-{run}.json", data=data, views=views)
-    do(out, "mesh", run, out / f"meshes/{run}/0", samples=samples)
+    do(out, "mesh", run, out / f"meshes/{run}/0", data=data, samples=samples)
     do(out, "geometry", run, metrics / f"geometry-{run}.json", data=data, meshes=out / f"meshes/{run}")
     curve = do(out, "curve", run, metrics / f"curve-{run}.json", data=data, model=model)
     points, scored = read_json(curve)["points"], read_json(out / f"metrics/{run}.json")["entries"]

@@ -35,8 +35,8 @@ class Ball(Scene):
     def colour(self, points):
         return self.paint.expand(len(points), 3)
 
-    def surface(self, resolution=128, level=None):
-        return surface_mesh(self, resolution, level, 1.0)
+    def surface(self, resolution=128, level=None, cameras=None):
+        return surface_mesh(self, resolution, level, 1.0, cameras=cameras)
 
     def tensors(self):
         return {"paint": self.paint.detach()}

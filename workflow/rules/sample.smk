@@ -71,6 +71,7 @@ rule step_render:
 rule step_mesh:
     input:
         config=config_of("mesh"),
+        data=output_of("prepare"),
         samples=output_of("sample"),
     output:
         directory(output_of("mesh")),
@@ -84,8 +85,8 @@ rule step_mesh:
         runtime=run_time("mesh"),
         gpu=1,
     shell:
-        "{HOLOFUSION} mesh --config {input.config:q} --samples {input.samples:q} --out {output:q}"
-        " --threads {threads} --log {log:q}"
+        "{HOLOFUSION} mesh --config {input.config:q} --data {input.data:q} --samples {input.samples:q}"
+        " --out {output:q} --threads {threads} --log {log:q}"
 
 
 ruleorder: step_import > step_render
