@@ -14,7 +14,7 @@ CORES ?= all
 PYTHON ?= python3.11
 BIN := .venv/bin
 BENCHMARKS := dataset prepare warmup reconstruct encode train sample hypotheses render import mesh evaluate reference consistency geometry \
-	geometry_floor curve
+	geometry_floor curve memorisation ladder
 
 .PHONY: report data train sample evaluate push pull reference zip bench test campaign lint types unit dry-run clean .venv
 
@@ -55,7 +55,7 @@ zip: .venv
 
 # Makes the training it measures on first; other work on the machine spoils its figures.
 bench: .venv
-	$(call snakemake,"$$($(BIN)/python -m benchmarks --needs --preset $(PRESET) --results "$(RESULTS)")")
+	$(call snakemake,$$($(BIN)/python -m benchmarks --needs --preset $(PRESET) --results "$(RESULTS)"))
 	@$(BIN)/python -m benchmarks --results "$(RESULTS)"
 
 test: lint types

@@ -95,6 +95,8 @@ for verb in (  # called as their functions are, underscores included: a verb is 
     cli_scores.reference,
     cli_scores.consistency,
     cli_scores.curve,
+    cli_scores.memorisation,
+    cli_scores.ladder,
     cli_scores.mesh,
     cli_scores.geometry,
     cli_scores.geometry_floor,

@@ -37,6 +37,7 @@ Coarse = path_option("this shard's coarse scenes, results/samples/RUN/SHARD", "-
 Root = path_option("folder that will hold one folder per category", "--root")
 Pictures = path_option("folder with cameras.json and the pictures it lists", "--pictures")
 Reconstructions = path_option("grids of all objects, results/reconstructions/CATEGORY", "--reconstructions")
+CodesFolder = path_option("codes of all objects, results/codes/CATEGORY-sSEED", "--codes")
 Meshes = path_option("all shards of one run, results/meshes/RUN", "--meshes")
 EmbeddedObjects = path_option("embedded objects, whose true surfaces are known", "--dataset")
 Results = path_option("the results folder", "--results")

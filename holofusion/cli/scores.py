@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from holofusion.cli.options import (
+    CodesFolder,
     Config,
     Data,
     Device,
@@ -16,6 +17,7 @@ from holofusion.cli.options import (
     Meshes,
     ModelFolder,
     Out,
+    Reconstructions,
     Results,
     Samples,
     Threads,
@@ -56,6 +58,54 @@ def curve(
     --model results/runs/holofusion-hydrant-s0 --out results/metrics/curve-holodiffusion-hydrant-s0.json
     """
     perform("curve", config, out, threads=threads, log=log, device=device, data=data, model=model)
+
+
+def memorisation(
+    config: Config,
+    codes: CodesFolder,
+    samples: Annotated[
+        Path, typer.Option(help="all shards of scenes of one run, results/samples/RUN", show_default=False)
+    ],
+    out: Out,
+    threads: Threads = 1,
+    log: Log = None,
+) -> None:
+    """Count, position by position of its code, the training objects that each scene is put together from.
+
+    Example: holofusion memorisation --config results/config/memorisation/holofusion_codes-hydrant-s0.yaml
+    --codes results/codes/hydrant-s0 --samples results/samples/holofusion_codes-hydrant-s0
+    --out results/metrics/memorisation-holofusion_codes-hydrant-s0.json
+    """
+    perform("memorisation", config, out, threads=threads, log=log, codes=codes, samples=samples)
+
+
+def ladder(
+    config: Config,
+    data: Data,
+    reconstructions: Reconstructions,
+    codes: CodesFolder,
+    model: ModelFolder,
+    coarse: Annotated[
+        Path, typer.Option(help="all shards of the codes' scenes, results/samples/RUN", show_default=False)
+    ],
+    fused: Annotated[
+        Path, typer.Option(help="all shards of the fused scenes, results/samples/RUN", show_default=False)
+    ],
+    out: Out,
+    threads: Threads = 1,
+    device: Device = "auto",
+    log: Log = None,
+) -> None:
+    """Score what every stage makes, from photographs to fused samples, and denoisers on held-out objects.
+
+    Example: holofusion ladder --config results/config/ladder/holofusion-hydrant-s0.yaml --data results/data/hydrant
+    --reconstructions results/reconstructions/hydrant --codes results/codes/hydrant-s0
+    --model results/runs/holofusion-hydrant-s0 --coarse results/samples/holofusion_codes-hydrant-s0
+    --fused results/samples/holofusion-hydrant-s0 --out results/metrics/ladder-holofusion-hydrant-s0.json
+    """
+    inputs = {"data": data, "reconstructions": reconstructions, "codes": codes, "model": model}
+    inputs |= {"coarse": coarse, "fused": fused}
+    perform("ladder", config, out, threads=threads, log=log, device=device, **inputs)
 
 
 def reference(

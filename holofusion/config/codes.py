@@ -91,6 +91,14 @@ class CodeSamplingChanges(Partial, CodeSampling):
     __doc__ = CodeSampling.__doc__
 
 
+class CodeDenoiserChanges(Partial, CodeDenoiser):
+    __doc__ = CodeDenoiser.__doc__
+
+
+class CodeTrainingChanges(Partial, CodeTraining):
+    __doc__ = CodeTraining.__doc__
+
+
 class LocalEstimateOverrides(Partial):
     """What a row from noise with nothing but estimates changes."""
 

@@ -80,6 +80,13 @@ class Consistency(Section):
     learning_rate: Positive = Field(description="Adam's step size")
 
 
+class LadderSection(Section):
+    """Scores of what each stage makes, from photographs to samples."""
+
+    objects: Count = Field(description="training objects, and scenes, that are scored at every stage")
+    views: Count = Field(description="views of each")
+
+
 class Curve(Section):
     """Kernel distance against training time, from weights kept during training."""
 

@@ -20,14 +20,29 @@ from holofusion.config.baselines import (
     StableDreamFusionSection,
 )
 from holofusion.config.codes import (
+    CodeDenoiser,
+    CodeDenoiserChanges,
     Codes,
     CodeSampling,
+    CodeSamplingChanges,
+    CodeTraining,
+    CodeTrainingChanges,
     EstimatesSection,
     LocalEstimateOverrides,
     Reconstruction,
 )
 from holofusion.config.data import Dataset, Download, Synthetic
-from holofusion.config.evaluation import Consistency, Curve, Evaluation, Geometry, Intervals, Mesh, Render, Report
+from holofusion.config.evaluation import (
+    Consistency,
+    Curve,
+    Evaluation,
+    Geometry,
+    Intervals,
+    LadderSection,
+    Mesh,
+    Render,
+    Report,
+)
 from holofusion.config.sampling import (
     Distillation,
     DistillationOverrides,
@@ -159,7 +174,7 @@ class Training(Section):
 class SuperResolutionSection(Section):
     """The 2D denoiser that sharpens one view."""
 
-    objects: int = Field(description="objects of the batch it is trained on, all target views of each; 0: none", ge=0)
+    objects: int = Field(description="photographs whose crops it is trained on, per step; 0: it is not trained", ge=0)
     crop: int = Field(
         description="side of the random crops it is trained on, px; a multiple of 2^levels and of a render's pixel",
         ge=8,
@@ -193,6 +208,15 @@ class TrainingOverrides(Partial):
     superresolution: SuperResolutionChanges = Field(description="keys of superresolution")
 
 
+class LinearOverrides(Partial):
+    """What the row whose denoiser sees the linear estimate alone changes."""
+
+    code_denoiser: CodeDenoiserChanges = Field(description="keys of code_denoiser")
+    code_training: CodeTrainingChanges = Field(description="keys of code_training")
+    code_sampling: CodeSamplingChanges = Field(description="keys of code_sampling")
+    superresolution: SuperResolutionChanges = Field(description="keys of superresolution")
+
+
 class Params(Section):
     """params.yaml: every setting of the pipeline."""
 
@@ -213,6 +237,8 @@ class Params(Section):
     reconstruction: Reconstruction
     codes: Codes
     estimates: EstimatesSection
+    code_denoiser: CodeDenoiser
+    code_training: CodeTraining
     denoiser: Denoiser
     training: Training
     superresolution: SuperResolutionSection
@@ -225,6 +251,8 @@ class Params(Section):
     holofusion: DistillationOverrides = Field(description="what this row changes")
     holofusion_mse: DistillationOverrides = Field(description="what this row changes")
     holofusion_sds: DistillationOverrides = Field(description="what this row changes")
+    holofusion_linear: LinearOverrides = Field(description="what this row changes")
+    holodiffusion: TrainingOverrides = Field(description="what this row changes")
     holodiffusion_nobootstrap: TrainingOverrides = Field(description="what this row changes")
     local_estimate: LocalEstimateOverrides = Field(description="what this row changes")
     adversarial: Adversarial
@@ -241,4 +269,5 @@ class Params(Section):
     consistency: Consistency
     geometry: Geometry
     curve: Curve
+    ladder: LadderSection
     report: Report

@@ -19,13 +19,25 @@ from holofusion.config.baselines import (
     StableDreamFusionSection,
 )
 from holofusion.config.codes import (
+    CodeDenoiser,
     Codes,
     CodeSampling,
+    CodeTraining,
     EstimatesSection,
     Reconstruction,
 )
 from holofusion.config.data import Dataset, Download, Synthetic
-from holofusion.config.evaluation import Consistency, Curve, Evaluation, Geometry, Intervals, Mesh, Render, Report
+from holofusion.config.evaluation import (
+    Consistency,
+    Curve,
+    Evaluation,
+    Geometry,
+    Intervals,
+    LadderSection,
+    Mesh,
+    Render,
+    Report,
+)
 from holofusion.config.params import (
     Denoiser,
     Encoder,
@@ -105,11 +117,19 @@ class HoloFusionTrainSettings(TrainSettings):
 
 
 class EstimatesTrainSettings(TrainSettings):
-    """Of rows that are drawn from estimates of codes in closed form; nothing is trained."""
+    """Of rows that are drawn from estimates of codes in closed form; nothing is trained for these."""
 
     reconstruction: Reconstruction
     codes: Codes
     estimates: EstimatesSection
+
+
+class CodeFusionTrainSettings(EstimatesTrainSettings):
+    """Of training the denoiser over codes together with the super-resolution."""
+
+    code_denoiser: CodeDenoiser
+    code_training: CodeTraining
+    superresolution: SuperResolutionSection
 
 
 class PiGanTrainSettings(TrainSettings):
@@ -169,10 +189,15 @@ class EstimatesSampleSettings(SampleSettings):
     code_sampling: CodeSampling
 
 
+class CodeSampleSettings(EstimatesSampleSettings):
+    """Of scenes decoded from codes that the denoiser makes of noise."""
+
+    code_denoiser: CodeDenoiser
+
+
 class CoarseSampleSettings(SampleSettings):
     """Of scenes that are coarse ones with every view super-resolved."""
 
-    rendering: Rendering
     superresolution: SuperResolutionSection
     superresolution_sampling: SuperResolutionSampling
 
@@ -221,7 +246,6 @@ class HypothesesSettings(StepSettings):
     """Of super-resolving views of the coarse scenes."""
 
     volume: Volume
-    rendering: Rendering
     sampling: Sampling
     superresolution: SuperResolutionSection
     superresolution_sampling: SuperResolutionSampling
@@ -271,6 +295,19 @@ class CurveSettings(EvaluateSettings):
     """Of kernel distance against training time; joined by the sections that the row's sampling reads."""
 
     curve: Curve
+
+
+class MemorisationSettings(StepSettings):
+    """Of the search for each scene's sources among the training objects."""
+
+    intervals: Intervals
+
+
+class LadderSettings(EvaluateSettings):
+    """Of the scores of every stage; joined by the sections that the row's sampling reads."""
+
+    ladder: LadderSection
+    hypotheses: Hypotheses
 
 
 class ReportSettings(StepSettings):

@@ -31,7 +31,8 @@ def denoising_errors(
     levels: (alpha, sigma) of each noise level. 1 is the error of always answering with the codes' mean. Noise depends on
     level and code alone, so that estimates are compared on the same noisy codes.
     """
-    variance = (codes - codes.mean(0)).square().mean().item()
+    # of a single code the mean says nothing but the code; standardised ones have their mean at 0
+    variance = (codes - (codes.mean(0) if len(codes) > 1 else 0)).square().mean().item()
     errors = []
     for number, (alpha, sigma) in enumerate(levels):
         total = 0.0

@@ -52,7 +52,11 @@ def drawn_code(
 
 def scene_of(space: CodeSpace, code: Tensor, reconstruction: Reconstruction) -> VoxelScene:
     """The decoded scene of a standardised code (1, numbers, m, m, m)."""
-    grid = space.decode(code)
+    return plain_scene(space.decode(code), reconstruction)
+
+
+def plain_scene(grid: Tensor, reconstruction: Reconstruction) -> VoxelScene:
+    """The scene of a plain grid (1, 4, n, n, n)."""
     facts = VoxelFacts(
         extent=EXTENT,
         density_scale=DENSITY_SCALE,

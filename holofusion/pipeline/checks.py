@@ -21,7 +21,7 @@ AT_MOST = (
     ("dataset.min_frames", "dataset.max_frames"),
     ("sampling.shards", "sampling.scenes"),
     ("training.rendered", "training.batch"),
-    ("superresolution.objects", "training.batch"),
+    ("code_training.weakest", "code_sampling.local_below"),  # below, nothing is trained that could be asked
     ("superresolution.low_size", "dataset.image_size"),
     ("superresolution.crop", "dataset.image_size"),
     ("rendering.image_size", "dataset.image_size"),
@@ -141,6 +141,7 @@ def _indivisible(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if resolution < (least := SMALLEST_SIDE * 2**levels):
         message = f"{resolution} is not valid; denoiser.channels has {levels} levels, so it should be at least {least}"
         yield "volume.resolution", message
+    yield from _uncodable(content)
     for key in POWERS_OF_TWO:
         section, name = key.split(".")
         value = content[section][name]
@@ -158,19 +159,30 @@ def _indivisible(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "superresolution.crop", f"{crop} is not valid; it should be a multiple of {size // low}, a render's pixel"
 
 
+def _uncodable(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Blocks that do not fill a grid, more numbers than a block has, or codes that the denoiser's U-Net cannot halve."""
+    resolution, block = content["reconstruction"]["resolution"], content["codes"]["block"]
+    numbers, levels = content["codes"]["numbers"], len(content["code_denoiser"]["channels"])
+    least, divisor = SMALLEST_SIDE * 2**levels, block * 2**levels
+    if resolution % divisor or resolution < block * least:
+        message = (
+            f"{resolution} is not valid; with codes.block {block} and {levels} levels of code_denoiser.channels it should be a "
+            f"multiple of {divisor}, at least {block * least}"
+        )
+        yield "reconstruction.resolution", message
+    if numbers > 4 * block**3:
+        yield "codes.numbers", f"{numbers} is not valid; a block has {4 * block**3} numbers, four for each voxel"
+
+
 def _uncounted(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Shares of a batch, or of the noise steps, that do not come out as they read."""
-    training, objects = content["training"], content["superresolution"]["objects"]
+    training = content["training"]
     bootstrapped = round(training["bootstrap"] * training["batch"])
     if training["bootstrap"] and not bootstrapped:
         message = (
             f"{training['bootstrap']} is not valid; of a batch of {training['batch']} it is no object (0: no bootstrap)"
         )
         yield "training.bootstrap", message
-    left = training["batch"] - bootstrapped
-    if objects and objects > left:
-        message = f"{objects} is not valid; training.batch has {left} objects left beside the bootstrap"
-        yield "superresolution.objects", message
     sampling, noise_steps = content["superresolution_sampling"], content["superresolution"]["noise_steps"]
     levels = 1 + round((1 - sampling["end"]) * (noise_steps - 1))
     if sampling["steps"] > levels:

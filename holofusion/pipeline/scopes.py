@@ -129,6 +129,10 @@ def _sampled(row: str) -> list[str]:
     return [*_from_noise(row), *_generated(row)]
 
 
+def _decoded(row: str) -> list[str]:
+    return [row] if needs_codes(row) and ROWS[row].source == Source.NOISE else []
+
+
 def _distilled(row: str) -> list[str]:
     return _trained(row) if ROWS[row].source == Source.HYPOTHESES else []
 
@@ -145,6 +149,7 @@ EACH_MADE_ELSEWHERE = Scope(RUN, _runs(_made_elsewhere))
 EACH_TRAINED = Scope(RUN, _runs(_trained))
 EACH_SAMPLED = Scope(RUN, _runs(_sampled))
 EACH_FROM_NOISE = Scope(RUN, _runs(_from_noise))
+EACH_DECODED = Scope(RUN, _runs(_decoded))
 EACH_DISTILLED = Scope(RUN, _runs(_distilled))
 EACH_REAL = Scope(REAL, _each_real)
 EACH_FLOOR = Scope(REAL, _each_floor)

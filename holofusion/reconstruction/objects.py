@@ -57,6 +57,7 @@ def _file(folder: Path, name: str) -> Path:
 
 
 def _reconstruct(job: ObjectJob) -> str:
+    torch.set_flush_denormal(True)  # Adam squares tiny gradients to denormal numbers, on which CPUs are slow
     grid = reconstruct(Photographs.of(_data(job.data), job.name), job.section, job.name).tuned
     with replacing(job.file) as temporary:
         save_file({"grid": grid.to(torch.float16).contiguous()}, temporary)

@@ -11,7 +11,7 @@ from typing import Any
 from holofusion.evaluation.entries import Entry
 from holofusion.evaluation.ladder import Ladder
 from holofusion.pipeline.paths import scene_name
-from holofusion.pipeline.registry import FLOOR, REAL_ROWS, ROWS, Source, label_of, needs_warmup
+from holofusion.pipeline.registry import FLOOR, REAL_ROWS, ROWS, Source, label_of, needs_codes, needs_warmup
 from holofusion.pipeline.resolve import load_step
 from holofusion.pipeline.runs import Run, real_name
 from holofusion.pipeline.steps import STEPS
@@ -21,6 +21,7 @@ UNMEASURED = {
     "evaluate": "not scored",
     "consistency": "view consistency not scored",
     "geometry": "surfaces not scored",
+    "memorisation": "sources not counted",
     "reference": "not scored",
     "geometry_floor": "surfaces not scored",
     "curve": "not followed through its training",
@@ -48,6 +49,7 @@ class RunResults:
     metrics: dict[str, Any] | None
     consistency: dict[str, Any] | None
     geometry: dict[str, Any] | None
+    memorisation: dict[str, Any] | None
     scenes: dict[int, Scene]
     costs: list[dict[str, Any]]
     model: dict[str, Any] | None
@@ -57,7 +59,10 @@ class RunResults:
     def entries(self) -> list[Entry]:
         """Every number measured for this run, of whichever step."""
         return [
-            entry for scores in (self.metrics, self.consistency, self.geometry) if scores for entry in scores["entries"]
+            entry
+            for scores in (self.metrics, self.consistency, self.geometry, self.memorisation)
+            if scores
+            for entry in scores["entries"]
         ]
 
     @property
@@ -142,6 +147,11 @@ def read_results(folder: Path, methods: list[str], categories: list[str], seeds:
     return results
 
 
+def _decoded(run: Run) -> bool:
+    """Whether its scenes are decoded codes, whose sources are counted."""
+    return needs_codes(run.method) and ROWS[run.method].source == Source.NOISE
+
+
 def _generated(run: Run) -> bool:
     """Whether the scenes of a run are made here."""
     return ROWS[run.method].source != Source.IMAGES
@@ -179,6 +189,7 @@ def _run(folder: Path, run: Run, missing: list[str]) -> RunResults:
         metrics=_scored(folder, "evaluate", name, missing),
         consistency=_scored(folder, "consistency", name, missing),
         geometry=_scored(folder, "geometry", name, missing) if _generated(run) else None,
+        memorisation=_scored(folder, "memorisation", name, missing) if _decoded(run) else None,
         scenes=scenes,
         costs=costs,
         model=model,
@@ -187,6 +198,9 @@ def _run(folder: Path, run: Run, missing: list[str]) -> RunResults:
 
 
 def _warmup(folder: Path, run: Run) -> dict[str, Any] | None:
+    """What is said of the work before the training: of the warm-up, or of the codes; None where there is neither."""
+    if needs_codes(run.method):
+        return _optional_json(folder / "codes" / run.codes / "model.json")
     return _optional_json(folder / "warmup" / run.warmup / "model.json") if needs_warmup(run.method) else None
 
 

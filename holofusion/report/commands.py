@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holofusion.pipeline.registry import ROWS, Source, needs_warmup
+from holofusion.pipeline.registry import ROWS, Source, needs_codes, needs_warmup
 from holofusion.pipeline.runs import Run
 from holofusion.report.collect import RunResults
 
@@ -43,6 +43,12 @@ def commands(run: RunResults) -> list[str]:
     if needs_warmup(run.method):
         lines.append(f"{settings('warmup', run.warmup_run)} --data {data} --out {warmup}")
         grids = f" --warmup {warmup}"
+    if needs_codes(run.method):
+        reconstructions, codes = f"results/reconstructions/{category}", f"results/codes/{run.identity.codes}"
+        lines.append(f"{settings('reconstruct', category)} --data {data} --out {reconstructions}")
+        of_grids = f"--data {data} --reconstructions {reconstructions}"
+        lines.append(f"{settings('encode', run.identity.codes)} {of_grids} --out {codes}")
+        grids = f" --codes {codes}"
     lines.append(f"{settings('train', training)} --data {data}{grids} --out {model}")
     inputs = f"--model {model}"
     if source in (Source.COARSE, Source.HYPOTHESES):

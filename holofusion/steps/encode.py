@@ -110,6 +110,7 @@ def _tuned(
 
 
 def _tune(job: TuningJob) -> str:
+    torch.set_flush_denormal(True)
     photographs = Photographs.of(PreparedCategory.load(job.data), job.name, job.code.device)
     code = tuned_code(job.decoder, job.code, job.deviation, photographs, job.section, job.file.parent.name, job.name)
     with replacing(job.file) as temporary:

@@ -32,4 +32,3 @@ def _alone() -> None:
     import torch
 
     torch.set_num_threads(1)
-    torch.set_flush_denormal(True)

@@ -18,6 +18,8 @@ Edit = Callable[..., None]
 FROM_NOISE = (
     "holodiffusion",
     "holodiffusion_nobootstrap",
+    "holofusion_codes",
+    "holofusion_linear",
     "pigan",
     "eg3d",
     "get3d",
@@ -35,11 +37,14 @@ def resolved_files(project: Path, preset: str = "mini") -> dict[str, str]:
     ("key", "changed"),
     [
         ("holofusion_mse.distillation.top_k", {"sample/holofusion_mse"}),
-        ("distillation.top_k", {"sample/holofusion", "sample/holofusion_mse", "sample/holofusion_sds"}),
+        (
+            "distillation.top_k",
+            {"sample/holofusion", "sample/holofusion_mse", "sample/holofusion_sds", "ladder/holofusion"},
+        ),
         (
             "denoiser.noise_steps",
             {
-                "train/holofusion",
+                "train/holodiffusion",
                 "train/holodiffusion_nobootstrap",
                 "sample/holodiffusion",
                 "sample/holodiffusion_nobootstrap",
@@ -50,8 +55,8 @@ def resolved_files(project: Path, preset: str = "mini") -> dict[str, str]:
         ("curve.views", {f"curve/{name}" for name in FROM_NOISE}),
         ("holodiffusion_nobootstrap.training.steps", {"train/holodiffusion_nobootstrap"}),
         ("synthetic.size", {"dataset/hydrant", "dataset/teddybear"}),
-        ("fast.hypotheses.views", {"hypotheses/holofusion"}),
-        ("hypotheses.views", set()),  # of the full recipe
+        ("hypotheses.views", {"hypotheses/holofusion", "ladder/holofusion"}),
+        ("fast.hypotheses.views", set()),  # of the fast recipe
         ("report.sample_columns", {"report/report"}),
         ("threads.sample", set()),
     ],
@@ -91,6 +96,8 @@ def test_resolved_settings_hold_what_the_step_reads(project: Path, edit: Edit) -
         "render",
         "evaluate",
         "curve",
+        "memorisation",
+        "ladder",
         "report",
         "consistency",
         "mesh",
@@ -104,10 +111,10 @@ def test_resolved_settings_hold_what_the_step_reads(project: Path, edit: Edit) -
     assert (
         set(type(step.settings).model_fields)
         == set(step.settings.model_dump())
-        == {"volume", "rendering", "sampling", "superresolution", "superresolution_sampling", "distillation"}
+        == {"volume", "sampling", "superresolution", "superresolution_sampling", "distillation"}
     )
     assert read(project, "train/holodiffusion_nobootstrap-hydrant-s0").settings.training.bootstrap == 0.0
-    assert read(project, "train/holofusion-hydrant-s0").settings.training.bootstrap == 0.25
+    assert read(project, "train/holodiffusion-hydrant-s0").settings.training.bootstrap == 0.25
     report = read(project, "report/report").settings
     assert (report.preset, report.seeds) == ("mini", [0])
 

@@ -18,7 +18,7 @@ done
 case $verb in
     dataset) mkdir -p "$out/$category" ;;
     warmup | encode | train) mkdir -p "$out" && date +%N >"$out/model.safetensors" && echo '{}' >"$out/model.json" && echo null >"$out/provenance.json" ;;
-    evaluate | reference | consistency | geometry | geometry_floor | curve) echo "{\"made\": \"$(date +%N)\"}" >"$out" ;;
+    evaluate | reference | consistency | geometry | geometry_floor | curve | memorisation | ladder) echo "{\"made\": \"$(date +%N)\"}" >"$out" ;;
     download) echo '{}' >"$out" ;;
     report)
         mkdir -p "$results/tables" "$results/figures"

@@ -25,6 +25,7 @@ NETWORKS = {
     "step_reference",
     "step_consistency",
     "step_curve",
+    "step_ladder",
 }
 
 

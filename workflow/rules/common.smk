@@ -109,6 +109,16 @@ def codes(wildcards):
     return f"{path_of('encode', run_of(wildcards).codes)}/model.safetensors"
 
 
+def reconstructions(wildcards):
+    """The grids of the objects of a run's category."""
+    return path_of("reconstruct", wildcards.category)
+
+
+def samples_of(name):
+    """All shards of a run's scenes."""
+    return [path_of("sample", name, shard) for shard in SHARDS]
+
+
 def views_of(wildcards):
     """All shards of a run's views; those made elsewhere are one."""
     step = "import" if wildcards.method in ELSEWHERE else "render"

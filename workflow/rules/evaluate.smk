@@ -48,6 +48,56 @@ rule step_curve:
         " {output:q} --threads {threads} --log {log:q}"
 
 
+rule step_memorisation:
+    input:
+        config=config_of("memorisation"),
+        codes=codes,
+        samples=lambda wildcards: samples_of(run_of(wildcards).name),
+    output:
+        output_of("memorisation"),
+    log:
+        log_of("memorisation"),
+    benchmark:
+        benchmark_of("memorisation")
+    threads: threads_of("memorisation")
+    resources:
+        mem_mb=memory("memorisation"),
+        runtime=run_time("memorisation"),
+    params:
+        folders=options("codes", "samples", folder=True),
+    shell:
+        "{HOLOFUSION} memorisation --config {input.config:q} {params.folders} --out {output:q}"
+        " --threads {threads} --log {log:q}"
+
+
+rule step_ladder:
+    input:
+        config=config_of("ladder"),
+        data=output_of("prepare"),
+        reconstructions=reconstructions,
+        codes=codes,
+        model=weights,
+        coarse=lambda wildcards: samples_of(run_of(wildcards).coarse.name),
+        fused=lambda wildcards: samples_of(run_of(wildcards).name),
+        floor=floor,
+    output:
+        output_of("ladder"),
+    log:
+        log_of("ladder"),
+    benchmark:
+        benchmark_of("ladder")
+    threads: threads_of("ladder")
+    resources:
+        mem_mb=memory("ladder"),
+        runtime=run_time("ladder"),
+        gpu=1,
+    params:
+        folders=options("codes", "model", "coarse", "fused", folder=True),
+    shell:
+        "{HOLOFUSION} ladder --config {input.config:q} --data {input.data:q} --reconstructions"
+        " {input.reconstructions:q} {params.folders} --out {output:q} --threads {threads} --log {log:q}"
+
+
 rule step_consistency:
     input:
         config=config_of("consistency"),
@@ -155,5 +205,7 @@ rule evaluate:
                 "geometry",
                 "geometry_floor",
                 "curve",
+                "memorisation",
+                "ladder",
             )
         ],

@@ -19,6 +19,7 @@ INPUTS = (
     "codes",
     "model",
     "coarse",
+    "fused",
     "hypotheses",
     "samples",
     "views",
