@@ -55,7 +55,7 @@ zip: .venv
 
 # Makes the training it measures on first; other work on the machine spoils its figures.
 bench: .venv
-	$(call snakemake,$$($(BIN)/python -m benchmarks --needs --preset $(PRESET) --results "$(RESULTS)"))
+	$(call snakemake,"$$($(BIN)/python -m benchmarks --needs --preset $(PRESET) --results "$(RESULTS)")")
 	@$(BIN)/python -m benchmarks --results "$(RESULTS)"
 
 test: lint types

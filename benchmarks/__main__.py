@@ -45,13 +45,12 @@ def main() -> int:
         preset = given.preset or read_json(given.results / "preset.json")["preset"]
         out = given.out or given.results / "bench.json"
         context = Context.open(given.results, preset, out.parent / "figures", given.rounds)
-        needed = [folder / "model.safetensors" for folder in (context.run, context.published)]
+        needed = context.run / "model.safetensors"
         if given.needs:
-            print(*needed)
+            print(needed)
             return 0
-        for path in needed:
-            if not path.is_file():
-                raise UserError(f"{path}: not made yet; run `make bench`, which begins with it")
+        if not needed.is_file():
+            raise UserError(f"{needed}: not made yet; run `make bench`, which begins with it")
         found = measure(context, given.only or list(PARTS))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -29,9 +29,7 @@ PARAMS = Path(__file__).parents[1] / "params.yaml"
 
 @dataclass(frozen=True)
 class Context:
-    """results: folder of a run whose rows `holofusion` and `holodiffusion` are trained. params: its settings.
-
-    figures: where plots go.
+    """results: folder of a run whose row `holofusion` is trained. params: its settings. figures: where plots go.
 
     The first category and the first seed are measured. rounds: of every comparison.
     """
@@ -65,11 +63,6 @@ class Context:
         return self.results / "runs" / Run("holofusion", self.category, self.seed).name
 
     @property
-    def published(self) -> Path:
-        """Folder of the training of the published representation."""
-        return self.results / "runs" / Run("holodiffusion", self.category, self.seed).name
-
-    @property
     def data(self) -> PreparedCategory:
         return PreparedCategory.load(self.results / "data" / self.category)
 
@@ -79,8 +72,8 @@ class Context:
 
     @property
     def training(self) -> Resolved:
-        """Settings of the training of the published representation."""
-        return self.resolved("train", self.published.name)
+        """Settings of the joint training."""
+        return self.resolved("train", self.run.name)
 
     @property
     def warmup(self) -> Resolved:
@@ -91,16 +84,13 @@ class Context:
         return load_file(self.results / "warmup" / seed_name(self.category, self.seed) / "model.safetensors")
 
     def joint_method(self, settings: StepSettings | None = None, trained: bool = False) -> HoloFusion:
-        """The published representation's method, ready for a step, with first or trained weights.
-
-        settings: in place of its own.
-        """
+        """The joint training's method, ready for a step, with first or trained weights; `settings` in place of its own."""
         warmup = self.warmup_tensors()
         method = build(HoloFusion, dict(settings or self.training.settings), DEVICE, self.seed, HoloFusion.seed_name)
         warm = WarmupResult(warmup["grids"], unprefixed("decoder", warmup))
         method.prepare(TrainingInputs(self.data, warm))
         if trained:
-            method.load_state_dict(load_file(self.published / "model.safetensors"))
+            method.load_state_dict(load_file(self.run / "model.safetensors"))
         return method
 
     def warmup_method(self) -> VoxelAutoencoder:

@@ -11,7 +11,6 @@ from benchmarks.context import DEVICE, Context, changed
 from benchmarks.steps import drawn, step_on
 from benchmarks.unet import training_step
 from holofusion.data.batches import draw_batch
-from holofusion.methods.files import load_method
 from holofusion.methods.holodiffusion import HoloDiffusion
 from holofusion.methods.holofusion import coarse_facts
 from holofusion.methods.superresolution import SuperResolvedFacts, SuperResolvedScene
@@ -59,7 +58,7 @@ def pooling(context: Context, views: int) -> Work:
 def hypotheses(context: Context, count: int) -> Work:
     """So many super-resolved images of one view."""
     settings = context.resolved("hypotheses", context.run.name).settings
-    network = load_method(context.run, DEVICE, dict(settings)).superresolution
+    network = context.joint_method(trained=True).superresolution
     coarse, camera = training_scene(context), context.data.evaluation_cameras[0]
     facts = SuperResolvedFacts(
         coarse=coarse.facts,

@@ -31,7 +31,7 @@ def results(repository: Path, prepared_smoke: Path, tmp_path_factory: pytest.Tem
     (project / "config").mkdir()
     shutil.copy(repository / "params.yaml", project)
     overlay = yaml.safe_load((repository / "config/smoke.yaml").read_text())
-    for section in ("codes", "code_training"):
+    for section in ("warmup", "training"):
         overlay[section] |= {"steps": 2}
     overlay["sampling"] |= {"scenes": 8, "shards": 8}
     overlay.setdefault("distillation", {})["mode"] = "fast"  # has settings of its own for the hypotheses
@@ -40,15 +40,14 @@ def results(repository: Path, prepared_smoke: Path, tmp_path_factory: pytest.Tem
     write_resolved(load_params(project / "params.yaml", "smoke"), out)
     data = out / "data/hydrant"
     shutil.copytree(prepared_smoke, data)
-    grids = do(out, "reconstruct", "hydrant", out / "reconstructions/hydrant", data=data)
-    codes = do(out, "encode", "hydrant-s0", out / "codes/hydrant-s0", data=data, reconstructions=grids)
-    model = do(out, "train", RUN, out / f"runs/{RUN}", data=data, codes=codes)
+    warmup = do(out, "warmup", "hydrant-s0", out / "warmup/hydrant-s0", data=data)
+    model = do(out, "train", RUN, out / f"runs/{RUN}", data=data, warmup=warmup)
 
     def sample(row: str, **inputs: Path) -> Path:
         name = f"{row}-hydrant-s0"
         return do(out, "sample", name, out / f"samples/{name}/{SEED}", SEED, model=model, **inputs)
 
-    coarse = sample("holofusion_codes")
+    coarse = sample("holodiffusion")
     sample("holodiffusion_star", coarse=coarse)
     bank = out / f"hypotheses/{RUN}/{SEED}"
     do(out, "hypotheses", RUN, bank, SEED, data=data, model=model, coarse=coarse)
@@ -63,7 +62,7 @@ def copied(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("stage", "row"), [("coarse", "holofusion_codes"), ("superresolved", "holodiffusion_star"), ("fused", "holofusion")]
+    ("stage", "row"), [("coarse", "holodiffusion"), ("superresolved", "holodiffusion_star"), ("fused", "holofusion")]
 )
 def test_a_copied_run_gives_the_pipelines_bytes(
     results: Path, copied: Path, tmp_path: Path, stage: str, row: str
@@ -87,7 +86,7 @@ def test_what_is_no_run_is_named(results: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"model\.json: no such file"):
         holofusion.load(tmp_path)
     with pytest.raises(UserError, match=r"model\.json: no generator"):
-        holofusion.load(results / "codes/hydrant-s0")
+        holofusion.load(results / "warmup/hydrant-s0")
 
 
 def test_the_readmes_example_runs_as_it_stands(

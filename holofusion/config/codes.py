@@ -75,6 +75,7 @@ class CodeTraining(Section):
     learning_rate: Positive = Field(description="Adam's step size for the denoiser")
     ema: float = Field(description="decay of the running average of the weights, per step", ge=0, lt=1)
     weakest: Share = Field(description="least noise it is trained at, share of the process")
+    crops: int = Field(description="crops of photographs that super-resolution is trained on, per step; 0: none", ge=0)
     checkpoint_every: Count = Field(description="steps between saved states")
 
 

@@ -174,7 +174,7 @@ class Training(Section):
 class SuperResolutionSection(Section):
     """The 2D denoiser that sharpens one view."""
 
-    objects: int = Field(description="photographs whose crops it is trained on, per step; 0: it is not trained", ge=0)
+    objects: int = Field(description="objects of the batch it is trained on, all target views of each; 0: none", ge=0)
     crop: int = Field(
         description="side of the random crops it is trained on, px; a multiple of 2^levels and of a render's pixel",
         ge=8,
@@ -214,7 +214,6 @@ class LinearOverrides(Partial):
     code_denoiser: CodeDenoiserChanges = Field(description="keys of code_denoiser")
     code_training: CodeTrainingChanges = Field(description="keys of code_training")
     code_sampling: CodeSamplingChanges = Field(description="keys of code_sampling")
-    superresolution: SuperResolutionChanges = Field(description="keys of superresolution")
 
 
 class Params(Section):
@@ -251,9 +250,11 @@ class Params(Section):
     holofusion: DistillationOverrides = Field(description="what this row changes")
     holofusion_mse: DistillationOverrides = Field(description="what this row changes")
     holofusion_sds: DistillationOverrides = Field(description="what this row changes")
-    holofusion_linear: LinearOverrides = Field(description="what this row changes")
-    holodiffusion: TrainingOverrides = Field(description="what this row changes")
     holodiffusion_nobootstrap: TrainingOverrides = Field(description="what this row changes")
+    code_fusion: DistillationOverrides = Field(description="what this row changes")
+    code_fusion_mse: DistillationOverrides = Field(description="what this row changes")
+    code_fusion_sds: DistillationOverrides = Field(description="what this row changes")
+    code_fusion_linear: LinearOverrides = Field(description="what this row changes")
     local_estimate: LocalEstimateOverrides = Field(description="what this row changes")
     adversarial: Adversarial
     pigan: PiGanSection

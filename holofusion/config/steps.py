@@ -198,6 +198,7 @@ class CodeSampleSettings(EstimatesSampleSettings):
 class CoarseSampleSettings(SampleSettings):
     """Of scenes that are coarse ones with every view super-resolved."""
 
+    rendering: Rendering
     superresolution: SuperResolutionSection
     superresolution_sampling: SuperResolutionSampling
 
@@ -246,6 +247,7 @@ class HypothesesSettings(StepSettings):
     """Of super-resolving views of the coarse scenes."""
 
     volume: Volume
+    rendering: Rendering
     sampling: Sampling
     superresolution: SuperResolutionSection
     superresolution_sampling: SuperResolutionSampling

@@ -42,7 +42,7 @@ from holofusion.utils.files import UserError
 
 
 class CodeFusion(Method):
-    """The denoiser over codes and, if `superresolution.objects` > 0, the 2D denoiser.
+    """The denoiser over codes and, if `code_training.crops` > 0, the 2D denoiser.
 
     The sections with the default None are read in sampling alone.
     """
@@ -69,7 +69,7 @@ class CodeFusion(Method):
         self.schedule = NoiseSchedule(estimates.noise_steps, estimates.schedule_shift)
         self.estimates = Estimates(self.space.shape, estimates.rank, self.schedule)
         self.denoiser = EstimateCorrector(self.space.shape, code_denoiser, volume.precision)
-        self.superresolution = SuperResolution(superresolution, volume.precision) if superresolution.objects else None
+        self.superresolution = SuperResolution(superresolution, volume.precision) if code_training.crops else None
         self.objects_per_batch, self.views_per_object = code_training.batch, 1
         self.steps, self.ema = code_training.steps, code_training.ema
         self.checkpoint_every = code_training.checkpoint_every
@@ -115,7 +115,7 @@ class CodeFusion(Method):
         losses["loss"] = losses["codes"]
         if self.superresolution is not None and self.pairs is not None:
             section = self.superresolution_section
-            sharp, low = self.pairs.crops(section.objects, section.crop, generator)
+            sharp, low = self.pairs.crops(self.training_section.crops, section.crop, generator)
             losses["superresolution"] = self.superresolution.training_step(sharp, low, generator)
             losses["loss"] = losses["loss"] + section.weight * losses["superresolution"]
         return losses
@@ -138,7 +138,7 @@ class CodeFusion(Method):
     def superresolve(self, coarse: Scene, seed: int) -> SuperResolvedScene:
         """As in `Fuses`. Raises UserError without a trained super-resolution, and for scenes of another kind."""
         if self.superresolution is None:
-            raise UserError("superresolution.objects: 0, so that no super-resolution was trained")
+            raise UserError("code_training.crops: 0, so that no super-resolution was trained")
         if not isinstance(coarse, VoxelScene):
             raise UserError(f"scene {seed}: of kind {coarse.kind!r}; only {VoxelScene.kind!r} can be super-resolved")
         facts = SuperResolvedFacts(

@@ -10,7 +10,7 @@ from typing import Any
 from holofusion.config.load import Overlay, read_params
 from holofusion.config.messages import nearest
 from holofusion.config.params import Params
-from holofusion.pipeline.registry import ROWS, Source
+from holofusion.pipeline.registry import ROWS, Source, needs_codes
 from holofusion.pipeline.resolve import settings_for
 from holofusion.pipeline.scopes import categories_of
 from holofusion.pipeline.sources import ROOT_VARIABLE, source_of
@@ -21,6 +21,7 @@ AT_MOST = (
     ("dataset.min_frames", "dataset.max_frames"),
     ("sampling.shards", "sampling.scenes"),
     ("training.rendered", "training.batch"),
+    ("superresolution.objects", "training.batch"),
     ("code_training.weakest", "code_sampling.local_below"),  # below, nothing is trained that could be asked
     ("superresolution.low_size", "dataset.image_size"),
     ("superresolution.crop", "dataset.image_size"),
@@ -65,11 +66,9 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
         yield "download.release", "is only read with dataset.source: co3d; set it to null or change the source"
     for method in params.methods:
         if method in ROWS and ROWS[method].source in (Source.COARSE, Source.HYPOTHESES):
-            if settings_for(params, ROWS[method].trained_by)["superresolution"]["objects"] == 0:
-                yield (
-                    "superresolution.objects",
-                    f"0 is not valid; the row {method} needs super-resolution, so at least 1",
-                )
+            section, key = ("code_training", "crops") if needs_codes(method) else ("superresolution", "objects")
+            if settings_for(params, ROWS[method].trained_by)[section][key] == 0:
+                yield f"{section}.{key}", f"0 is not valid; the row {method} needs super-resolution, so at least 1"
                 break
     rendered = params.sampling.scenes * params.render.views
     if params.evaluation.images > rendered:
@@ -176,13 +175,17 @@ def _uncodable(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _uncounted(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Shares of a batch, or of the noise steps, that do not come out as they read."""
-    training = content["training"]
+    training, objects = content["training"], content["superresolution"]["objects"]
     bootstrapped = round(training["bootstrap"] * training["batch"])
     if training["bootstrap"] and not bootstrapped:
         message = (
             f"{training['bootstrap']} is not valid; of a batch of {training['batch']} it is no object (0: no bootstrap)"
         )
         yield "training.bootstrap", message
+    left = training["batch"] - bootstrapped
+    if objects and objects > left:
+        message = f"{objects} is not valid; training.batch has {left} objects left beside the bootstrap"
+        yield "superresolution.objects", message
     sampling, noise_steps = content["superresolution_sampling"], content["superresolution"]["noise_steps"]
     levels = 1 + round((1 - sampling["end"]) * (noise_steps - 1))
     if sampling["steps"] > levels:

@@ -52,22 +52,24 @@ class Row:
     label: str = ""
 
 
+HOLOFUSION = "holofusion.methods.holofusion:HoloFusion"
 FROM: dict[Source, type[SampleSettings]] = {
-    Source.NOISE: settings.CodeSampleSettings,
+    Source.NOISE: settings.NoiseSampleSettings,
     Source.COARSE: settings.CoarseSampleSettings,
     Source.HYPOTHESES: settings.HypothesesSampleSettings,
 }
 
+OF_CODES = FROM | {Source.NOISE: settings.CodeSampleSettings}
+
 
 def _holofusion(name: str, label: str, trained_by: str, source: Source, *changes: str) -> Row:
+    train = settings.HoloFusionTrainSettings
+    return Row(name, trained_by, source, HOLOFUSION, train, FROM[source], (Need.WARMUP,), changes, label)
+
+
+def _code_fusion(name: str, label: str, trained_by: str, source: Source, *changes: str) -> Row:
     train, model = settings.CodeFusionTrainSettings, "holofusion.methods.code_fusion:CodeFusion"
-    return Row(name, trained_by, source, model, train, FROM[source], (Need.CODES,), changes, label)
-
-
-def _published(name: str, label: str, *changes: str) -> Row:
-    train, sample = settings.HoloFusionTrainSettings, settings.NoiseSampleSettings
-    model = "holofusion.methods.holofusion:HoloFusion"
-    return Row(name, name, Source.NOISE, model, train, sample, (Need.WARMUP,), changes, label)
+    return Row(name, trained_by, source, model, train, OF_CODES[source], (Need.CODES,), changes, label)
 
 
 def _estimates(name: str, label: str, model: str, *changes: str) -> Row:
@@ -87,19 +89,29 @@ ROWS: dict[str, Row] = {
         _holofusion("holofusion_mse", "HoloFusion (MSE)", "holofusion", Source.HYPOTHESES, "distillation"),
         _holofusion("holofusion_sds", "HoloFusion (SDS)", "holofusion", Source.HYPOTHESES, "distillation"),
         _holofusion("holodiffusion_star", "HoloDiffusion*", "holofusion", Source.COARSE),
-        _holofusion("holofusion_codes", "HoloFusion's codes as sampled", "holofusion", Source.NOISE),
+        _holofusion("holodiffusion", "HoloDiffusion", "holofusion", Source.NOISE),
         _holofusion(
-            "holofusion_linear",
-            "HoloFusion's codes, linear estimate alone",
-            "holofusion_linear",
+            "holodiffusion_nobootstrap",
+            "HoloDiffusion, no bootstrap",
+            "holodiffusion_nobootstrap",
+            Source.NOISE,
+            "training",
+            "superresolution",
+        ),
+        _code_fusion("code_fusion", "HoloFusion over codes", "code_fusion", Source.HYPOTHESES, "distillation"),
+        _code_fusion("code_fusion_mse", "... (MSE)", "code_fusion", Source.HYPOTHESES, "distillation"),
+        _code_fusion("code_fusion_sds", "... (SDS)", "code_fusion", Source.HYPOTHESES, "distillation"),
+        _code_fusion("code_fusion_star", "... super-resolved, not fused", "code_fusion", Source.COARSE),
+        _code_fusion("code_fusion_coarse", "... as sampled", "code_fusion", Source.NOISE),
+        _code_fusion(
+            "code_fusion_linear",
+            "... linear estimate alone",
+            "code_fusion_linear",
             Source.NOISE,
             "code_denoiser",
             "code_training",
             "code_sampling",
-            "superresolution",
         ),
-        _published("holodiffusion", "HoloDiffusion", "training", "superresolution"),
-        _published("holodiffusion_nobootstrap", "HoloDiffusion, no bootstrap", "training", "superresolution"),
         _estimates("local_estimate", "Local estimate, nothing trained", "LocalSamples", "code_sampling"),
         _estimates("gaussian", "Gaussian over codes, nothing trained", "GaussianSamples"),
         _baseline("pigan", "pi-GAN", "pigan:PiGan", settings.PiGanTrainSettings, settings.PiGanSampleSettings),

@@ -17,7 +17,7 @@ from holofusion.utils.files import UserError, replacing
 GAP = 4
 CELL = 128  # pixels a picture should about fill; smaller ones are enlarged by a whole factor, each pixel a square
 ZOOM_CELL = 168
-ZOOM_ORDER = ("holofusion_codes", "holodiffusion_star", "holofusion")
+ZOOM_ORDER = ("holodiffusion", "holodiffusion_star", "holofusion")
 FRAME_MILLISECONDS = 110
 
 

@@ -20,6 +20,7 @@ from holofusion.evaluation.references import evenly
 from holofusion.evaluation.score import say_entries
 from holofusion.evaluation.seams import colour_steps, seams
 from holofusion.evaluation.sources import sources_of, told_apart
+from holofusion.methods.base import construct
 from holofusion.methods.files import load_weights, read_sections
 from holofusion.pipeline.job import Job
 from holofusion.rendering.plain import DENSITY_SCALE, EXTENT
@@ -71,7 +72,7 @@ def _grids(folder: Path) -> Iterator[Tensor]:
 def _decoder(folder: Path) -> CodeDecoder:
     path = folder / "model.json"
     sections = read_sections(path, read_json(path)["settings"])
-    decoder = CodeDecoder(sections["codes"], sections["volume"])
+    decoder = construct(CodeDecoder, sections)
     decoder.load_state_dict(unprefixed("decoder", load_weights(folder)))
     return decoder.requires_grad_(False)
 

@@ -18,8 +18,6 @@ Edit = Callable[..., None]
 FROM_NOISE = (
     "holodiffusion",
     "holodiffusion_nobootstrap",
-    "holofusion_codes",
-    "holofusion_linear",
     "pigan",
     "eg3d",
     "get3d",
@@ -37,14 +35,11 @@ def resolved_files(project: Path, preset: str = "mini") -> dict[str, str]:
     ("key", "changed"),
     [
         ("holofusion_mse.distillation.top_k", {"sample/holofusion_mse"}),
-        (
-            "distillation.top_k",
-            {"sample/holofusion", "sample/holofusion_mse", "sample/holofusion_sds", "ladder/holofusion"},
-        ),
+        ("distillation.top_k", {"sample/holofusion", "sample/holofusion_mse", "sample/holofusion_sds"}),
         (
             "denoiser.noise_steps",
             {
-                "train/holodiffusion",
+                "train/holofusion",
                 "train/holodiffusion_nobootstrap",
                 "sample/holodiffusion",
                 "sample/holodiffusion_nobootstrap",
@@ -55,8 +50,8 @@ def resolved_files(project: Path, preset: str = "mini") -> dict[str, str]:
         ("curve.views", {f"curve/{name}" for name in FROM_NOISE}),
         ("holodiffusion_nobootstrap.training.steps", {"train/holodiffusion_nobootstrap"}),
         ("synthetic.size", {"dataset/hydrant", "dataset/teddybear"}),
-        ("hypotheses.views", {"hypotheses/holofusion", "ladder/holofusion"}),
-        ("fast.hypotheses.views", set()),  # of the fast recipe
+        ("fast.hypotheses.views", {"hypotheses/holofusion"}),
+        ("hypotheses.views", set()),  # of the full recipe
         ("report.sample_columns", {"report/report"}),
         ("threads.sample", set()),
     ],
@@ -96,8 +91,6 @@ def test_resolved_settings_hold_what_the_step_reads(project: Path, edit: Edit) -
         "render",
         "evaluate",
         "curve",
-        "memorisation",
-        "ladder",
         "report",
         "consistency",
         "mesh",
@@ -111,10 +104,10 @@ def test_resolved_settings_hold_what_the_step_reads(project: Path, edit: Edit) -
     assert (
         set(type(step.settings).model_fields)
         == set(step.settings.model_dump())
-        == {"volume", "sampling", "superresolution", "superresolution_sampling", "distillation"}
+        == {"volume", "rendering", "sampling", "superresolution", "superresolution_sampling", "distillation"}
     )
     assert read(project, "train/holodiffusion_nobootstrap-hydrant-s0").settings.training.bootstrap == 0.0
-    assert read(project, "train/holodiffusion-hydrant-s0").settings.training.bootstrap == 0.25
+    assert read(project, "train/holofusion-hydrant-s0").settings.training.bootstrap == 0.25
     report = read(project, "report/report").settings
     assert (report.preset, report.seeds) == ("mini", [0])
 

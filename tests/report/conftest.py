@@ -19,8 +19,8 @@ from holofusion.pipeline.resolve import load_step, write_resolved
 from holofusion.pipeline.steps import STEPS
 
 SIDE = 32
-METHODS = ["holofusion", "holodiffusion_star", "holofusion_codes", "holodiffusion", "holodiffusion_nobootstrap"]
-KERNEL = dict(zip(METHODS, (0.012, 0.010, 0.020, 0.030, 0.090), strict=True))
+METHODS = ["holofusion", "holodiffusion_star", "holodiffusion", "holodiffusion_nobootstrap"]
+KERNEL = {"holofusion": 0.012, "holodiffusion_star": 0.010, "holodiffusion": 0.030, "holodiffusion_nobootstrap": 0.090}
 BENCHMARK = "s\th:m:s\tmax_rss\tcpu_time\n{seconds}\t0:00:10\t1500.0\t-\n"
 
 
@@ -92,7 +92,6 @@ def write_metrics(results: Path, name: str, method: str, kernel: float) -> None:
 
 
 VIEWS = {"consistency_psnr": 30.0, "consistency_ssim": 0.9, "depth_spread": 0.2}
-SOURCES = {"commonest_source": 0.4, "sources": 5.0, "seams": 1.1}
 SURFACES = {"chamfer_coverage": 0.4, "chamfer_mmd": 0.05, "mesh_components": 1.5, "floaters": 0.01}
 
 
@@ -147,7 +146,7 @@ def write_model(folder: Path, seconds: float, parts: list[str]) -> None:
 
 @pytest.fixture
 def results(tmp_path: Path, prepared_smoke: Path) -> Path:
-    """A complete results folder of one category and five methods."""
+    """A complete results folder of one category and four methods."""
     params = load_params(Path(__file__).parents[2] / "params.yaml")
     params = params.model_copy(update={"methods": METHODS, "categories": ["teddybear"], "seeds": [0]})
     evaluation = params.evaluation.model_copy(update={"other_category": "donut"})
@@ -164,18 +163,13 @@ def results(tmp_path: Path, prepared_smoke: Path) -> Path:
         seen = VIEWS | ({"consistency_psnr": 20.0} if method == "holodiffusion_star" else {})
         write_further_metrics(folder, "consistency", name, seen)
         write_further_metrics(folder, "geometry", name, SURFACES)
-        if method == "holofusion_codes":
-            write_further_metrics(folder, "memorisation", name, SOURCES)
         write_surface(folder, name)
         write_views(folder / "views" / name / "0", name, number, [0, 1])
         write_views(folder / "views" / name / "1", name, number, [2, 3])
     write_model(folder / "warmup" / "teddybear-s0", 20.0, ["loss", "colour"])
-    write_model(folder / "codes" / "teddybear-s0", 20.0, ["loss"])
-    write_model(folder / "runs" / "holofusion-teddybear-s0", 60.0, ["loss", "codes"])
-    write_model(folder / "runs" / "holodiffusion-teddybear-s0", 60.0, ["loss", "grid"])
+    write_model(folder / "runs" / "holofusion-teddybear-s0", 60.0, ["loss", "grid"])
     write_model(folder / "runs" / "holodiffusion_nobootstrap-teddybear-s0", 50.0, ["loss", "grid"])
     write_curve(folder, "holodiffusion-teddybear-s0", [0.6, 0.4, 0.3])
-    write_curve(folder, "holofusion_codes-teddybear-s0", [0.5, 0.2])
     write_curve(folder, "holodiffusion_nobootstrap-teddybear-s0", [0.7, 0.5])
     for seed in range(4):
         bank = folder / "hypotheses" / "holofusion-teddybear-s0" / "0" / f"{seed:06d}"

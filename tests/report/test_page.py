@@ -96,8 +96,8 @@ def test_files_beside_the_page(results: Path, resolved: Any) -> None:
     assert rows[1] == ["holofusion", "teddybear", "0", "kd_efficientnet_lite2", "0.012", "0.008", "0.022", "90", "60"]
     assert [row[3] for row in rows[2:4]] == ["fd_efficientnet_lite2_held_out", "kd_efficientnet_lite2_held_out"]
     methods = list(dict.fromkeys(row[0] for row in rows))
-    assert methods[:3] == ["holofusion", "holodiffusion_star", "holofusion_codes"]
-    assert methods[5:] == ["real_floor", "real_blurred", "real_other", "real_copy"]
+    assert methods[:4] == ["holofusion", "holodiffusion_star", "holodiffusion", "holodiffusion_nobootstrap"]
+    assert methods[4:] == ["real_floor", "real_blurred", "real_other", "real_copy"]
     markdown = (results / "tables" / "metrics.md").read_text()
     assert "## Distance to real images: teddybear, seed 0" in markdown
     assert re.search(r"\| HoloDiffusion\\\* \| 10\.0 \[[\d., ]+\] \| 20\.0 \[", markdown)

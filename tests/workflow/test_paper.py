@@ -57,8 +57,6 @@ def test_the_whole_run_is_planned_without_data(plan: Plan, folder: Path) -> None
         "step_download": categories,
         "step_prepare": categories,
         "step_warmup": categories,
-        "step_reconstruct": categories,
-        "step_encode": categories,
         "step_train": trainings,
         "step_sample": rows * shards,
         "step_hypotheses": categories * len(fused) * shards,
@@ -69,14 +67,12 @@ def test_the_whole_run_is_planned_without_data(plan: Plan, folder: Path) -> None
         "step_geometry": rows,
         "step_reference": categories * len(REAL_ROWS),
         "step_curve": categories * len({coarse_of(method) for method in params.methods}),
-        "step_memorisation": categories,
-        "step_ladder": categories * len(fused),
         "step_report": 1,
         "all": 1,
     }
     lines = planned.stdout.split("Job stats:")[1].split("total")[0].splitlines()[3:]
     assert {rule: int(count) for rule, count in (line.split() for line in lines if line)} == expected
-    assert (categories, len(params.methods), trainings) == (4, 11, 28)
+    assert (categories, len(params.methods), trainings) == (4, 10, 24)
     assert {path.name for path in folder.iterdir()} == {"params.yaml", "config", "workflow", "results", ".snakemake"}
     assert {path.name for path in (folder / "results").iterdir()} <= {"config", "preset.json", ".digests.json"}
 
