@@ -60,9 +60,9 @@ def test_an_untrained_denoiser_is_the_blend_of_the_estimates(method):
 
 
 def test_with_the_linear_estimate_alone_it_is_that(inputs, params):
-    content = settings_for(params, "holofusion_linear")
+    content = settings_for(params, "code_fusion_linear")
     sections = {name: getattr(params, name) for name in type(params).model_fields}
-    for name in ("code_denoiser", "code_training", "superresolution"):
+    for name in ("code_denoiser", "code_training"):
         sections[name] = type(sections[name]).model_validate(content[name])
     linear = build(CodeFusion, sections, CPU, 0, "train")
     linear.prepare(inputs)

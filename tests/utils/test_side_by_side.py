@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -11,24 +12,22 @@ from pathlib import Path
 
 from holofusion.utils.side_by_side import side_by_side
 
+JOBS = """
+import os, time
+from pathlib import Path
+
+def note_and_sleep(file):
+    Path(file + ".part").write_text(str(os.getpid()))
+    Path(file + ".part").rename(file)
+    time.sleep(300)
+"""
 PROGRAM = """
 import sys
-from tests.utils.test_side_by_side import note_and_sleep
+from jobs import note_and_sleep
 from holofusion.utils.side_by_side import side_by_side
 if __name__ == "__main__":
     list(side_by_side(note_and_sleep, [sys.argv[1] + "/a", sys.argv[1] + "/b", sys.argv[1] + "/c"], 2))
 """
-
-
-def squared(number: int) -> int:
-    return number**2
-
-
-def note_and_sleep(file: str) -> None:
-    """Leave this process's number in a file, and stay."""
-    Path(file + ".part").write_text(str(os.getpid()))
-    Path(file + ".part").rename(file)
-    time.sleep(300)
 
 
 def alive(process: int) -> bool:
@@ -39,12 +38,13 @@ def alive(process: int) -> bool:
 
 
 def test_results_come_in_the_order_of_the_jobs() -> None:
-    assert list(side_by_side(squared, range(7), 2)) == [0, 1, 4, 9, 16, 25, 36]
+    assert list(side_by_side(math.factorial, range(6), 2)) == [1, 1, 2, 6, 24, 120]
 
 
 def test_workers_end_with_a_killed_parent(tmp_path: Path, repository: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
+    (tmp_path / "jobs.py").write_text(JOBS)
     environment = os.environ | {"PYTHONPATH": str(repository)}
     parent = subprocess.Popen([sys.executable, program, tmp_path], env=environment)
     notes = [tmp_path / "a", tmp_path / "b"]
