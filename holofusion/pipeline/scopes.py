@@ -137,6 +137,10 @@ def _distilled(row: str) -> list[str]:
     return _trained(row) if ROWS[row].source == Source.HYPOTHESES else []
 
 
+def _laddered(row: str) -> list[str]:
+    return _distilled(row) if needs_codes(row) else []
+
+
 EACH_CATEGORY = Scope(CATEGORY, _each_category)
 EACH_EMBEDDED = Scope(CATEGORY, _each_embedded)
 EACH_DOWNLOAD = Scope(CATEGORY, _each_download)
@@ -151,6 +155,7 @@ EACH_SAMPLED = Scope(RUN, _runs(_sampled))
 EACH_FROM_NOISE = Scope(RUN, _runs(_from_noise))
 EACH_DECODED = Scope(RUN, _runs(_decoded))
 EACH_DISTILLED = Scope(RUN, _runs(_distilled))
+EACH_LADDERED = Scope(RUN, _runs(_laddered))
 EACH_REAL = Scope(REAL, _each_real)
 EACH_FLOOR = Scope(REAL, _each_floor)
 ONCE = Scope("report", lambda params: iter([Subject()]))

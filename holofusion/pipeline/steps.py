@@ -180,7 +180,7 @@ _ALL = (
     Step(
         "ladder",
         "evaluate",
-        scopes.EACH_DISTILLED,
+        scopes.EACH_LADDERED,
         "metrics/ladder-{name}.json",
         settings.LadderSettings,
         row_settings="sample",

@@ -85,7 +85,7 @@ def test_the_settings_of_a_step_are_sections(repository: Path) -> None:
 def test_names_of_runs_are_read_as_they_are_written() -> None:
     run = Run("holofusion_mse", "toy_truck", 12)
     assert run.name == "holofusion_mse-toy_truck-s12" and Run.parse(run.name) == run
-    assert (run.training.name, run.coarse.name) == ("holofusion-toy_truck-s12", "holofusion_codes-toy_truck-s12")
+    assert (run.training.name, run.coarse.name) == ("holofusion-toy_truck-s12", "holodiffusion-toy_truck-s12")
     assert run.warmup == "toy_truck-s12" and real_name("real_floor", "apple") == "real_floor-apple"
     for wrong in ("a-b", "a-b-sx", "A-b-s0", "a-b-c-s0", "a-b-s0/1"):
         assert read_name(RUN, wrong) is None
