@@ -2,9 +2,10 @@
 
     python tests/faults/kills.py FOLDER [--kills 50] [--seed 0] [--minutes 60] [--methods holofusion,gaussian]
 
-The workflow runs twice with the preset `smoke`: left alone in FOLDER/undisturbed, and in FOLDER/killed, where SIGKILL ends
-the whole process group at moments drawn by the seed while a rule is at work, after which the same command is given again.
-Every rule is hit twice before any is hit a third time. FOLDER/kills.json tells the outcome, also of an unfinished campaign.
+The workflow runs twice with the preset `smoke`: left alone in FOLDER/undisturbed, and in FOLDER/killed-0, where SIGKILL
+ends the whole process group at moments drawn by the seed, after which the same command is given again. Every rule is hit
+twice before any is hit a third time, and so is the time before the first of them. Pictures of the undisturbed run become a
+row of pictures made elsewhere. FOLDER/kills.json tells the outcome, also of an unfinished campaign, which goes on from there.
 """
 
 from __future__ import annotations
@@ -25,23 +26,28 @@ from pathlib import Path
 
 import psutil
 
+from holofusion.pipeline.photographs import PHOTOGRAPHS_FILE
 from holofusion.pipeline.provenance import KEY, TIMES
 from holofusion.utils.files import write_json
 
 REPOSITORY = Path(__file__).parents[2]
 COMPARED = "dataset data warmup reconstructions codes runs samples hypotheses views meshes metrics".split()
-NOT_COMPARED = {"state", "provenance.json", "lock.json"}  # of a training at work; what was made from what, and when
+NOT_COMPARED = {"state", "provenance.json", "lock.json", "MODEL_CARD.md"}  # of a training at work; what tells times
 EACH = 2  # kills of a rule before others are hit more often
+BEFORE = "before any rule"  # the workflow looks at what there is, and notes its settings
+START = (0.5, 4.0)  # seconds from the start of the workflow, of a kill then
 WATCH = 0.05  # seconds between looks at the processes
 
 
 @dataclass
 class Outcome:
-    """kills: so far. hits: by rule, how often it was at work when the group was killed. rounds: runs finished in spite of
-    that. compared: their files. differences: files not as they should be. failures: runs that ended with an error."""
+    """kills: so far. hits: by rule, how often it was at work when the group was killed. rules: that there are. rounds: runs
+    finished in spite of that. compared: their files. differences: files not as they should be. failures: runs that ended
+    with an error."""
 
     kills: int = 0
     hits: Counter[str] = field(default_factory=Counter)
+    rules: int = 0
     rounds: int = 0
     compared: int = 0
     differences: list[str] = field(default_factory=list)
@@ -119,26 +125,33 @@ def kill(run: subprocess.Popen[bytes]) -> None:
 
 def strike(workflow: Workflow, outcome: Outcome, longest: dict[str, float], seed: int, most: int) -> bool:
     """Start the workflow and kill it while a rule whose turn it is has been at work for a while. False: it ended first."""
-    draw, log = random.Random(f"{seed}/{outcome.kills}"), workflow.folder / "snakemake.log"
+    draw, log = random.Random(f"{seed}/{outcome.rounds}/{outcome.kills}"), workflow.folder / "snakemake.log"
     size = log.stat().st_size if log.exists() else 0
-    run, seen, moment = workflow.start(), set[int](), None
-    while run.poll() is None:
-        jobs = jobs_of(run)
-        for pid in jobs.keys() - seen:
-            seen.add(pid)
-            spent = sum(outcome.hits.values()) >= EACH * len(longest) or outcome.kills >= most
-            wanted = outcome.hits[jobs[pid]] < EACH or (spent and draw.random() < 0.3)
-            if moment is None and wanted and outcome.kills < most:
-                moment = (pid, time.monotonic() + draw.uniform(0.15, 0.85) * longest.get(jobs[pid], 8.0))
-        if moment and moment[0] not in jobs:
-            moment = None  # it was finished sooner
-        if moment and time.monotonic() >= moment[1]:
-            kill(run)
-            outcome.kills += 1
-            outcome.hits.update(set(jobs.values()))
-            print(f"kill {outcome.kills}: {', '.join(sorted(set(jobs.values())))}", flush=True)
-            return True
-        time.sleep(WATCH)
+    spent = all(outcome.hits[rule] >= EACH for rule in longest)
+    run, seen, begun = workflow.start(), set[int](), time.monotonic()
+    early = outcome.kills < most and outcome.hits[BEFORE] < EACH
+    moment: tuple[int | None, float] | None = (None, begun + draw.uniform(*START)) if early else None
+    try:
+        while run.poll() is None:
+            jobs = jobs_of(run)
+            for pid in jobs.keys() - seen:
+                seen.add(pid)
+                wanted = outcome.hits[jobs[pid]] < EACH or (spent and draw.random() < 0.3)
+                if moment is None and wanted and outcome.kills < most:
+                    moment = (pid, time.monotonic() + draw.uniform(0.15, 0.85) * longest.get(jobs[pid], 8.0))
+            if moment and moment[0] and moment[0] not in jobs:
+                moment = None  # it was finished sooner
+            if moment and time.monotonic() >= moment[1]:
+                kill(run)
+                outcome.kills += 1
+                rules = set(jobs.values()) or {BEFORE if not seen else "between rules"}
+                outcome.hits.update(rules)
+                print(f"kill {outcome.kills}: {', '.join(sorted(rules))}", flush=True)
+                return True
+            time.sleep(WATCH)
+    except BaseException:
+        kill(run)
+        raise
     if run.returncode:
         tail = log.read_bytes()[size:].decode(errors="replace")
         reason = next((line for line in tail.splitlines() if "rror" in line), "no reason given")
@@ -152,7 +165,7 @@ def campaign(
     seed: int,
     seconds: float,
     target: str = "all",
-    settings: Sequence[str] = ("preset=smoke",),
+    methods: Sequence[str] = ("holofusion", "gaussian"),
 ) -> Outcome:
     """Run the workflow in `folder` undisturbed and killed, and compare. After `seconds` nothing is killed any more.
 
@@ -160,19 +173,38 @@ def campaign(
     """
     begun, outcome = time.monotonic(), earlier(folder)
     begun -= outcome.seconds
+    settings = ["preset=smoke", f"methods=[{','.join(methods)}]"]
     undisturbed = Workflow(folder / "undisturbed", target, settings)
-    if undisturbed.start().wait():
+    failed = undisturbed.start().wait()
+    if not failed and target == "all":
+        settings = ["preset=smoke", f"methods=[{','.join([*methods, 'external'])}]", "external={folder: pictures}"]
+        undisturbed = Workflow(folder / "undisturbed", target, settings)
+        made_elsewhere(undisturbed, undisturbed.results)
+        failed = undisturbed.start().wait()
+    if failed:
         outcome.failures.append(f"the undisturbed run failed: {undisturbed.folder}/snakemake.log")
         return outcome
     longest, end = undisturbed.seconds(), time.monotonic() + seconds
+    outcome.rules = len(longest)
     while outcome.kills < kills and not outcome.failures and time.monotonic() < end:
         killed = Workflow(folder / f"killed-{outcome.rounds}", target, settings)
+        if target == "all":
+            made_elsewhere(killed, undisturbed.results)
         while strike(killed, outcome, longest, seed, kills if time.monotonic() < end else outcome.kills):
             save(folder, outcome, begun)
         compare(undisturbed.results, killed.results, outcome)
         outcome.rounds += 1
         save(folder, outcome, begun)
     return outcome
+
+
+def made_elsewhere(workflow: Workflow, results: Path) -> None:
+    """Give the workflow the pictures of the first finished row as those of a method that is not part of this program."""
+    if not (workflow.folder / "pictures").exists():
+        for row in sorted((results / "views").iterdir()):
+            category = row.name.split("-")[1]
+            if not (workflow.folder / "pictures" / category).exists():
+                shutil.copytree(row / "0", workflow.folder / "pictures" / category)
 
 
 def earlier(folder: Path) -> Outcome:
@@ -208,6 +240,10 @@ def files_of(results: Path) -> Iterator[str]:
 
 
 def content(path: Path) -> object:
+    if path.name == PHOTOGRAPHS_FILE:  # size, time and digest of each
+        return {name: (size, digest) for name, (size, _, digest) in json.loads(path.read_text())["files"].items()}
+    if path.suffix == ".jsonl":
+        return [timeless(json.loads(line)) for line in path.read_text().splitlines()]
     return timeless(json.loads(path.read_text())) if path.suffix == ".json" else path.read_bytes()
 
 
@@ -226,8 +262,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60, help="no more kills after that")
     parser.add_argument("--methods", default="holofusion,gaussian", help="rows of the table")
     given = parser.parse_args()
-    settings = ("preset=smoke", f"methods=[{given.methods}]")
-    outcome = campaign(given.folder, given.kills, given.seed, given.minutes * 60, settings=settings)
+    outcome = campaign(given.folder, given.kills, given.seed, given.minutes * 60, methods=given.methods.split(","))
     for line in [*outcome.failures, *outcome.differences]:
         print(line)
     sys.exit(bool(outcome.failures or outcome.differences))
