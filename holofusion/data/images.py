@@ -22,6 +22,11 @@ RINGING = 32  # of 255: how far a lossy file may be off
 LABEL_MAX = 15  # of 255: three or more values up to here are numbers of things, not coverage
 COLOUR_SPREAD = 32  # of 255: difference of the channels from which a pixel has a colour
 LABEL_COLOURS = 64  # a mask of fewer distinct colours is a map of labels, not a picture
+FEW_VALUES = 8  # a mask of fewer values has areas of each only if these are labels, or the unknown part of a trimap
+FLAT_SHARE = 0.005  # of the pixels, that such areas have at least
+TOP = 0.97  # of the highest value: most of a matte's inside lies there
+LOW_TOP = 0.9  # of full scale, below which the highest value of a matte is what means inside
+DIM = 4095  # of 65535: the highest value that 12 bits hold
 BETWEEN_SHARE = 0.6  # of the pixels between 10 % and 90 %, from which a picture is no mask
 
 
@@ -76,6 +81,11 @@ def as_rgb(image: Image.Image, path: Path) -> Image.Image:
     """A decoded photograph in RGB, 8 bit; alpha is dropped, 16 bit scaled down. path: named in errors."""
     if image.mode in WIDE_MODES:
         values = _finite(np.asarray(image), path)
+        if 255 < values.max() <= DIM:
+            raise UserError(
+                f"{path}: no value is above {values.max():g} of 65535: 10 or 12 bits, as it seems, in a file of 16; "
+                "save it as 8 bit, or scale it to 65535"
+            )
         return Image.fromarray((values * (255 / _full_scale(values, path))).round().astype(np.uint8)).convert("RGB")
     try:
         opaque = image.convert("RGBA") if image.mode in ("P", "PA", "La", "RGBa") else image
@@ -113,6 +123,8 @@ def mask_of(image: Image.Image, path: Path) -> np.ndarray:
     brightest = colours.max(2)
     if image.mode == "P" and brightest.min() == brightest.max():  # colours of equal brightness: entry 0 is outside
         return coverage(np.asarray(image), 255, lossy, path)
+    if brightest.min() == brightest.max() and colours.min() < colours.max():
+        raise BadMask(f"{path}: mask has colours that are equally bright; save one with white for the object")
     return coverage(brightest, 255, lossy, path)
 
 
@@ -122,8 +134,16 @@ def coverage(values: np.ndarray, full: float, lossy: bool, path: Path) -> np.nda
     if low == high or (low > 0 and high > full * LABEL_MAX / 255 and high - low < 0.02 * full):
         return np.full(values.shape, 255 if high > 0 else 0, np.uint8)
     inside = values == high
-    if (inside | (values == low)).all():
+    two = bool((inside | (values == low)).all())
+    if two and not (lossy and high <= LABEL_MAX):
         return inside.astype(np.uint8) * 255
+    if full >= 255 and not two and not lossy and _has_flat_middle(values):
+        raise BadMask(
+            f"{path}: mask holds few values from {low:g} to {high:g}, and areas of each: labels of several things, or a "
+            "trimap; save one with 0 outside and 255 inside"
+        )
+    if (full < 255 or high > LABEL_MAX) and high < LOW_TOP * full and _has_flat_top(values, high):
+        full = float(high)  # percent, 12 bits in a file of 16, a matte that was dimmed
     if full >= 255 and high * (255 / full) <= LABEL_MAX:
         raise BadMask(
             f"{path}: mask holds values from {low:g} to {high:g} of {full:g}: labels of several things, or a mask of "
@@ -148,6 +168,23 @@ def _is_label_map(colours: np.ndarray) -> bool:
         return False
     distinct = np.unique(channels @ np.array([65536, 256, 1]))
     return 2 < len(distinct) <= LABEL_COLOURS
+
+
+def _has_flat_middle(values: np.ndarray) -> bool:
+    """Whether (H,W) has few values and areas, wider than an edge, of one that is neither the lowest nor the highest."""
+    distinct = np.unique(values)
+    if len(distinct) > FEW_VALUES or min(values.shape) < 3:
+        return False
+    windows = np.lib.stride_tricks.sliding_window_view(values, (3, 3))
+    flat = windows.min((2, 3)) == windows.max((2, 3))
+    middle = values[1:-1, 1:-1]
+    return bool((flat & (middle > distinct[0]) & (middle < distinct[-1])).mean() > FLAT_SHARE)
+
+
+def _has_flat_top(values: np.ndarray, high: float) -> bool:
+    """Whether most of what is bright in (H,W) is as bright as its highest value, as inside an object."""
+    bright = values[values > high / 2]
+    return float((bright > TOP * high).mean()) > 0.5
 
 
 def _finite(values: np.ndarray, path: Path) -> np.ndarray:

@@ -15,6 +15,7 @@ BORDER_SHARE = 0.6  # of the pixels along the borders: an inverted mask holds al
 EMPTY = "its mask is empty"
 TINY = "its mask covers less than an object can (under 0.01 % of the photograph)"
 ALL_COVERING = "its mask covers the whole photograph"
+INVERTED = "its mask is of all but the object, as it seems: inverted"
 BORDERS = (
     "masks touch all four borders of the photograph in every frame: they are inverted (the object should be white), "
     "or no masks of an object"
@@ -42,6 +43,15 @@ def touches_all_borders(inside: np.ndarray) -> bool:
     """
     sides = (inside[0], inside[-1], inside[:, 0], inside[:, -1])
     return all(bool(side.any()) for side in sides) and float(np.concatenate(sides).mean()) > BORDER_SHARE
+
+
+def looks_inverted(inside: np.ndarray) -> bool:
+    """Whether a mask, bool (H,W), runs along the borders, and covers more of them than of the whole.
+
+    An object that is nearer than the photograph is wide covers most of the middle instead.
+    """
+    frame = np.concatenate([inside[0], inside[-1], inside[1:-1, 0], inside[1:-1, -1]])
+    return touches_all_borders(inside) and float(frame.mean()) > float(inside.mean())
 
 
 def capture_fault(touching: Sequence[bool]) -> str | None:

@@ -85,6 +85,22 @@ def test_a_soft_matte_keeps_its_values(tmp_path: Path, kind: type) -> None:
 
 
 @pytest.mark.parametrize(
+    ("top", "kind"), [(100, np.uint8), (200, np.uint8), (4095, np.uint16), (1023, np.uint16), (65280, np.uint16)]
+)
+def test_the_flat_top_of_a_matte_is_inside(tmp_path: Path, top: int, kind: type) -> None:
+    soft = (np.clip(20 - np.hypot(X - 30, Y - 25), 0, 3) / 3).round(3)
+    Image.fromarray((soft * top).astype(kind)).save(tmp_path / "a.png")
+    assert np.abs(read_mask(tmp_path / "a.png") / 255 - soft).max() < 0.015
+
+
+def test_a_faint_guess_is_not_made_the_object(tmp_path: Path) -> None:
+    """A network's answer for a photograph without the object: brightest in one place, and nowhere flat."""
+    faint = np.exp(-((X - 30) ** 2 + (Y - 25) ** 2) / 200) * 60
+    Image.fromarray(faint.astype(np.uint8)).save(tmp_path / "a.png")
+    assert read_mask(tmp_path / "a.png").max() <= 60
+
+
+@pytest.mark.parametrize(
     ("value", "expected"), [(0, 0), (1, 255), (255, 255), (128, 255)], ids=["empty", "ones", "full", "half"]
 )
 def test_one_value_is_nothing_or_everything(tmp_path: Path, value: int, expected: int) -> None:
@@ -98,12 +114,28 @@ def test_one_value_is_nothing_or_everything(tmp_path: Path, value: int, expected
         (Image.fromarray((DISC + 2 * (X > 40)).astype(np.uint8)), "labels of several things"),
         (Image.fromarray(np.stack([DISC * 200, (X > 40) * 200, 0 * X], 2).astype(np.uint8)), "several colours"),
         (Image.fromarray((60 + X * 2).astype(np.uint8)), "neither inside nor outside"),
+        (Image.fromarray(np.where(DISC, 255, 128 * (X > 20)).astype(np.uint8)), "trimap"),
+        (Image.fromarray(np.where(DISC, 1, 255 * (X > 55)).astype(np.uint8)), "labels of several things"),
+        (Image.fromarray(np.where(DISC, 20, 40 * (X > 55)).astype(np.uint8)), "labels of several things"),
+        (Image.fromarray(np.where(DISC[..., None], (255, 0, 0), 255).astype(np.uint8)), "equally bright"),
     ],
 )
 def test_what_is_no_mask_is_refused(tmp_path: Path, image: Image.Image, message: str) -> None:
     image.save(tmp_path / "a.png")
     with pytest.raises(BadMask, match=f"a.png: .*{message}"):
         read_mask(tmp_path / "a.png")
+
+
+def test_jpeg_of_zeros_and_ones_is_refused(tmp_path: Path) -> None:
+    grey(1).save(tmp_path / "a.jpg", quality=90)
+    with pytest.raises(BadMask, match="a mask of 0 and 1 saved as JPEG"):
+        read_mask(tmp_path / "a.jpg")
+
+
+def test_twelve_bits_in_a_file_of_sixteen_are_no_photograph(tmp_path: Path) -> None:
+    Image.fromarray(COLOURS[..., 0].astype(np.uint16) * 16).save(tmp_path / "a.png")
+    with pytest.raises(UserError, match="a.png: no value is above 3024 of 65535: 10 or 12 bits"):
+        read_photograph(tmp_path / "a.png")
 
 
 def sixteen_bit() -> Image.Image:

@@ -11,7 +11,7 @@ import numpy as np
 from holofusion.cameras import near_origin
 from holofusion.data.co3d.reader import Frame, camera_fault, frame_cameras
 from holofusion.data.images import BadMask, read_mask
-from holofusion.data.masks import INSIDE, capture_fault, mask_fault, touches_all_borders
+from holofusion.data.masks import INSIDE, INVERTED, capture_fault, looks_inverted, mask_fault, touches_all_borders
 from holofusion.data.preparation.pose_check import Outline, chosen_frames, pose_fault
 from holofusion.utils.files import UserError
 
@@ -52,9 +52,14 @@ def fit_faults(sequence: str, frames: Sequence[Frame], frame_file: Path) -> list
         else:
             numbers.append(index)
             insides.append(cover > (255 * INSIDE if cover.max() > 255 * INSIDE else 0))
+    of_all = capture_fault([touches_all_borders(inside) for inside in insides])
+    inverted = [] if of_all else [place for place, inside in enumerate(insides) if looks_inverted(inside)]
+    faults += [INVERTED for _ in inverted]
+    numbers = [number for place, number in enumerate(numbers) if place not in inverted]
+    insides = [inside for place, inside in enumerate(insides) if place not in inverted]
     counted = [FitFault(sequence, kind, (faults.count(kind), len(chosen))) for kind in dict.fromkeys(faults)]
-    if fault := capture_fault([touches_all_borders(inside) for inside in insides]):
-        return [*counted, FitFault(sequence, fault)]
+    if of_all:
+        return [*counted, FitFault(sequence, of_all)]
     if len(numbers) < 3:
         return counted
     try:

@@ -17,7 +17,15 @@ from holofusion.data.images import BadMask
 from holofusion.data.importers.colmap import COLMAP
 from holofusion.data.importers.nerfstudio import NERFSTUDIO
 from holofusion.data.importers.photographs import Photograph, Reader, read_files
-from holofusion.data.masks import BORDERS, INSIDE, capture_fault, mask_fault, touches_all_borders
+from holofusion.data.masks import (
+    BORDERS,
+    INSIDE,
+    INVERTED,
+    capture_fault,
+    looks_inverted,
+    mask_fault,
+    touches_all_borders,
+)
 from holofusion.data.preparation.selection import object_id
 from holofusion.utils.files import UserError, replacing
 from holofusion.utils.progress import Progress, say
@@ -103,7 +111,7 @@ def _write_capture(
     """Write images and masks of one capture; nothing stays of one that has no photograph that can be used."""
     for kind in ("images", "masks"):
         (folder / name / kind).mkdir(parents=True)
-    capture, touching = _Capture(), []
+    capture, touching, inverted = _Capture(), [], {}
     for photograph in photographs:
         progress.advance(name)
         try:
@@ -123,9 +131,17 @@ def _write_capture(
         (viewpoint,) = cameras_to_json(photograph.camera)
         capture.frames.append(frame_entry(category, name, len(capture.frames), file, False, cover, viewpoint))
         touching.append(touches_all_borders(cover > 255 * INSIDE))
+        if looks_inverted(cover > 255 * INSIDE):
+            inverted[file] = photograph.image.name
     if capture_fault(touching):
         capture.faults |= {photograph.image.name: BORDERS for photograph in photographs}
         capture.frames = []
+    for image in inverted.values():
+        capture.faults.setdefault(image, INVERTED)
+    capture.frames = [frame for frame in capture.frames if Path(frame["image"]["path"]).name not in inverted]
+    for file in inverted:
+        (folder / name / "images" / file).unlink()
+        (folder / name / "masks" / f"{Path(file).stem}.png").unlink()
     if not capture.frames:
         shutil.rmtree(folder / name)
     return capture

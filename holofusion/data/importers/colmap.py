@@ -54,6 +54,8 @@ class Pose:
     lens: int
 
 
+FORMS: dict[str, Callable[[Path], tuple[list, list]]] = {"txt": read_text, "bin": read_binary}
+
 Model = tuple[dict[int, Lens], list[Pose]]
 
 
@@ -80,12 +82,20 @@ def _models(folder: Path) -> list[Path]:
         if place.is_dir()
         for sub in sorted((p for p in place.iterdir() if p.name.isdecimal() and p.is_dir()), key=lambda p: int(p.name))
     ]
-    return [place for place in places if any((place / f"images.{end}").is_file() for end in ("txt", "bin"))]
+    return [place for place in places if any((place / f"images.{end}").is_file() for end in FORMS)]
 
 
 def _read(model: Path) -> Model:
-    read: Callable[[Path], tuple[list, list]] = read_text if (model / "images.txt").is_file() else read_binary
-    lenses, poses = read(model)
+    """A model in either form. Raises UserError where both are there, and hold different images."""
+    forms = [read for ending, read in FORMS.items() if (model / f"images.{ending}").is_file()]
+    found = [read(model) for read in forms]
+    names = [{pose[1] for pose in poses} for _, poses in found]
+    if names[0] != names[-1]:
+        raise UserError(
+            f"{model}: images.txt and images.bin are of different models, with {len(names[0])} and {len(names[-1])} images; "
+            "remove the files of one"
+        )
+    lenses, poses = found[0]
     return {key: Lens(*values) for key, *values in lenses}, [Pose(*values) for values in poses]
 
 

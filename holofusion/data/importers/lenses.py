@@ -19,25 +19,26 @@ UNDISTORT = "lens distortion is not modelled: undistort the images first (`colma
 
 # Keys in small letters without `_`, as they are compared.
 COEFFICIENT = re.compile(
-    r"k[1-9]|p[1-9]|s[1-4]|b[12]|sx\d|sy\d|tau[xy]|xi|omega|skew|d|f?theta\w*|rollingshutter|(radial|tangential)\w*"
+    r"(k|kappa)[1-9]|p[1-9]|s[1-4]|b[12]|sx\d|sy\d|tau[xy]|xi|omega|lambda|skew|d|f?theta\w*|rollingshutter"
+    r"|(radial|tangential)\w*|fisheye\w+"
     r"|dist|dist(ortion)?(params|parameters|coeffs?|coefficients?|coef)?"
 )
-KINDS = ("cameramodel", "lensmode", "lensmodel", "lenstype", "lens", "projection", "projectiontype", "distortionmodel")
-FLAGS = (
-    "isfisheye",
-    "fisheye",
-    "latlong",
-    "equirectangular",
-    "spherical",
-    "panorama",
-    "orthographic",
-    "isorthographic",
-)
+KINDS = re.compile(r"(camera|cam)(model|type)|lens(mode|model|type)?|projection(type)?|distortion(model|type)")
+VAGUE_KINDS = (
+    "model",
+    "type",
+    "camera",
+    "mode",
+)  # of many things; they count where they name a lens that is no pinhole
+NO_PINHOLE = "fisheye|equirect|panoram|spherical|latlong|ortho|omni|catadioptric|cylindric|mercator|panini|vr180"
+FLAGS = re.compile(rf"(is)?({NO_PINHOLE})[a-z]*")
 # Models whose coefficients are stated beside them; with all of these 0 they are pinholes.
 PINHOLES = (
     "pinhole simplepinhole perspective rectilinear none opencv fullopencv simpleradial radial brown brownconrady radtan "
     "plumbbob rationalpolynomial"
 ).split()
+
+WIDEST = 2.8  # radians (160 degrees): an angle of view in radians above it is one in degrees, as it seems
 
 FOCAL_KEYS = ("fl_x", "fl_y", "x_fov", "y_fov", "camera_angle_x", "camera_angle_y")
 
@@ -64,9 +65,13 @@ def refuse_distortion(path: Path, name: str, values: Mapping[str, Any]) -> None:
         plain = _plain(key)
         if COEFFICIENT.fullmatch(plain) and _not_zero(value):
             raise UserError(f"{path}: {name}: {key} is {value}; {UNDISTORT}")
-        if plain in FLAGS and value not in (False, 0, None, "false", "False"):
+        if FLAGS.fullmatch(plain) and value not in (False, 0, None, "false", "False") and _not_zero(value):
             raise UserError(f"{path}: {name}: {key} is {value}; {UNDISTORT}")
-        if plain in KINDS:
+        if plain in VAGUE_KINDS and isinstance(value, str) and re.search(NO_PINHOLE, _plain(value)):
+            raise UserError(f"{path}: {name}: {key} {value!r}: {UNDISTORT}")
+        if isinstance(value, dict) and not KINDS.fullmatch(plain):
+            refuse_distortion(path, f"{name}: {key}", value)
+        if KINDS.fullmatch(plain):
             kind = (value.get("mode") or value.get("type")) if isinstance(value, dict) else value
             if isinstance(value, dict) and _not_zero(value.get("params")):
                 raise UserError(f"{path}: {name}: {key} {kind!r} has params {value['params']}; {UNDISTORT}")
@@ -134,7 +139,7 @@ def _focal(path: Path, name: str, values: Mapping[str, Any], axis: str, side: fl
             continue
         check_numbers(path, name, {key: values[key]})
         angle = math.radians(values[key]) if unit == "degrees" else values[key]
-        if not 0 < angle < math.pi:
+        if not 0 < angle < (math.pi if unit == "degrees" else WIDEST):
             guess = "; in degrees, as it seems" if unit == "radians" and 0 < values[key] < 180 else ""
             raise UserError(f"{path}: {name}: {key} is {values[key]}, an angle of view in {unit} is needed{guess}")
         return side / 2 / math.tan(angle / 2)
@@ -142,7 +147,7 @@ def _focal(path: Path, name: str, values: Mapping[str, Any], axis: str, side: fl
 
 
 def _states_distortion(key: str) -> bool:
-    return bool(COEFFICIENT.fullmatch(_plain(key))) or _plain(key) in (*FLAGS, *KINDS)
+    return any(pattern.fullmatch(_plain(key)) for pattern in (COEFFICIENT, FLAGS, KINDS))
 
 
 def _plain(key: str) -> str:

@@ -14,7 +14,15 @@ from torch import Tensor
 from holofusion.cameras import Cameras, near_origin, normalise, rotate
 from holofusion.data.co3d.reader import Frame, read_frame
 from holofusion.data.images import BadMask
-from holofusion.data.masks import ALL_COVERING, EMPTY, LARGEST_SHARE, capture_fault, touches_all_borders
+from holofusion.data.masks import (
+    ALL_COVERING,
+    EMPTY,
+    INVERTED,
+    LARGEST_SHARE,
+    capture_fault,
+    looks_inverted,
+    touches_all_borders,
+)
 from holofusion.data.preparation.crop import crop_camera, crop_square, foreground, known_area, square_around
 from holofusion.data.preparation.outliers import find_outliers
 from holofusion.data.preparation.pose_check import Outline, pose_fault
@@ -125,7 +133,7 @@ class _Crops:
 def _crop(frames: Sequence[Frame], cameras: Cameras, settings: CropSettings) -> tuple[_Crops, dict[int, str]]:
     """The crops of all frames whose mask is large enough, and the reason by number of every other frame."""
     images, masks, focal, principal, areas, kept, touching, outlines = [], [], [], [], [], [], [], []
-    faults = {}
+    faults, inverted = {}, []
     for index, frame in enumerate(frames):
         try:
             image, mask = read_frame(frame)
@@ -140,6 +148,8 @@ def _crop(frames: Sequence[Frame], cameras: Cameras, settings: CropSettings) -> 
             faults[frame.number] = ALL_COVERING
             continue
         touching.append(touches_all_borders(inside))
+        if looks_inverted(inside):
+            inverted.append(len(kept))
         outlines.append(Outline.of(inside))
         square = square_around(inside, settings.context)
         crop, crop_mask = crop_square(image, inside, square, settings.image_size)
@@ -156,7 +166,9 @@ def _crop(frames: Sequence[Frame], cameras: Cameras, settings: CropSettings) -> 
         raise Unusable(fault)
     cropped = Cameras(cameras.R[kept], cameras.T[kept], torch.stack(focal), torch.stack(principal))
     numbers = [frames[index].number for index in kept]
-    return _Crops(numbers, kept, outlines, np.stack(images), np.stack(masks), cropped, torch.tensor(areas)), faults
+    crops = _Crops(numbers, kept, outlines, np.stack(images), np.stack(masks), cropped, torch.tensor(areas))
+    faults |= {numbers[index]: INVERTED for index in inverted}
+    return crops.without(inverted), faults
 
 
 def _require(numbers: list[int], faults: dict[int, str], settings: CropSettings) -> None:

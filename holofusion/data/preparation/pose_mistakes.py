@@ -14,6 +14,8 @@ from holofusion.cameras import Cameras
 OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # OpenGL's camera axes in OpenCV's, and back
 CO3D = np.diag([-1.0, -1.0, 1.0, 1.0])  # CO3D's camera axes in OpenCV's, and back
 
+MOST_SHIFTED = 8  # frames by which cameras may be of others
+
 Poses = np.ndarray  # (n,4,4) world to camera, OpenCV's axes, column vectors
 Undo = Callable[[Poses], Poses]
 
@@ -82,8 +84,12 @@ def orders(count: int) -> Iterator[tuple[str, list[int]]]:
     """Names of wrong orders and, for each frame, the camera that would be right."""
     frames = list(range(count))
     yield "frames are in reverse order", frames[::-1]
+    yield "frames are in reverse order", [-frame % count for frame in frames]
     for step in (1, -1, 2, -2):
         yield "cameras are of the neighbouring frames", [(frame + step) % count for frame in frames]
+    for step in range(3, min(MOST_SHIFTED, count // 2) + 1):
+        for shift in (step, -step):
+            yield f"cameras are of frames {step} before or after", [(frame + shift) % count for frame in frames]
     by_name = sorted(frames, key=lambda frame: str(frame + 1))  # frame_1, frame_10, frame_11, frame_2
     by_name_from_0 = sorted(frames, key=str)
     for order in (by_name, by_name_from_0):

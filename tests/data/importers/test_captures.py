@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from scipy.spatial.transform import Rotation
 
 from holofusion.data.importers.captures import import_images
@@ -288,3 +288,18 @@ def test_an_empty_mask_leaves_its_photograph_out(
     import_images(source, tmp_path / "out", "donut")
     assert [len(frames) for frames in frames_of(tmp_path / "out").values()] == [4, 5]
     assert "donut_0000: 1 of 5 photographs left out: its mask is empty: frame000002.jpg" in capsys.readouterr().err
+
+
+def test_inverted_masks_of_some_frames_leave_these_out(
+    tmp_path: Path, photographs: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = photographs(as_nerfstudio)
+    for number in (2, 4):
+        path = source / f"donut_0000/masks/frame{number:06d}.png"
+        ImageOps.invert(Image.open(path).convert("L")).save(path)
+    import_images(source, tmp_path / "out", "donut")
+    frames = frames_of(tmp_path / "out")
+    assert [len(of_one) for of_one in frames.values()] == [3, 5]
+    files = {path.name for path in (tmp_path / "out/donut/donut_0000/masks").iterdir()}
+    assert files == {"frame000001.png", "frame000003.png", "frame000005.png"}
+    assert "2 of 5 photographs left out: its mask is of all but the object" in capsys.readouterr().err

@@ -70,6 +70,15 @@ def test_the_largest_of_several_models_is_taken_and_said(tmp_path: Path, capsys:
     assert "1 of 3 photographs left out: COLMAP found no camera for them (1); the first 2.png" in said
 
 
+def test_text_and_binary_of_different_models_are_refused(tmp_path: Path) -> None:
+    write_pictures(tmp_path)
+    folder = model(tmp_path / "sparse/0", ["0.png"])
+    for name, content in zip(("cameras.bin", "images.bin"), binary_model(["0.png", "1.png"]), strict=True):
+        (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match="sparse/0: images.txt and images.bin are of different models, with 1 and 2"):
+        read_colmap(tmp_path, find_model(tmp_path))
+
+
 def test_names_may_hold_folders_and_spaces(tmp_path: Path) -> None:
     write_pictures(tmp_path)
     (tmp_path / "images/left eye").mkdir()

@@ -38,6 +38,16 @@ FILE = Path("transforms.json")
         {"lens": {"mode": "OpenCVFisheye", "params": [0, 0, 0, 0]}},
         {"lens": {"mode": "OpenCV", "params": [0.1, 0, 0, 0]}},
         {"skew": 0.5},
+        {"equirect": True},
+        {"is_panoramic": True},
+        {"fisheye_params": [0.1]},
+        {"kappa2": 0.1},
+        {"cam_model": "fisheye"},
+        {"camera_type": "FISHEYE"},
+        {"type": "omnidirectional"},
+        {"model": "OPENCV_FISHEYE"},
+        {"intrinsics": {"k1": 0.2}},
+        {"camera": {"model": "OPENCV", "params": {"p1": 0.1}}},
     ],
 )
 def test_what_is_no_pinhole_is_refused_by_name(values: dict[str, Any]) -> None:
@@ -53,6 +63,8 @@ def test_what_is_no_pinhole_is_refused_by_name(values: dict[str, Any]) -> None:
         {"camera_model": "SIMPLE_RADIAL", "k1": 0},
         {"is_fisheye": False, "aabb_scale": 16, "scale": 0.3, "applied_transform": [[1]]},
         {"lens": {"mode": "Perspective", "params": []}},
+        {"type": "synthetic", "model": "mug", "camera": {"model": "PINHOLE", "k1": 0.0}},
+        {"fisheye": "0", "camera": "canon", "orientation_override": "up"},
     ],
 )
 def test_pinholes_pass(values: dict[str, Any]) -> None:
@@ -91,6 +103,7 @@ def test_a_frames_lens_replaces_the_files() -> None:
     ("values", "message"),
     [
         ({"camera_angle_x": 48.0}, "camera_angle_x is 48.0, an angle of view in radians.*degrees, as it seems"),
+        ({"camera_angle_x": 3.0}, "camera_angle_x is 3.0, an angle of view in radians.*degrees, as it seems"),
         ({"camera_angle_x": -1.0}, "camera_angle_x is -1.0"),
         ({"x_fov": 200.0}, "x_fov is 200.0, an angle of view in degrees"),
         ({"fl_x": float("nan")}, "fl_x is nan"),

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from holofusion.data.co3d.reader import frame_cameras, read_category
 from holofusion.data.preparation.normalise import make_sequence
@@ -119,3 +119,15 @@ def test_real_photographs_are_centred(balls: SimpleNamespace, shared_data: Calla
     assert middle.abs().max() < 0.25
     visible = result.cameras.focal.mean(1) / result.cameras.centers().norm(dim=1)
     assert 0.7 < visible.median() < 1.4
+
+
+def test_frames_with_inverted_masks_are_left_out(tmp_path: Path, balls: SimpleNamespace) -> None:
+    balls.write(tmp_path / "raw", balls.three())
+    masks = sorted((tmp_path / "raw").glob("*/*/masks/*.png"))
+    first = [path for path in masks if path.parent == masks[0].parent]
+    for path in first[1:3]:
+        ImageOps.invert(Image.open(path).convert("L")).save(path)
+    data = balls.run(tmp_path / "raw", tmp_path / "out", balls.settings(min_frames=3))
+    dropped = json.loads((tmp_path / "out" / "data.json").read_text())["dropped"]
+    assert len(dropped) == 1 and "its mask is of all but the object, as it seems: inverted" in dropped[0]["reason"]
+    assert len(data.images) == len(masks) - 2

@@ -74,9 +74,10 @@ def test_true_cameras_of_few_frames_among_many_fit() -> None:
         (lambda m: np.eye(4)[[1, 2, 0, 3]] @ m, "camera axes are swapped"),
         (lambda m: m[::-1], "reverse order"),
         (lambda m: np.roll(m, 1, axis=0), "neighbouring"),
+        (lambda m: np.roll(m, -3, axis=0), "frames 3 before or after"),
         (lambda m: m[sorted(range(COUNT), key=lambda index: str(index + 1))], "sorted by name"),
     ],
-    ids=["mirrored", "inverse", "opengl", "swapped", "reversed", "shifted", "by name"],
+    ids=["mirrored", "inverse", "opengl", "swapped", "reversed", "shifted", "by three", "by name"],
 )
 def test_the_mistake_is_named(spoil: Callable[[np.ndarray], np.ndarray], word: str) -> None:
     likely = fault_of(spoil(poses()).copy())
