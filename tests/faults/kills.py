@@ -129,7 +129,7 @@ def strike(workflow: Workflow, outcome: Outcome, longest: dict[str, float], seed
     size = log.stat().st_size if log.exists() else 0
     spent = all(outcome.hits[rule] >= EACH for rule in longest)
     run, seen, begun = workflow.start(), set[int](), time.monotonic()
-    early = outcome.kills < most and outcome.hits[BEFORE] < EACH
+    early = outcome.kills < most and outcome.kills % 5 == 4 and outcome.hits[BEFORE] < EACH
     moment: tuple[int | None, float] | None = (None, begun + draw.uniform(*START)) if early else None
     try:
         while run.poll() is None:
@@ -203,8 +203,13 @@ def made_elsewhere(workflow: Workflow, results: Path) -> None:
     if not (workflow.folder / "pictures").exists():
         for row in sorted((results / "views").iterdir()):
             category = row.name.split("-")[1]
-            if not (workflow.folder / "pictures" / category).exists():
-                shutil.copytree(row / "0", workflow.folder / "pictures" / category)
+            folder = workflow.folder / "pictures" / category
+            if not folder.exists():
+                shutil.copytree(row / "0", folder)
+                cameras = json.loads((folder / "cameras.json").read_text())
+                write_json(
+                    folder / "cameras.json", {key: cameras[key] for key in ("convention", "image_size", "scenes")}
+                )
 
 
 def earlier(folder: Path) -> Outcome:
