@@ -22,6 +22,9 @@ ADVICE = {
     errno.ENOMEM: "free some memory, or make fewer things at a time",
     errno.ENAMETOOLONG: "name a shorter path",
     errno.ENOTDIR: "name a path below a folder",
+    errno.EEXIST: "a file is where a folder should be: move it, or name another folder",
+    errno.ENOENT: "see that it is there, and run the same command again",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f), or name a folder on another disk",
     errno.ESTALE: "the network folder was lost: mount it again",
 }
 
@@ -50,7 +53,11 @@ def in_one_line(error: BaseException) -> list[str]:
         place = error.filename2 or error.filename
         return [_refusal(error.errno, f"{place}: " if place else "")]
     match = IN_WORDS.search(str(error)) if isinstance(error, Exception) else None
-    return [_refusal(int(match[1] or match[2]), f"{str(error)[: match.start()].strip()}: ")] if match else []
+    if match is None:
+        return []
+    number = int(match[1] or match[2])
+    told = str(error)[: match.start()].removesuffix(os.strerror(number)).removeprefix(os.strerror(number)).strip(": ")
+    return [_refusal(number, f"{told}: " if told else "")]
 
 
 def _refusal(number: int, place: str) -> str:
