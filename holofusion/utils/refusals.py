@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 from holofusion.utils.extras import advice
 from holofusion.utils.files import UserError
@@ -28,6 +30,10 @@ ADVICE = {
     errno.ESTALE: "the network folder was lost: mount it again",
 }
 
+
+SHARED = Path("/dev/shm")
+SHARED_LEAST = 1 << 16  # bytes free in shared memory, below which it counts as full
+SHARED_ADVICE = "shared memory is full: remove files there, give a container more (--shm-size), or give --threads 1"
 
 IN_WORDS = re.compile(r"\(os error (\d+)\)|: [A-Z][\w ]+ \((\d+)\)$")
 """How libraries that are not Python tell of one: safetensors, and torch of shared memory."""
@@ -61,4 +67,11 @@ def in_one_line(error: BaseException) -> list[str]:
 
 
 def _refusal(number: int, place: str) -> str:
+    # semaphores and tensors of worker processes lie there, and what fails names no file
+    if number == errno.ENOSPC and not place.startswith("/") and _is_full(SHARED):
+        return f"{SHARED}: {os.strerror(number)}; {SHARED_ADVICE}"
     return f"{place}{os.strerror(number)}; {ADVICE.get(number, 'put that right, and run the same command again')}"
+
+
+def _is_full(folder: Path) -> bool:
+    return folder.is_dir() and shutil.disk_usage(folder).free < SHARED_LEAST

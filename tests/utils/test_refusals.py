@@ -7,6 +7,7 @@ import io
 import os
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -41,6 +42,15 @@ def test_a_refusal_that_is_not_listed_is_one_line_too() -> None:
 def test_what_libraries_say_of_one(error: Exception, words: str) -> None:
     (line,) = in_one_line(error)
     assert line.count(words) == 1 and "; " in line
+
+
+@pytest.mark.parametrize(("free", "place"), [(0, "/dev/shm: "), (1 << 30, "")])
+def test_shared_memory_that_is_full_is_named(free: int, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=free))
+    (line,) = in_one_line(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    assert line.startswith(f"{place}No space left on device; ") and ("--shm-size" in line) == (free == 0)
+    (line,) = in_one_line(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/some/place"))
+    assert line.startswith("/some/place: ")
 
 
 def test_safetensors_tells_of_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
