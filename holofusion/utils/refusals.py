@@ -62,7 +62,7 @@ def in_one_line(error: BaseException) -> list[str]:
     if match is None:
         return []
     number = int(match[1] or match[2])
-    told = str(error)[: match.start()].removesuffix(os.strerror(number)).removeprefix(os.strerror(number)).strip(": ")
+    told = re.sub(f"(: )?{re.escape(os.strerror(number))}", "", str(error)[: match.start()]).strip(": ")
     return [_refusal(number, f"{told}: " if told else "")]
 
 
