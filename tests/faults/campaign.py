@@ -2,13 +2,13 @@
 
     python tests/faults/campaign.py [FOLDER] [--kills 50] [--minutes 60] [--scale 1]
 
-Takes about an hour and a half on two cores. FOLDER keeps the runs that are killed; a campaign that was stopped goes on there.
+Takes about an hour and a half on two cores. FOLDER keeps what is done; a campaign that was stopped goes on there, and one
+that had finished only writes its table. Another FOLDER, or an empty one, begins anew.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import re
@@ -18,6 +18,9 @@ import tempfile
 from collections import Counter
 from datetime import date
 from pathlib import Path
+from typing import Any
+
+from holofusion.utils.files import read_json, write_json
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = REPOSITORY / "docs/reliability.md"
@@ -26,6 +29,12 @@ KINDS = {
     "cuts": "files cut at every kilobyte (safetensors, JSON, NumPy, gzip, zip, YAML)",
     "changes": "files of this program with changed bytes or values",
     "readers": "fuzzed images, transforms, COLMAP models and annotations",
+}
+TESTS = {
+    "test_bad_input.py": "bad input",
+    "::test_a_cut": "cuts",
+    "::test_changes": "changes",
+    "test_readers.py": "readers",
 }
 
 
@@ -37,45 +46,58 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1, help="share of the examples of generated input")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    failed = generated(given.folder / "counts", given.scale)
+    made = generated(given.folder, given.scale)
+    status = bool(made["failed"])
     if given.kills:
         command = [sys.executable, "tests/faults/kills.py", str(given.folder), "--minutes", str(given.minutes)]
-        failed += subprocess.run([*command, "--kills", str(given.kills)], cwd=REPOSITORY).returncode
-    write(given.folder, failed)
-    sys.exit(bool(failed))
+        status |= bool(subprocess.run([*command, "--kills", str(given.kills)], cwd=REPOSITORY).returncode)
+    write(given.folder, made)
+    sys.exit(status)
 
 
-def generated(counts: Path, scale: float) -> int:
-    """Run the tests of this folder at length; the number of those that failed."""
+def generated(folder: Path, scale: float) -> dict[str, Any]:
+    """Run the tests of this folder at length, unless that was done: `scale`, what `survived` and what `failed`, by kind."""
+    kept, counts = folder / "generated.json", folder / "counts"
+    if kept.is_file():
+        return read_json(kept)
     counts.unlink(missing_ok=True)
     environment = os.environ | {"HOLOFUSION_CAMPAIGN": str(counts), "HOLOFUSION_SCALE": str(scale)}
-    command = [sys.executable, "-m", "pytest", "tests/faults", "--timeout", "3600", "-m", "not slow"]
+    command = [sys.executable, "-m", "pytest", "tests/faults", "--timeout", "3600", "-m", "not slow", "-rf"]
     result = subprocess.run(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True)
     print(result.stdout)
-    found = re.search(r"(\d+) failed", result.stdout)
-    return int(found[1]) if found else int(result.returncode != 0)
+    names = re.findall(r"^FAILED (\S+)", result.stdout, re.MULTILINE)
+    failed = Counter(next((kind for part, kind in TESTS.items() if part in name), "other tests") for name in names)
+    if result.returncode and not failed:
+        sys.exit(result.returncode)  # it did not run to its end: nothing to keep
+    survived = Counter(counts.read_text().splitlines())
+    made = {"scale": scale, "survived": dict(survived), "failed": dict(failed)}
+    write_json(kept, made)
+    return made
 
 
-def write(folder: Path, failed: int) -> None:
+def write(folder: Path, made: dict[str, Any]) -> None:
     """Put the table between the marks of the page."""
-    counts = Counter((folder / "counts").read_text().splitlines() if (folder / "counts").exists() else [])
-    rows = [f"| {text} | {counts[kind]:,} |" for kind, text in KINDS.items()]
-    told = f"{failed} tests failed." if failed else "All were survived."
+    rows, notes = [], []
+    for kind, text in KINDS.items():
+        survived, failed = made["survived"].get(kind, 0), made["failed"].get(kind, 0)
+        rows.append(f"| {text} | {survived + failed:,} | {survived:,} |")
+    if made["scale"] != 1:
+        notes.append(f"Of generated input, {made['scale']:g} times the examples of a whole campaign were tried.")
     if (folder / "kills.json").is_file():
-        kills = json.loads((folder / "kills.json").read_text())
-        rows.append(f"| kills of a run by SIGKILL, each taken up again | {kills['kills']} |")
-        hits = ", ".join(f"{rule} {count}" for rule, count in sorted(kills["hits"].items()))
-        told += f"\n\nRules at work when they were killed: {hits}. " if hits else "\n\n"
+        kills = read_json(folder / "kills.json")
         wrong = len(kills["differences"]) + len(kills["failures"])
-        told += (
-            f"Of {kills['compared']} files that {kills['rounds']} killed runs made in the end, {wrong} differ from those of"
-            " the undisturbed run (bytes; of JSON, values without times)."
+        survived = kills["kills"] if kills["rounds"] and not wrong else 0
+        rows.append(f"| kills of a run by SIGKILL, each taken up again | {kills['kills']} | {survived} |")
+        hits = ", ".join(f"{rule} {count}" for rule, count in sorted(kills["hits"].items()))
+        notes.append(f"At work when they were killed, of {kills['rules']} rules: {hits}.")
+        notes.append(
+            f"Of {kills['compared']} files that the killed runs made in the end, {wrong} differ from those of the undisturbed"
+            " run (bytes; of JSON, values without times)."
             if kills["rounds"]
             else "The killed run was not finished when the campaign was stopped: nothing was compared."
         )
-    cores = os.cpu_count()
-    head = f"{date.today()}, {platform.machine()}, {cores} cores, Python {platform.python_version()}:"
-    table = "\n".join([head, "", "| what | tried |", "|---|---|", *rows, "", told])
+    head = f"{date.today()}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}:"
+    table = "\n".join([head, "", "| what | tried | survived |", "|---|---|---|", *rows, "", "\n".join(notes)])
     before, _, rest = PAGE.read_text().partition("<!-- campaign -->\n")
     PAGE.write_text(f"{before}<!-- campaign -->\n{table}\n<!-- end -->\n{rest.partition('<!-- end -->' + chr(10))[2]}")
 
