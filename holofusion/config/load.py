@@ -18,6 +18,10 @@ Overlay = tuple[str, Mapping[str, Any]]
 """What an overlay is called in messages, and its content."""
 
 
+NO_YAML = (yaml.YAMLError, ValueError, TypeError, IndexError, OverflowError, RecursionError)
+"""What its parser raises; some of it of dates that are none, and of lists that are too deep."""
+
+
 class _Loader(yaml.SafeLoader):
     """Safe YAML that also reads `5e-4` as a number, and refuses a key given twice."""
 
@@ -42,7 +46,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
             content = yaml.load(file, _Loader)
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{path}: no such file") from None
-    except (yaml.YAMLError, ValueError, TypeError, IndexError, OverflowError, RecursionError) as error:
+    except NO_YAML as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else str(path)
         raise UserError(f"{place}: not valid YAML ({getattr(error, 'problem', None) or error})") from None
@@ -70,6 +74,8 @@ def read_params(
     path = Path(path)
     content = read_yaml(path)
     layers: list[Overlay] = []
+    if preset is not None and not isinstance(preset, str):
+        raise UserError(f"preset {preset!r}: should be the name of a file in {path.parent / 'config'}, without `.yaml`")
     if preset is not None and preset != content.get("preset"):
         overlay_path = path.parent / "config" / f"{preset}.yaml"
         if not overlay_path.is_file():
@@ -96,12 +102,20 @@ def _source(key: str, sources: Sequence[Overlay]) -> str:
 
 
 def from_command_line(value: Any) -> Any:
-    """A value of Snakemake's `--config`, whose nested values come as text, with the types that YAML gives these."""
+    """A value of Snakemake's `--config`, whose nested values come as text, with the types that YAML gives these.
+
+    Text that is no YAML (the name of a folder may hold `: `) stays text.
+    """
     if isinstance(value, Mapping):
         return {key: from_command_line(part) for key, part in value.items()}
     if isinstance(value, list):
         return [from_command_line(part) for part in value]
-    return yaml.load(value, _Loader) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    try:
+        return yaml.load(value, _Loader)
+    except NO_YAML:
+        return value
 
 
 def _merged(base: Any, overlay: Any) -> Any:
@@ -112,7 +126,9 @@ def _merged(base: Any, overlay: Any) -> Any:
 
 
 def _holds(content: Any, key: str) -> bool:
-    """Whether nested mappings hold the dotted key (or a list at the place an index points into)."""
+    """Whether nested mappings hold the dotted key (or a list at the place an index points into, or the key as it is)."""
+    if isinstance(content, dict) and key in content:
+        return True
     for part in key.split("."):
         if not isinstance(content, dict) or part not in content:
             return isinstance(content, list)

@@ -33,6 +33,8 @@ def _message(found: Any, model: type[BaseModel]) -> str:
     if found["type"] == "model_type":
         return f"{found['input']!r} is not a section; it should hold `key: value` lines"
     expected = found["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    if expected.startswith("List "):  # should have at least 1 item after validation, not 0
+        expected = expected.removeprefix("List ").partition(" after validation")[0]
     return f"{found['input']!r} is not valid; it {expected}"
 
 

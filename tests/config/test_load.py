@@ -7,11 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from holofusion.config.documentation import README_FILE, SCHEMA_FILE, json_schema, readme
+from holofusion.config.load import from_command_line
 from holofusion.config.params import Params
 from holofusion.pipeline.checks import data_root, load_params
 from holofusion.pipeline.registry import ROWS, coarse_of
@@ -88,6 +90,7 @@ def test_exponents_without_a_point_are_numbers(project: Path) -> None:
         ),
         ("methods", ["holofusion_msa"], "unknown method 'holofusion_msa'; did you mean 'holofusion_mse'?"),
         ("seeds", [0, 0], "an entry is given twice"),
+        ("seeds", [], "[] is not valid; it should have at least 1 item"),
         ("dataset.root", "folder", "is only read with dataset.source: co3d; remove it or change the source"),
         ("download.release", "full", "is only read with dataset.source: co3d; set it to null or change the source"),
     ],
@@ -120,6 +123,26 @@ def test_unknown_preset_names_the_nearest(project: Path) -> None:
     assert refusal(project, "smok") == [
         f"preset 'smok': there is no {project / 'config' / 'smok.yaml'}; did you mean 'smoke'?"
     ]
+
+
+@pytest.mark.parametrize("preset", [5, ["smoke"], {"a": 1}])
+def test_a_preset_that_is_no_name_is_refused(project: Path, preset: Any) -> None:
+    assert refusal(project, preset) == [
+        f"preset {preset!r}: should be the name of a file in {project / 'config'}, without `.yaml`"
+    ]
+
+
+def test_a_dotted_key_is_refused_where_it_was_given(project: Path) -> None:
+    with pytest.raises(UserError, match=r"^--config: training.steps: unknown key"):
+        load_params(project / "params.yaml", "smoke", [("--config", {"training.steps": 3})])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3", 3), ("5e-4", 5e-4), ("[a, b]", ["a", "b"]), ("my: folder: b", None), ("2020-99-41", None), ("[a", None)],
+)
+def test_text_of_the_command_line_that_is_no_yaml_stays_text(text: str, value: object) -> None:
+    assert from_command_line({"key": [text]}) == {"key": [text if value is None else value]}
 
 
 def test_broken_yaml_names_the_line(project: Path) -> None:
