@@ -20,11 +20,12 @@ def read_external(folder: Path, files: Sequence[Path], size: int) -> list[np.nda
     """The listed pictures, uint8 (size,size,3) on white. Transparent ones are laid on white, which is said.
 
     folder: as in the messages; cameras.json lies in it.  size: side of the reference pictures, px.
-    Raises UserError with the number of pictures that are missing, unreadable, of another size or not on white.
+    Raises UserError with the number of pictures that are missing, listed twice, unreadable, of another size, not on white
+    or empty.
     """
     _require_present(folder, files)
     faults: dict[str, list[tuple[Path, str]]] = {}
-    pictures, transparent, dark = [], 0, []
+    pictures, transparent, dark, empty = [], 0, [], []
     for path in files:
         try:
             image = load_image(path)
@@ -42,7 +43,13 @@ def read_external(folder: Path, files: Sequence[Path], size: int) -> list[np.nda
         picture = np.asarray(as_rgb(image, path))
         if _white_border(picture) < WHITE_BORDER_SHARE:
             dark.append((path, "border of colour {} {} {}".format(*np.median(_border(picture), axis=0).astype(int))))
+        elif picture.min() == picture.max():
+            empty.append((path, f"{picture.min()} all over"))
         pictures.append(picture)
+    if len(empty) > len(files) / 2:
+        faults["show nothing"] = empty
+    elif empty:
+        say(f"note: {folder}: {len(empty)} of {len(files)} pictures show nothing, the first {empty[0][0].name}")
     if len(dark) > len(files) / 2:
         faults["are not on a white background, as the reference pictures are"] = dark
     elif dark:
@@ -60,6 +67,8 @@ def read_external(folder: Path, files: Sequence[Path], size: int) -> list[np.nda
 def _require_present(folder: Path, files: Sequence[Path]) -> None:
     missing = [path for path in files if not path.is_file()]
     listed = {path.resolve() for path in files}
+    if len(listed) < len(files):
+        raise UserError(f"{folder}/cameras.json: {len(files) - len(listed)} of {len(files)} pictures are listed twice")
     others = sorted(path for path in folder.rglob("*.png") if path.resolve() not in listed)
     if missing:
         there = f"; {len(others)} pictures are there that it does not list, such as {others[0].name}" if others else ""

@@ -64,6 +64,10 @@ def test_views_arrive_as_those_of_the_row(made):
         ),
         (lambda made: made.listing["scenes"][0]["views"][0].update(file="../../secret.png"), "outside this folder"),
         (lambda made: made.listing["scenes"][0]["views"][0].pop("R"), "not a list of views"),
+        (
+            lambda made: made.listing["scenes"][0]["views"][0].update(file="object0/1.png"),
+            "1 of 6 pictures are listed twice",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_written(made, change, message):
@@ -88,6 +92,8 @@ def transparent(picture: Image.Image) -> Image.Image:
     ("change", "message"),
     [
         (black, "6 of 6 pictures are not on a white background, .*border of colour 0 0 0"),
+        (lambda picture: Image.new("RGB", (16, 16), "white"), r"6 of 6 pictures show nothing \(.*255 all over"),
+        (lambda picture: Image.new("RGBA", (16, 16), (9, 9, 9, 0)), "6 of 6 pictures show nothing"),
         (lambda picture: picture.resize((8, 16)), "6 of 6 pictures are not of 16x16 pixels, .*8x16"),
     ],
 )
