@@ -36,7 +36,7 @@ NOT_COMPARED = {"state", "provenance.json", "lock.json", "MODEL_CARD.md"}  # of 
 EACH = 2  # kills of a rule before others are hit more often
 BEFORE = "before any rule"  # the workflow looks at what there is, and notes its settings
 START = (0.5, 4.0)  # seconds from the start of the workflow, of a kill then
-WATCH = 0.05  # seconds between looks at the processes
+WATCH = 0.2  # seconds between looks at the processes
 
 
 @dataclass
