@@ -174,13 +174,14 @@ def campaign(
     begun, outcome = time.monotonic(), earlier(folder)
     begun -= outcome.seconds
     settings = ["preset=smoke", f"methods=[{','.join(methods)}]"]
-    undisturbed = Workflow(folder / "undisturbed", target, settings)
-    failed = undisturbed.start().wait()
+    undisturbed, failed = Workflow(folder / "undisturbed", target, settings), 0
+    if target != "all" or not (undisturbed.folder / "pictures").exists():
+        failed = left_alone(undisturbed)
     if not failed and target == "all":
         settings = ["preset=smoke", f"methods=[{','.join([*methods, 'external'])}]", "external={folder: pictures}"]
         undisturbed = Workflow(folder / "undisturbed", target, settings)
         made_elsewhere(undisturbed, undisturbed.results)
-        failed = undisturbed.start().wait()
+        failed = left_alone(undisturbed)
     if failed:
         outcome.failures.append(f"the undisturbed run failed: {undisturbed.folder}/snakemake.log")
         return outcome
@@ -196,6 +197,16 @@ def campaign(
         outcome.rounds += 1
         save(folder, outcome, begun)
     return outcome
+
+
+def left_alone(workflow: Workflow) -> int:
+    """Run the workflow to its end; its exit status."""
+    run = workflow.start()
+    try:
+        return run.wait()
+    except BaseException:
+        kill(run)
+        raise
 
 
 def made_elsewhere(workflow: Workflow, results: Path) -> None:
@@ -267,6 +278,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60, help="no more kills after that")
     parser.add_argument("--methods", default="holofusion,gaussian", help="rows of the table")
     given = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # the workflow, in a group of its own, must not outlive this
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     outcome = campaign(given.folder, given.kills, given.seed, given.minutes * 60, methods=given.methods.split(","))
     for line in [*outcome.failures, *outcome.differences]:
         print(line)
