@@ -132,8 +132,10 @@ class _Crops:
 
 def _crop(frames: Sequence[Frame], cameras: Cameras, settings: CropSettings) -> tuple[_Crops, dict[int, str]]:
     """The crops of all frames whose mask is large enough, and the reason by number of every other frame."""
-    images, masks, focal, principal, areas, kept, touching, outlines = [], [], [], [], [], [], [], []
-    faults, inverted = {}, []
+    images, masks, focal, principal, areas, touching, outlines = [], [], [], [], [], [], []
+    kept: list[int] = []
+    inverted: list[int] = []
+    faults = {}
     for index, frame in enumerate(frames):
         try:
             image, mask = read_frame(frame)
