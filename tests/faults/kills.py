@@ -33,6 +33,9 @@ from holofusion.utils.files import write_json
 REPOSITORY = Path(__file__).parents[2]
 COMPARED = "dataset data warmup reconstructions codes runs samples hypotheses views meshes metrics".split()
 NOT_COMPARED = {"state", "provenance.json", "lock.json", "MODEL_CARD.md"}  # of a training at work; what tells times
+COMMIT = (
+    "git_commit"  # of the clone; it tells also whether anything there was edited since, such as the campaign's own page
+)
 EACH = 2  # kills of a rule before others are hit more often
 BEFORE = "before any rule"  # the workflow looks at what there is, and notes its settings
 START = (0.5, 4.0)  # seconds from the start of the workflow, of a kill then
@@ -264,9 +267,9 @@ def content(path: Path) -> object:
 
 
 def timeless(value: object) -> object:
-    """The same JSON value without what differs between runs that are otherwise alike."""
+    """The same JSON value without times and provenance, in which runs differ that are otherwise alike."""
     if isinstance(value, dict):
-        return {key: timeless(inner) for key, inner in value.items() if key not in {*TIMES, KEY}}
+        return {key: timeless(inner) for key, inner in value.items() if key not in {*TIMES, KEY, COMMIT}}
     return [timeless(inner) for inner in value] if isinstance(value, list) else value
 
 
