@@ -14,7 +14,7 @@ from holofusion.cameras import Cameras
 OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # OpenGL's camera axes in OpenCV's, and back
 CO3D = np.diag([-1.0, -1.0, 1.0, 1.0])  # CO3D's camera axes in OpenCV's, and back
 
-MOST_SHIFTED = 8  # frames by which cameras may be of others
+MOST_SHIFTED = 4  # frames by which cameras may be of others
 
 Poses = np.ndarray  # (n,4,4) world to camera, OpenCV's axes, column vectors
 Undo = Callable[[Poses], Poses]
