@@ -92,7 +92,7 @@ def write(folder: Path, made: dict[str, Any]) -> None:
         notes.append(f"At work when they were killed, of {kills['rules']} rules: {hits}.")
         notes.append(
             f"Of {kills['compared']} files that the killed runs made in the end, {wrong} differ from those of the undisturbed"
-            " run (bytes; of JSON, values without times)."
+            " run (bytes; of JSON, and of the headers of weights, values without times)."
             if kills["rounds"]
             else "The killed run was not finished when the campaign was stopped: nothing was compared."
         )

@@ -261,6 +261,10 @@ def files_of(results: Path) -> Iterator[str]:
 def content(path: Path) -> object:
     if path.name == PHOTOGRAPHS_FILE:  # size, time and digest of each
         return {name: (size, digest) for name, (size, _, digest) in json.loads(path.read_text())["files"].items()}
+    if path.suffix == ".safetensors":  # the length of a JSON header, the header, the numbers; snapshots tell their time
+        content = path.read_bytes()
+        end = 8 + int.from_bytes(content[:8], "little")
+        return timeless(json.loads(content[8:end])), content[end:]
     if path.suffix == ".jsonl":
         return [timeless(json.loads(line)) for line in path.read_text().splitlines()]
     return timeless(json.loads(path.read_text())) if path.suffix == ".json" else path.read_bytes()

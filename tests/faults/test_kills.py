@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from tests.faults.kills import Outcome, campaign, compare, content, earlier, save
 
@@ -23,14 +25,14 @@ def test_three_kills_change_nothing(tmp_path: Path) -> None:
 def test_a_difference_is_found(tmp_path: Path) -> None:
     for name, byte in (("expected", b"a"), ("found", b"b")):
         (tmp_path / name / "runs").mkdir(parents=True)
-        (tmp_path / name / "runs/model.safetensors").write_bytes(byte)
+        (tmp_path / name / "runs/view.png").write_bytes(byte)
         (tmp_path / name / f"runs/{name}.png").write_bytes(b"")
     outcome = Outcome()
     compare(tmp_path / "expected", tmp_path / "found", outcome)
     assert outcome.differences == [
         "missing: runs/expected.png",
         "too much: runs/found.png",
-        "differs: runs/model.safetensors",
+        "differs: runs/view.png",
     ]
 
 
@@ -52,6 +54,15 @@ def test_times_are_no_difference(tmp_path: Path, name: str, same: list[dict], ot
         path = tmp_path / str(number) / name
         path.parent.mkdir()
         path.write_text(json.dumps(value))
+        values.append(content(path))
+    assert values[0] == values[1] != values[2]
+
+
+def test_of_weights_every_number_counts_and_no_time(tmp_path: Path) -> None:
+    values = []
+    for number, (weight, seconds) in enumerate([(1.0, "2"), (1.0, "3"), (1.1, "2")]):
+        path = tmp_path / f"{number}.safetensors"
+        save_file({"w": torch.tensor([weight])}, path, {"step": "1", "seconds": seconds})
         values.append(content(path))
     assert values[0] == values[1] != values[2]
 
