@@ -13,6 +13,8 @@ RESULTS ?= results
 CORES ?= all
 PYTHON ?= python3.11
 BIN := .venv/bin
+# Two files of tests side by side, each on one core; the longest come first (tests/conftest.py)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 BENCHMARKS := dataset prepare warmup reconstruct encode train sample hypotheses render import mesh evaluate reference consistency geometry \
 	geometry_floor curve memorisation ladder
 
@@ -59,7 +61,7 @@ bench: .venv
 	@$(BIN)/python -m benchmarks --results "$(RESULTS)"
 
 test: lint types
-	$(BIN)/pytest
+	$(PYTEST)
 
 campaign: .venv
 	@$(BIN)/python tests/faults/campaign.py $(CAMPAIGN)
@@ -73,10 +75,10 @@ types: .venv
 	$(BIN)/mypy
 
 unit: .venv
-	$(BIN)/pytest -m "not slow and not cluster" --ignore tests/workflow
+	$(PYTEST) -m "not slow and not cluster" --ignore tests/workflow
 
 dry-run: .venv
-	$(BIN)/pytest -m "not slow and not cluster" tests/workflow
+	$(PYTEST) -m "not slow and not cluster" tests/workflow
 
 # Made again from the start unless its copy of the lock file, written last, is the present one.
 .venv:

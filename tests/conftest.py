@@ -18,6 +18,20 @@ from holofusion.pipeline.resolve import load_step, write_resolved
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: side by side, the last file to end should be a short one."""
+    rank: dict[Path, int] = {}
+    for item in items:
+        long = [
+            item.get_closest_marker("cluster"),
+            item.get_closest_marker("slow"),
+            "workflow" in item.path.parts,
+            True,
+        ]
+        rank[item.path] = min(list(map(bool, long)).index(True), rank.get(item.path, len(long)))
+    items.sort(key=lambda item: rank[item.path])
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """Root of the repository."""

@@ -60,7 +60,7 @@ class Run:
                 stderr=log,
             )
 
-    def finish(self, seconds: float = 500) -> None:
+    def finish(self, seconds: float = 900) -> None:
         """Wait for Snakemake to succeed."""
         assert self.process.wait(seconds) == 0, self.said()
 

@@ -203,8 +203,8 @@ def test_two_nodes_train_like_one_process(cluster: Cluster, undisturbed: Path, e
     edit(folder, "config/smoke.yaml", **{"parallel": {"micro_batches": 2}})
     subprocess.run([*HOLOFUSION, "resolve", "--preset", "smoke"], cwd=folder, env=run.environment, check=True)
     train = f"exec {' '.join(HOLOFUSION)} train --config results/config/train/sds-hydrant-s0.yaml --data results/data/hydrant"
-    for name, spread in (("one", ""), ("two", "--processes 2 --nodes 2")):
-        (folder / "job.sh").write_text(f"#!/bin/sh\n{train} --out {name} --log {name}.log {spread}\n")
+    for name, processes_and_nodes in (("one", ""), ("two", "--processes 2 --nodes 2")):
+        (folder / "job.sh").write_text(f"#!/bin/sh\n{train} --out {name} --log {name}.log {processes_and_nodes}\n")
         submit = ["sbatch", "--wait", "--partition=wide", "--nodes=2", "--ntasks-per-node=1", "job.sh"]
         subprocess.run(submit, cwd=folder, env=run.environment, check=True, timeout=400)
         losses.append([json.loads(line)["loss"] for line in (folder / name / "log.jsonl").read_text().splitlines()])
