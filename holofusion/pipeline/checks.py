@@ -10,7 +10,7 @@ from typing import Any
 from holofusion.config.load import Overlay, read_params
 from holofusion.config.messages import nearest
 from holofusion.config.params import Params
-from holofusion.pipeline.registry import ROWS, Source, needs_codes
+from holofusion.pipeline.registry import ROWS, Source
 from holofusion.pipeline.resolve import settings_for
 from holofusion.pipeline.scopes import categories_of
 from holofusion.pipeline.sources import ROOT_VARIABLE, source_of
@@ -66,7 +66,7 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
         yield "download.release", "is only read with dataset.source: co3d; set it to null or change the source"
     for method in params.methods:
         if method in ROWS and ROWS[method].source in (Source.COARSE, Source.HYPOTHESES):
-            section, key = ("code_training", "crops") if needs_codes(method) else ("superresolution", "objects")
+            section, key = ("code_training", "crops") if ROWS[method].over_codes else ("superresolution", "objects")
             if settings_for(params, ROWS[method].trained_by)[section][key] == 0:
                 yield f"{section}.{key}", f"0 is not valid; the row {method} needs super-resolution, so at least 1"
                 break

@@ -51,6 +51,11 @@ class Row:
     changes: tuple[str, ...] = ()
     label: str = ""
 
+    @property
+    def over_codes(self) -> bool:
+        """Whether it generates codes of objects, which their decoder turns into grids."""
+        return Need.CODES in self.needs
+
 
 HOLOFUSION = "holofusion.methods.holofusion:HoloFusion"
 FROM: dict[Source, type[SampleSettings]] = {
@@ -156,16 +161,6 @@ def coarse_of(name: str) -> str:
     """The row that samples from noise with the same weights as row `name`; `name` itself if there is none."""
     trained_by = ROWS[name].trained_by
     return next((r.name for r in ROWS.values() if r.trained_by == trained_by and r.source == Source.NOISE), name)
-
-
-def needs_warmup(name: str) -> bool:
-    """Whether the training behind a row needs a warm-up."""
-    return Need.WARMUP in ROWS[name].needs
-
-
-def needs_codes(name: str) -> bool:
-    """Whether the training behind a row needs the objects' codes."""
-    return Need.CODES in ROWS[name].needs
 
 
 def class_named(path: str) -> type:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from holofusion.pipeline.registry import ROWS, coarse_of
+from holofusion.pipeline.registry import ROWS, Need, coarse_of
 
 RUN = "{method}-{category}-s{seed}"
 WARMUP = "{category}-s{seed}"
@@ -57,14 +57,14 @@ class Run:
         return Run(coarse_of(self.method), self.category, self.seed)
 
     @property
-    def warmup(self) -> str:
-        """The name of the warm-up that its training starts from, if its method needs one."""
-        return seed_name(self.category, self.seed)
+    def warmup(self) -> str | None:
+        """The name of the warm-up that its training starts from; None where it needs none."""
+        return seed_name(self.category, self.seed) if Need.WARMUP in ROWS[self.method].needs else None
 
     @property
-    def codes(self) -> str:
-        """The name of the objects' codes that its training starts from, if its method needs them."""
-        return CODES.format(category=self.category, seed=self.seed)
+    def codes(self) -> str | None:
+        """The name of the objects' codes that its training starts from; None where it needs none."""
+        return CODES.format(category=self.category, seed=self.seed) if ROWS[self.method].over_codes else None
 
     @classmethod
     def parse(cls, name: str) -> Run:

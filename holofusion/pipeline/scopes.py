@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from holofusion.config.params import Params
-from holofusion.pipeline.registry import FLOOR, REAL_ROWS, ROWS, Source, coarse_of, needs_codes, needs_warmup
+from holofusion.pipeline.registry import FLOOR, REAL_ROWS, ROWS, Need, Source, coarse_of
 from holofusion.pipeline.runs import CATEGORY, CODES, REAL, RUN, WARMUP
 from holofusion.pipeline.sources import source_of
 
@@ -67,16 +67,21 @@ def _each_download(params: Params) -> Iterator[Subject]:
 
 
 def _each_reconstructed(params: Params) -> Iterator[Subject]:
-    if any(map(needs_codes, params.methods)):
+    if _any_needs(Need.CODES, params):
         for category in params.categories:
             yield Subject(category=category)
 
 
-def _each_in_need(need: Callable[[str], bool]) -> Callable[[Params], Iterator[Subject]]:
+def _any_needs(need: Need, params: Params) -> bool:
+    """Whether the training behind any row of the table has that need."""
+    return any(need in ROWS[row].needs for row in params.methods)
+
+
+def _each_in_need(need: Need) -> Callable[[Params], Iterator[Subject]]:
     """A function that gives every category and training seed, where any row of the table has that need."""
 
     def subjects(params: Params) -> Iterator[Subject]:
-        if any(map(need, params.methods)):
+        if _any_needs(need, params):
             for category in params.categories:
                 for seed in params.seeds:
                     yield Subject(category=category, seed=seed)
@@ -130,7 +135,7 @@ def _sampled(row: str) -> list[str]:
 
 
 def _decoded(row: str) -> list[str]:
-    return [row] if needs_codes(row) and ROWS[row].source == Source.NOISE else []
+    return [row] if ROWS[row].over_codes and ROWS[row].source == Source.NOISE else []
 
 
 def _distilled(row: str) -> list[str]:
@@ -138,15 +143,15 @@ def _distilled(row: str) -> list[str]:
 
 
 def _laddered(row: str) -> list[str]:
-    return _distilled(row) if needs_codes(row) else []
+    return _distilled(row) if ROWS[row].over_codes else []
 
 
 EACH_CATEGORY = Scope(CATEGORY, _each_category)
 EACH_EMBEDDED = Scope(CATEGORY, _each_embedded)
 EACH_DOWNLOAD = Scope(CATEGORY, _each_download)
 EACH_RECONSTRUCTED = Scope(CATEGORY, _each_reconstructed)
-EACH_WARMUP = Scope(WARMUP, _each_in_need(needs_warmup))
-EACH_CODED = Scope(CODES, _each_in_need(needs_codes))
+EACH_WARMUP = Scope(WARMUP, _each_in_need(Need.WARMUP))
+EACH_CODED = Scope(CODES, _each_in_need(Need.CODES))
 EACH_RUN = Scope(RUN, _runs(lambda row: [row]))
 EACH_GENERATED = Scope(RUN, _runs(_generated))
 EACH_MADE_ELSEWHERE = Scope(RUN, _runs(_made_elsewhere))

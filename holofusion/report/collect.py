@@ -11,7 +11,7 @@ from typing import Any
 from holofusion.evaluation.entries import Entry
 from holofusion.evaluation.ladder import Ladder
 from holofusion.pipeline.paths import scene_name
-from holofusion.pipeline.registry import FLOOR, REAL_ROWS, ROWS, Source, label_of, needs_codes, needs_warmup
+from holofusion.pipeline.registry import FLOOR, REAL_ROWS, ROWS, Source, label_of
 from holofusion.pipeline.resolve import load_step
 from holofusion.pipeline.runs import Run, real_name
 from holofusion.pipeline.steps import STEPS
@@ -95,10 +95,6 @@ class RunResults:
         """Name of the run whose weights this one uses: its own, or the method's it shares them with."""
         return self.identity.training.name
 
-    @property
-    def warmup_run(self) -> str:
-        return self.identity.warmup
-
 
 @dataclass(frozen=True)
 class Curve:
@@ -149,7 +145,7 @@ def read_results(folder: Path, methods: list[str], categories: list[str], seeds:
 
 def _decoded(run: Run) -> bool:
     """Whether its scenes are decoded codes, whose sources are counted."""
-    return needs_codes(run.method) and ROWS[run.method].source == Source.NOISE
+    return ROWS[run.method].over_codes and ROWS[run.method].source == Source.NOISE
 
 
 def _generated(run: Run) -> bool:
@@ -199,9 +195,9 @@ def _run(folder: Path, run: Run, missing: list[str]) -> RunResults:
 
 def _warmup(folder: Path, run: Run) -> dict[str, Any] | None:
     """What is said of the work before the training: of the warm-up, or of the codes; None where there is neither."""
-    if needs_codes(run.method):
+    if run.codes:
         return _optional_json(folder / "codes" / run.codes / "model.json")
-    return _optional_json(folder / "warmup" / run.warmup / "model.json") if needs_warmup(run.method) else None
+    return _optional_json(folder / "warmup" / run.warmup / "model.json") if run.warmup else None
 
 
 def _scored(folder: Path, step: str, name: str, missing: list[str]) -> dict[str, Any] | None:

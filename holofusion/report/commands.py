@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holofusion.pipeline.registry import ROWS, Source, needs_codes, needs_warmup
+from holofusion.pipeline.registry import ROWS, Source
 from holofusion.pipeline.runs import Run
 from holofusion.report.collect import RunResults
 
@@ -13,8 +13,7 @@ def commands(run: RunResults) -> list[str]:
     One line per step; of the steps that run in shards the first is shown, as `--shard 0`.
     """
     category, name, training = run.category, run.name, run.training_run
-    data, warmup = f"results/data/{category}", f"results/warmup/{run.warmup_run}"
-    model = f"results/runs/{training}"
+    data, model = f"results/data/{category}", f"results/runs/{training}"
     source = ROWS[run.method].source
     coarse_run = Run(run.method, category, run.seed).coarse.name
     last = len(run.costs) - 1
@@ -39,17 +38,17 @@ def commands(run: RunResults) -> list[str]:
         pictures = f"$PICTURES/{category}"  # external.folder
         imported = f"{settings('import', name)} --data {data} --pictures {pictures} --out results/views/{name}/0"
         return [*lines, imported, *scores]
-    grids = ""
-    if needs_warmup(run.method):
-        lines.append(f"{settings('warmup', run.warmup_run)} --data {data} --out {warmup}")
-        grids = f" --warmup {warmup}"
-    if needs_codes(run.method):
-        reconstructions, codes = f"results/reconstructions/{category}", f"results/codes/{run.identity.codes}"
-        lines.append(f"{settings('reconstruct', category)} --data {data} --out {reconstructions}")
-        of_grids = f"--data {data} --reconstructions {reconstructions}"
-        lines.append(f"{settings('encode', run.identity.codes)} {of_grids} --out {codes}")
-        grids = f" --codes {codes}"
-    lines.append(f"{settings('train', training)} --data {data}{grids} --out {model}")
+    start = ""
+    if warmup := run.identity.warmup:
+        start = f" --warmup results/warmup/{warmup}"
+        lines.append(f"{settings('warmup', warmup)} --data {data} --out results/warmup/{warmup}")
+    if codes := run.identity.codes:
+        grids, start = f"results/reconstructions/{category}", f" --codes results/codes/{codes}"
+        lines += [
+            f"{settings('reconstruct', category)} --data {data} --out {grids}",
+            f"{settings('encode', codes)} --data {data} --reconstructions {grids} --out results/codes/{codes}",
+        ]
+    lines.append(f"{settings('train', training)} --data {data}{start} --out {model}")
     inputs = f"--model {model}"
     if source in (Source.COARSE, Source.HYPOTHESES):
         coarse = f"results/samples/{coarse_run}/0"

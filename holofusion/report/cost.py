@@ -6,7 +6,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from holofusion.pipeline.registry import ROWS, Source, coarse_of, label_of, needs_codes, needs_warmup
+from holofusion.pipeline.registry import ROWS, Source, coarse_of, label_of
 from holofusion.pipeline.steps import STEPS
 from holofusion.report.collect import Results, RunResults
 from holofusion.utils.files import read_json
@@ -69,7 +69,7 @@ def cost_of(run: RunResults, runs: list[RunResults]) -> Cost:
         trained_with=label_of(shared) if shared else None,
         steps=model.get("steps"),
         images=model.get("images"),
-        warmup_seconds=warmup.get("seconds") if needs_warmup(run.method) or needs_codes(run.method) else 0.0,
+        warmup_seconds=warmup.get("seconds") if run.identity.warmup or run.identity.codes else 0.0,
         train_seconds=model.get("seconds"),
         coarse_seconds=_per_scene(coarse, "sample_seconds") if source in (Source.COARSE, Source.HYPOTHESES) else 0.0,
         hypotheses_seconds=_hypotheses(run) if source == Source.HYPOTHESES else 0.0,

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from holofusion.evaluation.claims import Find
-from holofusion.pipeline.registry import FLOOR, label_of, needs_warmup
+from holofusion.pipeline.registry import FLOOR, label_of
 from holofusion.pipeline.runs import seed_name
 from holofusion.report.collect import Results, read_log
 from holofusion.report.paper import published_table
@@ -140,11 +140,11 @@ def training_plot(results: Results, category: str, seed: int, folder: Path) -> P
     """Losses over steps, on log axes, one panel per part: a row for the warm-up, one for the trainings on top of it, and one
     for each method that trains by itself, whose losses compare with no other's. What is never above zero is left out."""
     shown = [run.identity for run in results.of(category, seed)]
-    warmups = dict.fromkeys(run.warmup for run in shown)
+    warmups = dict.fromkeys(run.warmup for run in shown if run.warmup)
     logs = [("warm-up", "warm-up", read_log(results.folder / "warmup" / name / "log.jsonl")) for name in warmups]
     for training in dict.fromkeys(run.training for run in shown):
         path, method = results.folder / "runs" / training.name / "log.jsonl", training.method
-        stage = "training" if needs_warmup(method) else label_of(method)
+        stage = "training" if training.warmup else label_of(method)
         logs.append((stage, label_of(method), read_log(path)))
     panels: dict[str, dict[str, list[tuple[str, dict[str, list[float]]]]]] = {}
     for stage, label, log in logs:

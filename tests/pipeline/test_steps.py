@@ -86,7 +86,11 @@ def test_names_of_runs_are_read_as_they_are_written() -> None:
     run = Run("holofusion_mse", "toy_truck", 12)
     assert run.name == "holofusion_mse-toy_truck-s12" and Run.parse(run.name) == run
     assert (run.training.name, run.coarse.name) == ("holofusion-toy_truck-s12", "holodiffusion-toy_truck-s12")
-    assert run.warmup == "toy_truck-s12" and real_name("real_floor", "apple") == "real_floor-apple"
+    assert (run.warmup, run.codes, Run("pigan", "toy_truck", 12).warmup) == ("toy_truck-s12", None, None)
+    assert (
+        Run("gaussian", "toy_truck", 12).codes == "toy_truck-s12"
+        and real_name("real_floor", "apple") == "real_floor-apple"
+    )
     for wrong in ("a-b", "a-b-sx", "A-b-s0", "a-b-c-s0", "a-b-s0/1"):
         assert read_name(RUN, wrong) is None
         with pytest.raises(ValueError, match="not a name"):

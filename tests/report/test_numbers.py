@@ -128,17 +128,11 @@ def test_curves_begin_when_the_warm_up_is_over(results: Path, resolved: Any) -> 
 
 
 def test_commands_are_ones_the_program_takes(results: Path, resolved: Any) -> None:
-    verbs = typer.main.get_command(app).commands
-    for run in read(results, resolved).runs:
+    runs = read(results, resolved).runs
+    for run in runs:
         lines = commands(run)
         for line in lines:
-            program, verb, *words = shlex.split(line, comments=True)
-            given = {word for word in words if word.startswith("--")}
-            known = {option for parameter in verbs[verb].params for option in parameter.opts}
-            required = {parameter.opts[0] for parameter in verbs[verb].params if parameter.required}
-            assert program == "holofusion" and required <= given <= known, line
-            settings = words[words.index("--config") + 1]
-            assert (results.parent / settings).is_file(), settings
+            assert (results.parent / settings_in_order(line)).is_file(), line
         assert [line.split()[1] for line in lines][-6:] == [
             "sample",
             "render",
@@ -147,7 +141,21 @@ def test_commands_are_ones_the_program_takes(results: Path, resolved: Any) -> No
             "consistency",
             "geometry",
         ]
-    assert any("hypotheses" in line for line in commands(read(results, resolved).runs[0]))
+    assert any("hypotheses" in line for line in commands(runs[0]))
+    coded = commands(replace(runs[0], method="gaussian"))
+    assert [line.split()[1] for line in coded][:5] == ["dataset", "prepare", "reconstruct", "encode", "train"]
+    assert all(map(settings_in_order, coded))
+
+
+def settings_in_order(line: str) -> str:
+    """The settings file that a command names, once its verb is found to be given the options that it takes and requires."""
+    verbs = typer.main.get_command(app).commands
+    program, verb, *words = shlex.split(line, comments=True)
+    given = {word for word in words if word.startswith("--")}
+    known = {option for parameter in verbs[verb].params for option in parameter.opts}
+    required = {parameter.opts[0] for parameter in verbs[verb].params if parameter.required}
+    assert program == "holofusion" and required <= given <= known, line
+    return words[words.index("--config") + 1]
 
 
 def test_settings_say_where_rows_differ(results: Path, resolved: Any) -> None:

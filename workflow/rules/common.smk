@@ -1,7 +1,7 @@
 # What rules share: where the files of a step lie, from the list of steps, and what there is to make, from the settings.
 from shlex import quote
 
-from holofusion.pipeline.registry import FLOOR, ROWS, Source, needs_codes, needs_warmup
+from holofusion.pipeline.registry import FLOOR, ROWS, Source
 from holofusion.pipeline.resolve import discard_shards
 from holofusion.pipeline.resources import memory_mb, run_minutes
 from holofusion.pipeline.runs import CONSTRAINTS, Run, real_name
@@ -97,16 +97,14 @@ def weights(wildcards):
 
 def warmup(wildcards):
     """The warm-up's weights, or nothing for a method that trains by itself: the input `warmup` of a training."""
-    if not needs_warmup(wildcards.method):
-        return []
-    return f"{path_of('warmup', run_of(wildcards).warmup)}/model.safetensors"
+    name = run_of(wildcards).warmup
+    return f"{path_of('warmup', name)}/model.safetensors" if name else []
 
 
 def codes(wildcards):
     """The objects' codes, or nothing for a method that does without: the input `codes` of a training."""
-    if not needs_codes(wildcards.method):
-        return []
-    return f"{path_of('encode', run_of(wildcards).codes)}/model.safetensors"
+    name = run_of(wildcards).codes
+    return f"{path_of('encode', name)}/model.safetensors" if name else []
 
 
 def reconstructions(wildcards):
