@@ -13,11 +13,13 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from holofusion.pipeline.steps import STAGES, STEPS
 
 Arrow = tuple[str, str]
+Place = tuple[float, float]  # left upper corner of a box
 WIDTH, HEIGHT, GAP, COLUMN, TOP, MARGIN = 124, 30, 20, 196, 44, 16  # pixels
 
 
@@ -25,7 +27,7 @@ def workflow_arrows(root: Path) -> set[Arrow]:
     """Which step feeds which, as Snakemake plans them for the settings in `root`."""
     with tempfile.TemporaryDirectory() as results:
         command = [sys.executable, "-m", "snakemake", "--rulegraph", "mermaid-js", "--nolock", "all"]
-        command += ["--config", f"results={results}", "methods=[holofusion,gaussian]"]
+        command += ["--config", f"results={results}", "methods=[holofusion,code_fusion,gaussian]"]
         graph = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
     rules = {step.rule: step.name for step in STEPS.values()}
     names = {number: rules.get(rule) for number, rule in re.findall(r"(id\d+)\[(\w+)\]", graph)}
@@ -58,9 +60,9 @@ def drawing(arrows: list[Arrow]) -> str:
     shown = [step for step in STEPS.values() if any(step.name in arrow for arrow in arrows)]
     columns = [[step.name for step in shown if step.stage == stage] for stage in STAGES]
     rows = max(map(len, columns))
-    place: dict[str, tuple[float, float]] = {}  # of a box's left upper corner
+    place: dict[str, Place] = {}
     for number, names in enumerate(columns):
-        first = TOP + (rows - len(names)) * (HEIGHT + GAP) / 2
+        first = TOP + (rows - len(names)) // 2 * (HEIGHT + GAP)  # whole rows, so that the gaps of all columns are lanes
         for row, name in enumerate(names):
             place[name] = (MARGIN + number * COLUMN, first + row * (HEIGHT + GAP))
     width, height = 2 * MARGIN + (len(STAGES) - 1) * COLUMN + WIDTH + 24, TOP + rows * (HEIGHT + GAP)
@@ -71,7 +73,7 @@ def drawing(arrows: list[Arrow]) -> str:
         '<path d="M0 0 8 4 0 8z" fill="#6f6c64"/></marker></defs>',
         f'<rect width="{width}" height="{height}" rx="6" fill="#fcfbf8"/>',
         '<g fill="none" stroke="#6f6c64" marker-end="url(#tip)">',
-        *(f'<path d="{_path(place[tail], place[head], (head, tail) in arrows)}"/>' for tail, head in arrows),
+        *(f'<path d="{path}"/>' for path in _paths(place, arrows)),
         "</g>",
         '<g text-anchor="middle" fill="#23221f">',
     ]
@@ -86,18 +88,51 @@ def drawing(arrows: list[Arrow]) -> str:
     return "\n".join([*lines, "</g>", "</svg>", ""])
 
 
-def _path(tail: tuple[float, float], head: tuple[float, float], both: bool) -> str:
+def _paths(place: dict[str, Place], arrows: list[Arrow]) -> Iterator[str]:
+    """The arrows' paths. Those that pass other columns by the same gap lie a little apart, by the box they come from."""
+    users: dict[float, list[str]] = {}
+    for tail, head in arrows:
+        (x, y), (to_x, to_y) = place[tail], place[head]
+        between = sorted(at for at in place.values() if x < at[0] < to_x)
+        passed = []
+        if between:
+            lane = _lane(between, y + HEIGHT / 2, to_y + HEIGHT / 2)
+            tails = users.setdefault(lane, [])
+            tails += [tail] if tail not in tails else []
+            lane += (0, 5, -5)[tails.index(tail) % 3]
+            passed = [(between[0][0], lane), (between[-1][0] + WIDTH, lane)]
+        yield _path(place[tail], passed, place[head], (head, tail) in arrows)
+
+
+def _path(tail: Place, passed: list[Place], head: Place, both: bool) -> str:
     """From box to box: across columns, straight to a neighbour, or around the boxes between. both: there is one back, too."""
     (x, y), (to_x, to_y) = tail, head
+    level, to_level = y + HEIGHT / 2, to_y + HEIGHT / 2
     if x != to_x:
-        middle, level, to_level = (x + WIDTH + to_x) / 2, y + HEIGHT / 2, to_y + HEIGHT / 2
-        return f"M{x + WIDTH:g} {level:g} C{middle:g} {level:g} {middle:g} {to_level:g} {to_x:g} {to_level:g}"
+        points = [(x + WIDTH, level), *passed, (to_x, to_level)]
+        return f"M{points[0][0]:g} {points[0][1]:g}" + "".join(map(_bend, points, points[1:]))
     if abs(to_y - y) <= HEIGHT + GAP:
         down = to_y > y
         at = x + WIDTH / 2 + (12 if both and down else -12 if both else 0)
         return f"M{at:g} {y + (HEIGHT if down else 0):g} L{at:g} {to_y + (0 if down else HEIGHT):g}"
-    edge, reach, level, to_level = x + WIDTH, x + WIDTH + 14 + abs(to_y - y) / 8, y + HEIGHT / 2, to_y + HEIGHT / 2
-    return f"M{edge:g} {level:g} C{reach:g} {level:g} {reach:g} {to_level:g} {edge:g} {to_level:g}"
+    edge, reach = x + WIDTH, x + WIDTH + 14 + abs(to_y - y) / 8
+    port = to_level + (8 if to_y < y else -8)  # beside the middle, where arrows to other columns leave
+    return f"M{edge:g} {level:g} C{reach:g} {level:g} {reach:g} {port:g} {edge:g} {port:g}"
+
+
+def _bend(start: Place, end: Place) -> str:
+    """A piece of a path that begins and ends level."""
+    (x, y), (to_x, to_y) = start, end
+    if y == to_y:
+        return f" L{to_x:g} {to_y:g}"
+    return f" C{(x + to_x) / 2:g} {y:g} {(x + to_x) / 2:g} {to_y:g} {to_x:g} {to_y:g}"
+
+
+def _lane(boxes: list[Place], level: float, to_level: float) -> float:
+    """The height of the gap, clear of all the boxes, by which it is shortest from one level to the other."""
+    heights = {edge for _, y in boxes for edge in (y - GAP / 2, y + HEIGHT + GAP / 2)}
+    clear = [height for height in heights if not any(y <= height <= y + HEIGHT for _, y in boxes)]
+    return min(clear, key=lambda height: (abs(height - level) + abs(height - to_level), height))
 
 
 def write_diagram(root: Path) -> None:
