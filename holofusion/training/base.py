@@ -13,6 +13,7 @@ from holofusion.data.batches import ViewBatch
 class Trainable(nn.Module):
     """A module with one loss that is minimised step by step.
 
+    A base class, since Python has no type for "a module that also follows this protocol".
     steps: of the whole training. ema: decay of the running average of the weights, per step. checkpoint_every: steps between
     saved states. objects_per_batch, views_per_object: what a batch holds. gradient_limit: norm to which gradients are
     clipped.
