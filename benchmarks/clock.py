@@ -43,13 +43,13 @@ class Clock:
 
         def wrapper(*arguments: Any) -> Any:
             before = self.enter(part)
-            found = function(*[self._marked(value, before) for value in arguments])
-            if isinstance(found, tuple):
-                found = tuple(self._marked(value, part) for value in found)
+            result = function(*[self._marked(value, before) for value in arguments])
+            if isinstance(result, tuple):
+                result = tuple(self._marked(value, part) for value in result)
             else:
-                found = self._marked(found, part)
+                result = self._marked(result, part)
             self.enter(before)
-            return found
+            return result
 
         return wrapper
 

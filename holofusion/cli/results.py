@@ -26,9 +26,9 @@ def verify(
 
     Example: holofusion verify results
     """
-    found = require_verified(results)
-    typer.echo(f"{results}: {len(found)} artefacts are what their settings and inputs make")
-    changed = sorted(name for name, artefact in found.items() if artefact.other_code)
+    verified = require_verified(results)
+    typer.echo(f"{results}: {len(verified)} artefacts are what their settings and inputs make")
+    changed = sorted(name for name, artefact in verified.items() if artefact.other_code)
     if changed:
         typer.echo(f"{len(changed)} of them by code that has changed since: {', '.join(changed)}")
 

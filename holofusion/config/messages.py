@@ -18,24 +18,24 @@ def nearest(word: str, known: Iterable[str], prefix: str = "") -> str:
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, str]]:
     """(dotted key, message) of every mistake that pydantic found in data meant for `model`."""
-    return [(_dotted(found["loc"]), _message(found, model)) for found in error.errors()]
+    return [(_dotted(mistake["loc"]), _message(mistake, model)) for mistake in error.errors()]
 
 
 def _dotted(location: Sequence[str | int]) -> str:
     return ".".join(str(part) for part in location)
 
 
-def _message(found: Any, model: type[BaseModel]) -> str:
-    if found["type"] == "extra_forbidden":
-        return f"unknown key; {_nearest_key(found['loc'], model)}"
-    if found["type"] == "missing":
+def _message(mistake: Any, model: type[BaseModel]) -> str:
+    if mistake["type"] == "extra_forbidden":
+        return f"unknown key; {_nearest_key(mistake['loc'], model)}"
+    if mistake["type"] == "missing":
         return "missing; every key must be given (config/README.md explains them)"
-    if found["type"] == "model_type":
-        return f"{found['input']!r} is not a section; it should hold `key: value` lines"
-    expected = found["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    if mistake["type"] == "model_type":
+        return f"{mistake['input']!r} is not a section; it should hold `key: value` lines"
+    expected = mistake["msg"].removeprefix("Input ").removeprefix("Value error, ")
     if expected.startswith("List "):  # should have at least 1 item after validation, not 0
         expected = expected.removeprefix("List ").partition(" after validation")[0]
-    return f"{found['input']!r} is not valid; it {expected}"
+    return f"{mistake['input']!r} is not valid; it {expected}"
 
 
 def _nearest_key(location: Sequence[str | int], model: type[BaseModel]) -> str:

@@ -70,11 +70,11 @@ class Estimates(nn.Module):
             alpha, sigma = self.alpha_and_sigma(t)
             noise = torch.randn(truth.shape, generator=generator_for("choose", share)).to(truth.device)
             noisy, left_out = alpha * truth + sigma * noise, numbers.to(truth.device)
-            found = [self._local()(noisy, alpha, sigma, option, left_out) for option in options]
-            best = min(range(len(options)), key=lambda number: float((found[number] - truth).square().sum()))
+            candidates = [self._local()(noisy, alpha, sigma, option, left_out) for option in options]
+            best = min(range(len(options)), key=lambda number: float((candidates[number] - truth).square().sum()))
             option = options[best]
             self.chosen[place] = torch.tensor([option.width, option.bandwidth, option.temperature])
-            self.mix[place] = blend_weights([self.linear_at(noisy, t, left_out), found[best]], truth)
+            self.mix[place] = blend_weights([self.linear_at(noisy, t, left_out), candidates[best]], truth)
         # in nearly pure noise, weights made of few codes say more of these than of others
         self.mix[0] = torch.tensor([1.0, 0.0])
 

@@ -190,7 +190,7 @@ def measure(part: Sum, find: Find, seeds: list[int]) -> Measured | None:
     return Measured(part, value, low, high, tuple(values))
 
 
-def judge(claim: Claim, find: Find, seeds: list[int], methods: list[str]) -> Verdict:
+def verdict_of(claim: Claim, find: Find, seeds: list[int], methods: list[str]) -> Verdict:
     """The claim on what was measured for `seeds`; `methods` are the rows that were run."""
     sums = [part for part in claim.sums if not claim.optional or set(part.weights) <= set(methods)]
     missing = [name for part in sums for name in missing_of(part, find, seeds)]

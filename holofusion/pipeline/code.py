@@ -33,16 +33,16 @@ def modules_of(step: Step, method: str | None) -> dict[str, Path]:
     row = ROWS.get(method or "")
     if step.uses_method and row and row.model:
         waiting.add(row.model.partition(":")[0])
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     while waiting:
         name = waiting.pop()
         path = _file_of(name)
-        if name in found or path is None:
+        if name in files or path is None:
             continue
-        found[name] = path
+        files[name] = path
         parts = name.split(".")
         waiting |= {".".join(parts[:length]) for length in range(1, len(parts))} | set(_imported(name, path))
-    return found
+    return files
 
 
 def _file_of(module: str) -> Path | None:

@@ -55,10 +55,10 @@ class Digests:
         return self.of(path)
 
     def _folder(self, path: Path, files: Iterable[Path]) -> str:
-        found = hashlib.sha256()
+        digest = hashlib.sha256()
         for file in sorted(files):
-            found.update(f"{file.relative_to(path)}\0{self._file(file, times=False)}\n".encode())
-        return found.hexdigest()
+            digest.update(f"{file.relative_to(path)}\0{self._file(file, times=False)}\n".encode())
+        return digest.hexdigest()
 
     def _file(self, path: Path, times: bool) -> str:
         status, name = path.stat(), f"{path}{'' if times else '#'}"
@@ -126,17 +126,17 @@ def record(resolved: Resolved, artefact: Path, inputs: Iterable[Path], results: 
     from there, others by their path.
     """
     digests = Digests()
-    found: dict[str, Any] = {}
+    traced: dict[str, Any] = {}
     for part in (part for path in inputs for part in parts_of(path, resolved.category)):
         facts = (provenance_of(part) if part.is_dir() or part.suffix == ".json" else None) or {}
-        found |= facts.get("inputs", {})
+        traced |= facts.get("inputs", {})
         own = {key: facts[key] for key in ("step", "name", "config_hash") if key in facts}
-        found[_name(part, results)] = {"content": digests.of_input(part, results), **own}
+        traced[_name(part, results)] = {"content": digests.of_input(part, results), **own}
     facts = {
         "step": resolved.step,
         "name": resolved.name,
         "config_hash": resolved.hash,
-        "inputs": dict(sorted(found.items())),
+        "inputs": dict(sorted(traced.items())),
         "code": code_hash(STEPS[resolved.step], resolved.method),
     }
     if artefact.is_dir():

@@ -71,17 +71,17 @@ def resolved_steps(params: Params) -> Iterator[dict[str, Any]]:
 
 def changed_keys(params: Params, default: Params) -> dict[str, dict[str, Any]]:
     """Dotted key -> {"default", "value"} of every setting that differs from `default`."""
-    found: dict[str, dict[str, Any]] = {}
+    changes: dict[str, dict[str, Any]] = {}
 
     def walk(key: str, value: Any, base: Any) -> None:
         if isinstance(value, dict) and isinstance(base, dict):
             for name in dict.fromkeys([*value, *base]):
                 walk(f"{key}.{name}".lstrip("."), value.get(name), base.get(name))
         elif value != base:
-            found[key] = {"default": base, "value": value}
+            changes[key] = {"default": base, "value": value}
 
     walk("", params.model_dump(mode="json"), default.model_dump(mode="json"))
-    return found
+    return changes
 
 
 def write_resolved(params: Params, results: Path | str, default: Params | None = None) -> None:
@@ -154,12 +154,12 @@ def load_step(path: Path | str) -> Resolved[Any]:
         identity = {key: content[key] for key in IDENTITY}
         step, name, stated = content["step"], content["name"], content["config_hash"]
         kind = STEPS[step].settings_of(content["method"])
-        found = _hash(identity)
+        computed = _hash(identity)
     except KeyError as error:
         raise UserError(f"{path}: not a settings file of a step (no {error}); expected results/config/...") from None
     except (TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: not a settings file of a step ({error}); expected results/config/...") from None
-    if found != stated:
+    if computed != stated:
         raise UserError(f"{path}: does not match its own config_hash; edit params.yaml instead and let it be rewritten")
     try:
         settings = kind.model_validate(identity["settings"])

@@ -46,7 +46,7 @@ def tasks_of(results: Path) -> list[Task]:
     """Every job that the present settings ask for, in the order of the steps. Raises UserError for no results folder."""
     if not (results / "config").is_dir():
         raise UserError(f"{results}: no results (expected {results}/config)")
-    queue, shards, found = queued(), _shards(results), []
+    queue, shards, tasks = queued(), _shards(results), []
     for step in STEPS.values():
         for config in sorted((results / "config" / step.name).glob("*.yaml")):
             resolved = load_step(config)
@@ -54,12 +54,12 @@ def tasks_of(results: Path) -> list[Task]:
                 path = step.path(results, resolved.name, shard)
                 name = f"{resolved.name}/{shard}" if step.sharded and shards > 1 else resolved.name
                 done = step.finished(path)
-                found.append(
+                tasks.append(
                     Task(step.name, name, "done")
                     if done
                     else _unfinished(results, step, resolved, shard, name, path, queue)
                 )
-    return found
+    return tasks
 
 
 def _unfinished(

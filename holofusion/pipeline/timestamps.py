@@ -19,15 +19,15 @@ def settle(results: Path, remove: bool) -> list[str]:
     workflow would before making it anew (the saved state of a training stays); unless `remove` is false. Returns a line
     for each fault.
     """
-    found = examine(results, results / DIGESTS)
+    artefacts = examine(results, results / DIGESTS)
     # without a record it is for the workflow to say whether it was finished
-    faulty = [artefact for artefact in found.values() if artefact.fault and artefact.inputs is not None]
-    resting = resting_on({artefact.name for artefact in faulty}, found)
-    doomed = [*faulty, *(found[name] for name in resting)] if remove else []
+    faulty = [artefact for artefact in artefacts.values() if artefact.fault and artefact.inputs is not None]
+    resting = resting_on({artefact.name for artefact in faulty}, artefacts)
+    doomed = [*faulty, *(artefacts[name] for name in resting)] if remove else []
     for artefact in doomed:
         _remove(artefact)
-    for artefact in in_order(found):
-        before: list[Path] = [artefact.config, *(found[name].path for name in needs_of(artefact, found))]
+    for artefact in in_order(artefacts):
+        before: list[Path] = [artefact.config, *(artefacts[name].path for name in needs_of(artefact, artefacts))]
         if artefact.step.scope is ONCE:
             before.append(results / "config" / "changed.json")
         if not artefact.fault and artefact not in doomed:

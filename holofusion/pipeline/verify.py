@@ -52,9 +52,9 @@ def examine(results: Path, memory: Path | None = None) -> dict[str, Artefact]:
     """
     if not (results / "config").is_dir():
         raise UserError(f"{results}: no results (expected {results}/config)")
-    digests, found = Digests(memory), {}
+    digests, by_name = Digests(memory), {}
     for artefact in artefacts_of(results):
-        found[artefact.name] = artefact
+        by_name[artefact.name] = artefact
         resolved = load_step(artefact.config)
         artefact.category = resolved.category
         artefact.benchmark = artefact.step.trace_of(results / "benchmarks", resolved.name, artefact.path.name, ".tsv")
@@ -73,14 +73,14 @@ def examine(results: Path, memory: Path | None = None) -> dict[str, Artefact]:
                 artefact.fault = changed_photographs(artefact.path, facts["inputs"], digests.of)
         except (UserError, *DAMAGED) as error:  # a damaged JSON file
             artefact.inputs, artefact.fault = {}, f"damaged ({error})"
-    for artefact in in_order(found):
-        rests_on_a_fault = any(found[name].fault for name in artefact.inputs or () if name in found)
+    for artefact in in_order(by_name):
+        rests_on_a_fault = any(by_name[name].fault for name in artefact.inputs or () if name in by_name)
         if not artefact.fault and not rests_on_a_fault:
             found_odd = (_at_odds(name, facts, results, digests) for name, facts in (artefact.inputs or {}).items())
             artefact.fault = next(filter(None, found_odd), None)
     if memory:
         digests.remember()
-    return found
+    return by_name
 
 
 def _at_odds(name: str, facts: dict[str, str], results: Path, digests: Digests) -> str | None:
@@ -95,10 +95,10 @@ def _at_odds(name: str, facts: dict[str, str], results: Path, digests: Digests) 
     return None
 
 
-def resting_on(faulty: set[str], found: dict[str, Artefact]) -> list[str]:
+def resting_on(faulty: set[str], by_name: dict[str, Artefact]) -> list[str]:
     """Names of all other artefacts that were made from the faulty ones."""
     return sorted(
-        name for name, artefact in found.items() if name not in faulty and faulty & set(artefact.inputs or ())
+        name for name, artefact in by_name.items() if name not in faulty and faulty & set(artefact.inputs or ())
     )
 
 
@@ -107,11 +107,11 @@ def require_verified(results: Path, but: str | None = None) -> dict[str, Artefac
 
     Raises UserError with a line for each fault, and for what rests on it.
     """
-    found = {name: artefact for name, artefact in examine(results).items() if artefact.step.name != but}
-    lines = [f"{artefact.path}: {artefact.fault}" for artefact in found.values() if artefact.fault]
+    by_name = {name: artefact for name, artefact in examine(results).items() if artefact.step.name != but}
+    lines = [f"{artefact.path}: {artefact.fault}" for artefact in by_name.values() if artefact.fault]
     if not lines:
-        return found
-    resting = resting_on({name for name, artefact in found.items() if artefact.fault}, found)
+        return by_name
+    resting = resting_on({name for name, artefact in by_name.items() if artefact.fault}, by_name)
     if resting:
         lines.append(f"{len(resting)} artefacts rest on these: {', '.join(resting)}")
     raise UserError("\n".join([*lines, "run the workflow again: it makes anew what is named here"]))
@@ -119,25 +119,25 @@ def require_verified(results: Path, but: str | None = None) -> dict[str, Artefac
 
 def contents(results: Path, stage: str) -> dict[str, str]:
     """Name of every artefact of a stage -> hash of its content as recorded: what the next stage depends on."""
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     for artefact in artefacts_of(results):
         if artefact.step.stage == stage:
-            found[artefact.name] = (provenance_of(artefact.path) or {}).get("content", "")
-    return dict(sorted(found.items()))
+            hashes[artefact.name] = (provenance_of(artefact.path) or {}).get("content", "")
+    return dict(sorted(hashes.items()))
 
 
-def needs_of(artefact: Artefact, found: dict[str, Artefact]) -> list[str]:
+def needs_of(artefact: Artefact, by_name: dict[str, Artefact]) -> list[str]:
     """What the workflow makes before an artefact: its inputs; for the tables everything; for scores, those of the floor."""
     if artefact.step.scope is ONCE:
-        return [name for name in found if name != artefact.name]
-    needs = [name for name in artefact.inputs or () if name in found]
+        return [name for name in by_name if name != artefact.name]
+    needs = [name for name in artefact.inputs or () if name in by_name]
     if artefact.step.after_floor and artefact.category:
         floor = STEPS["reference"].makes.format(name=real_name(FLOOR, artefact.category))
-        needs += [floor] if floor in found and floor != artefact.name else []
+        needs += [floor] if floor in by_name and floor != artefact.name else []
     return needs
 
 
-def in_order(found: dict[str, Artefact]) -> list[Artefact]:
+def in_order(by_name: dict[str, Artefact]) -> list[Artefact]:
     """All artefacts, each after what it needs."""
-    graph = {artefact.name: needs_of(artefact, found) for artefact in found.values()}
-    return [found[name] for name in TopologicalSorter(graph).static_order()]
+    graph = {artefact.name: needs_of(artefact, by_name) for artefact in by_name.values()}
+    return [by_name[name] for name in TopologicalSorter(graph).static_order()]

@@ -57,24 +57,24 @@ def signed_distance(raw: Tensor) -> Tensor:
 
 def spread_colours(colours: Tensor, weight: Tensor) -> Tensor:
     """Colours (3, n, n, n) carried from where weight (n, n, n) is into all of space, by normalised blurs, wide to narrow."""
-    found = None
+    filled = None
     for width in WIDTHS:
         share = blur(weight[None], width)
         mean = blur(colours * weight, width) / share.clamp_min(1e-6)
         trust = share / (share + 0.02)
-        found = mean if found is None else trust * mean + (1 - trust) * found
-    assert found is not None
+        filled = mean if filled is None else trust * mean + (1 - trust) * filled
+    assert filled is not None
     trust = weight / (weight + 0.1)
-    return trust * colours + (1 - trust) * found
+    return trust * colours + (1 - trust) * filled
 
 
 def blur(volume: Tensor, width: float) -> Tensor:
     """Gaussian blur, of deviation `width` voxels, of (C, n, n, n); what lies beyond the cube is 0."""
     reach = min(int(3 * width) + 1, volume.shape[-1] - 1)
     kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=volume.device) / width) ** 2)
-    found, kernel = volume[:, None], kernel / kernel.sum()
+    blurred, kernel = volume[:, None], kernel / kernel.sum()
     for axis in range(3):
         shape, padding = [1] * 5, [0] * 3
         shape[2 + axis], padding[axis] = -1, reach
-        found = F.conv3d(found, kernel.reshape(shape), padding=padding)
-    return found[:, 0]
+        blurred = F.conv3d(blurred, kernel.reshape(shape), padding=padding)
+    return blurred[:, 0]

@@ -60,7 +60,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
 def write_json(path: Path | str, value: Any) -> None:
     """Write `value` as indented JSON with a final newline, atomically. A list of numbers takes one line."""
     text = json.dumps(value, indent=2, allow_nan=False)
-    text = re.sub(r"\[\n[-+.\deE,\s]+\]", lambda found: f"[{' '.join(found[0][1:-1].split())}]", text)
+    text = re.sub(r"\[\n[-+.\deE,\s]+\]", lambda match: f"[{' '.join(match[0][1:-1].split())}]", text)
     with replacing(path) as temporary:
         temporary.write_text(text + "\n")
 
@@ -86,8 +86,8 @@ def reading(path: Path | str, remedy: str = "") -> Iterator[None]:
     except DAMAGED as error:
         if type(error).__name__ == "OutOfMemoryError":  # torch's, which says nothing of the file
             raise
-        found = f"no {error}" if isinstance(error, KeyError) else str(error).strip().splitlines() or ["empty"]
-        reason = found if isinstance(found, str) else found[-1].strip()
+        said = f"no {error}" if isinstance(error, KeyError) else str(error).strip().splitlines() or ["empty"]
+        reason = said if isinstance(said, str) else said[-1].strip()
         raise UserError(f"{path}: damaged, or of another version ({reason}){remedy and f'; {remedy}'}") from None
 
 

@@ -24,13 +24,13 @@ def test_local_estimate_is_the_softmax_over_training_codes(near):
     codes, variance, alpha, sigma = draw(N, C, M, M, M), torch.tensor([1.0, 2.0]), 0.7, 0.6
     noisy = alpha * draw(2, C, M, M, M, seed=1) + sigma * draw(2, C, M, M, M, seed=2)
     found = LocalEstimate(codes, variance)(noisy, alpha, sigma, near)
-    spread = alpha**2 * near.bandwidth**2 * variance + sigma**2
+    total_variance = alpha**2 * near.bandwidth**2 * variance + sigma**2
     reach = near.width // 2
     for z, y, x in ((0, 0, 0), (1, 2, 3), (3, 1, 0)):
         box = tuple(slice(max(0, place - reach), place + reach + 1) for place in (z, y, x))
         for row in range(2):
             apart = (noisy[row][(slice(None), *box)] - alpha * codes[(slice(None), slice(None), *box)]).square()
-            evidence = -(apart / spread[:, None, None, None] / 2).sum((1, 2, 3, 4)) / near.temperature
+            evidence = -(apart / total_variance[:, None, None, None] / 2).sum((1, 2, 3, 4)) / near.temperature
             expected = torch.einsum("n,nc->c", evidence.softmax(0), codes[:, :, z, y, x])
             torch.testing.assert_close(found[row, :, z, y, x], expected, atol=1e-4, rtol=1e-4)
 

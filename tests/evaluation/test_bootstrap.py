@@ -85,7 +85,7 @@ def test_frechet_of_weights_is_that_of_repeated_rows() -> None:
     first, second = random.normal(size=(30, 9)), random.normal(0.4, 1.2, size=(6, 9))
     counts, others = random.integers(0, 4, 30).astype(float), np.array([2.0, 0, 1, 1, 1, 3])
     repeated = [np.repeat(part, number.astype(int), 0) for part, number in ((first, counts), (second, others))]
-    means, spreads = zip(*((part.mean(0), np.cov(part.T)) for part in repeated), strict=True)
-    shared = np.sqrt(np.linalg.eigvals(spreads[0] @ spreads[1]).real.clip(0)).sum()
-    expected = ((means[0] - means[1]) ** 2).sum() + np.trace(spreads[0]) + np.trace(spreads[1]) - 2 * shared
+    means, covariances = zip(*((part.mean(0), np.cov(part.T)) for part in repeated), strict=True)
+    shared = np.sqrt(np.linalg.eigvals(covariances[0] @ covariances[1]).real.clip(0)).sum()
+    expected = ((means[0] - means[1]) ** 2).sum() + np.trace(covariances[0]) + np.trace(covariances[1]) - 2 * shared
     assert frechet(first, second, counts, others) == pytest.approx(expected, rel=1e-6)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from holofusion.evaluation.claims import CLAIMS, FAILS, HOLDS, UNDECIDED, UNTESTED, Claim, above, judge
+from holofusion.evaluation.claims import CLAIMS, FAILS, HOLDS, UNDECIDED, UNTESTED, Claim, above, verdict_of
 from holofusion.pipeline.registry import ROWS
 
 LOWER = Claim("lower", "the first is lower", (above("kernel", "second", "first"),))
@@ -24,7 +24,7 @@ def entries(values: dict[str, list[float]], noise: float, shared: float = 0.0) -
 def verdict(values: dict[str, list[float]], noise: float, shared: float = 0.0, claim: Claim = LOWER):
     found = entries(values, noise, shared)
     seeds = list(range(len(next(iter(values.values())))))
-    return judge(claim, lambda *key: found.get(key), seeds, list(values))
+    return verdict_of(claim, lambda *key: found.get(key), seeds, list(values))
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,10 @@ def test_keeping_half_of_the_gain() -> None:
 
 
 def test_what_is_missing_is_named() -> None:
-    found = judge(LOWER, lambda *key: None, [0], ["first", "second"])
+    found = verdict_of(LOWER, lambda *key: None, [0], ["first", "second"])
     assert found.verdict == UNTESTED and found.reason == "not measured: second kernel (seed 0), first kernel (seed 0)"
     entry = {"value": 1.0, "replicates": None, "units": 2}
-    found = judge(LOWER, lambda *key: entry, [0], ["first", "second"])
+    found = verdict_of(LOWER, lambda *key: entry, [0], ["first", "second"])
     assert (found.verdict, found.reason) == (UNDECIDED, "too few scenes for an interval")
 
 

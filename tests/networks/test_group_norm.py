@@ -17,8 +17,8 @@ def test_result_and_gradients_are_pytorchs(shape: tuple[int, ...], shared: bool,
         x = x.contiguous(memory_format=torch.channels_last if x.ndim == 4 else torch.channels_last_3d)
     weight, bias = torch.randn(2, 1 if shared else len(x), shape[1], dtype=torch.float64)
     inputs, target = [part.requires_grad_() for part in (x, weight, bias)], torch.randn_like(x)
-    spread = (-1, shape[1], *[1] * (len(shape) - 2))
-    expected = F.group_norm(x, 4) * weight.reshape(spread) + bias.reshape(spread)
+    per_channel = (-1, shape[1], *[1] * (len(shape) - 2))
+    expected = F.group_norm(x, 4) * weight.reshape(per_channel) + bias.reshape(per_channel)
     found = group_norm(x, 4, weight, bias)
     assert torch.allclose(found, expected)
     for ours, theirs in zip(
