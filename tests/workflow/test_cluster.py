@@ -148,7 +148,8 @@ def runs(
     note = 'echo "$1 ${CUDA_VISIBLE_DEVICES:-none} ${SLURM_ARRAY_TASK_ID:-none}" >>jobs.txt'
     noting = shell_stand_in(cluster.folder / "noting", f'{note}\nexec bash "{HERE / "stub.sh"}" "$@"')
     every_step = Run(cluster, project_in(cluster.folder / "every_step"), noting, edit)
-    edit(every_step.folder, methods=["holofusion", "holofusion_mse", "gaussian"])  # these need every step
+    rows = ["holofusion", "code_fusion", "code_fusion_mse", "gaussian"]  # together they need every step
+    edit(every_step.folder, methods=rows)
     one_row = Run(cluster, project_in(cluster.folder / "one_row"), REPOSITORY, edit)
     edit(one_row.folder, methods=["holodiffusion"])
     edit(one_row.folder, "config/smoke.yaml", **{"sampling.shards": 2, "evaluation.other_category": None})
@@ -184,7 +185,7 @@ def test_a_whole_run_asks_for_gpus_where_there_are_networks(name: str, runs: dic
     assert (run.folder / "results/report.html").exists()
     jobs = [line.split() for line in (run.folder / "jobs.txt").read_text().splitlines()]
     assert {verb for verb, gpu, _ in jobs if gpu != "none"} == WITH_NETWORKS
-    made = {"dataset", "prepare", "reconstruct", "geometry", "geometry_floor", "report"}
+    made = {"dataset", "prepare", "reconstruct", "geometry", "geometry_floor", "memorisation", "report"}
     assert {verb for verb, gpu, _ in jobs if gpu == "none"} == made
     assert {verb for verb, _, task in jobs if task != "none"} == {"sample"}, "shards of several rows make a job array"
 
