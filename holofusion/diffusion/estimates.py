@@ -13,12 +13,14 @@ from torch import Tensor, nn
 
 from holofusion.diffusion.linear import LinearDenoiser
 from holofusion.diffusion.local import LocalEstimate, Neighbourhood
+from holofusion.diffusion.packing import packed, unpacked
 from holofusion.diffusion.process import NoiseSchedule
 from holofusion.utils.random import generator_for
 
 LEVELS = (0.98, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.02)  # shares of the time steps; noise falls
 WIDTHS = (5, 9, 15, 10_000)  # positions of a neighbourhood's side that are tried at each
 SOFTNESS = ((1.0, 1.0), (1.0, 8.0), (1.0, 64.0))  # bandwidths and temperatures that are
+PACKED = ("packed", "greatest", "shape")  # names of the codes' parts where they are packed
 RIDGE = 1e-3  # share of the mean power that is added to the blend's normal equations
 
 
@@ -120,10 +122,25 @@ class Estimates(nn.Module):
         return self.local
 
     def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: Any) -> None:
-        """As torch does it; how many codes there are is the file's to say."""
+        """As torch does it; how many codes there are is the file's to say.
+
+        A model that ships has its codes packed, and the linear estimate is made of them anew.
+        """
+        if f"{prefix}packed" in state:
+            parts = (state.pop(f"{prefix}{name}") for name in PACKED)
+            state[f"{prefix}codes"] = unpacked(*parts)
+            self.linear.fit(state[f"{prefix}codes"].to(self.codes.device).float())
+            state |= {f"{prefix}linear.{name}": value for name, value in self.linear.state_dict().items()}
         if f"{prefix}codes" in state:
             self.codes, self.local = torch.empty_like(state[f"{prefix}codes"], device=self.codes.device), None
         super()._load_from_state_dict(state, prefix, *rest)
+
+
+def small_state(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The state of a module whose estimates lie under `prefix`, with the codes packed and what is made of them left out."""
+    kept = {name: value for name, value in state.items() if not name.startswith(f"{prefix}linear.")}
+    parts = packed(kept.pop(f"{prefix}codes"))
+    return kept | {f"{prefix}{name}": part for name, part in zip(PACKED, parts, strict=True)}
 
 
 def blend_weights(estimates: list[Tensor], truth: Tensor) -> Tensor:
