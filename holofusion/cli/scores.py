@@ -159,18 +159,22 @@ def geometry(
     config: Config,
     data: Data,
     meshes: Meshes,
+    views: Views,
     out: Out,
     dataset: Annotated[Path | None, typer.Option(help="embedded objects, whose true surfaces are known")] = None,
     threads: Threads = 1,
+    device: Device = "auto",
     log: Log = None,
 ) -> None:
-    """Count what the surfaces of one run consist of, and compare them with the true ones where these are known.
+    """Count what the surfaces of one run consist of, look at them beside the field, and compare them with true ones.
 
     Example: holofusion geometry --config results/config/geometry/holofusion-hydrant-s0.yaml
-    --data results/data/hydrant --meshes results/meshes/holofusion-hydrant-s0 --dataset results/dataset
+    --data results/data/hydrant --meshes results/meshes/holofusion-hydrant-s0
+    --views results/views/holofusion-hydrant-s0 --dataset results/dataset
     --out results/metrics/geometry-holofusion-hydrant-s0.json
     """
-    perform("geometry", config, out, threads=threads, log=log, data=data, meshes=meshes, dataset=dataset)
+    inputs = {"data": data, "meshes": meshes, "views": views, "dataset": dataset}
+    perform("geometry", config, out, threads=threads, log=log, device=device, **inputs)
 
 
 def geometry_floor(

@@ -293,6 +293,13 @@ class GeometrySettings(StepSettings):
     intervals: Intervals
 
 
+class SurfaceSettings(GeometrySettings):
+    """The same, with those of pictures of surfaces."""
+
+    evaluation: Evaluation
+    consistency: Consistency
+
+
 class CurveSettings(EvaluateSettings):
     """Of kernel distance against training time; joined by the sections that the row's sampling reads."""
 

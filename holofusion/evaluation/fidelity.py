@@ -52,8 +52,7 @@ def compare(real: ImageSet, generated: ImageSet, reference: str, settings: Evalu
         raise UserError(
             f"{reference}: a distance needs two images on either side, got {len(real)} and {len(generated)}"
         )
-    frechet_name, kernel_name = networks.metric_names(settings.feature_network)
-    size = min(settings.kernel_subset_size, len(real), len(generated))
+    frechet_name = networks.metric_names(settings.feature_network)[0]
     first, second = real.features.numpy(), generated.features.numpy()
     draws = draws_of(real, generated, reference, redraws)
     units = min(real.n_units, generated.n_units)
@@ -62,14 +61,26 @@ def compare(real: ImageSet, generated: ImageSet, reference: str, settings: Evalu
         return frechet(first, second, objects[real.units], scenes[generated.units])
 
     counts: Counts = {"n_real": len(real), "n_generated": len(generated)}
-    kernel = kernel_distance(real.features, generated.features, size, settings.kernel_subsets)
-    kernels = kernel_replicates(first, second, real.units, generated.units, *draws)
-    further: Counts = {"subset_size": size, "subsets": settings.kernel_subsets}
     value = frechet_distance(real.features, generated.features)
     return [
         entry(frechet_name, reference, value, replicates_of(redrawn, *draws), units, **counts),
-        entry(kernel_name, reference, kernel, kernels, units, **(counts | further)),
+        kernel_entry(real, generated, reference, settings, redraws),
     ]
+
+
+def kernel_entry(
+    real: ImageSet, generated: ImageSet, reference: str, settings: Evaluation, redraws: Redraws, of: str = ""
+) -> Entry:
+    """The kernel distance between two sets of at least two images; `of` goes before its name."""
+    size = min(settings.kernel_subset_size, len(real), len(generated))
+    value = kernel_distance(real.features, generated.features, size, settings.kernel_subsets)
+    draws = draws_of(real, generated, reference, redraws)
+    first, second = real.features.numpy(), generated.features.numpy()
+    replicates = kernel_replicates(first, second, real.units, generated.units, *draws)
+    counts: Counts = {"n_real": len(real), "n_generated": len(generated)}
+    counts |= {"subset_size": size, "subsets": settings.kernel_subsets}
+    name = of + networks.metric_names(settings.feature_network)[1]
+    return entry(name, reference, value, replicates, min(real.n_units, generated.n_units), **counts)
 
 
 def mean_entry(

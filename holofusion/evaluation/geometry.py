@@ -18,7 +18,7 @@ from holofusion.evaluation.bootstrap import replicates_of
 from holofusion.evaluation.entries import Counts, Entry, entry
 from holofusion.evaluation.references import evenly
 from holofusion.meshing.mesh import pieces
-from holofusion.meshing.points import chamfer_distances
+from holofusion.meshing.points import Drawn, chamfer_distances, normal_consistencies
 from holofusion.pipeline.paths import scene_name
 from holofusion.utils.files import UserError, read_json, reading
 
@@ -40,22 +40,32 @@ def matching_distance(distances: np.ndarray) -> float:
     return float(distances.min(0).mean())
 
 
+def matching_normals(distances: np.ndarray, consistencies: np.ndarray) -> float:
+    """Mean over the references of the normal consistency with the nearest generated shape; both (n generated, m reference)."""
+    return float(np.take_along_axis(consistencies, distances.argmin(0)[None], 0).mean())
+
+
 def shape_scores(
-    generated: list[np.ndarray], reference: list[np.ndarray], draws: np.ndarray | None
+    generated: list[Drawn], reference: list[Drawn], draws: np.ndarray | None
 ) -> dict[str, tuple[float, np.ndarray | None]]:
-    """(value, replicates) of `chamfer_coverage` and `chamfer_mmd` between sets of surface points (k, 3).
+    """(value, replicates) of `chamfer_coverage`, `chamfer_mmd` and `normal_consistency` between sets of surfaces.
 
     draws: how often each generated shape is drawn, (replicates, n), or None.
     """
-    distances = chamfer_distances(generated, reference)
+    distances = chamfer_distances(*([shape.points for shape in shapes] for shapes in (generated, reference)))
+    consistencies = normal_consistencies(generated, reference)
 
-    def scored(score: Callable[[np.ndarray], float]) -> tuple[float, np.ndarray | None]:
-        return score(distances), replicates_of(lambda counts: score(distances[counts > 0]), draws)
+    def scored(score: Callable[..., float], *tables: np.ndarray) -> tuple[float, np.ndarray | None]:
+        return score(*tables), replicates_of(lambda drawn: score(*(table[drawn > 0] for table in tables)), draws)
 
-    return {"chamfer_coverage": scored(coverage), "chamfer_mmd": scored(matching_distance)}
+    return {
+        "chamfer_coverage": scored(coverage, distances),
+        "chamfer_mmd": scored(matching_distance, distances),
+        "normal_consistency": scored(matching_normals, distances, consistencies),
+    }
 
 
-def shape_entries(generated: list[np.ndarray], reference: list[np.ndarray], draws: np.ndarray | None) -> list[Entry]:
+def shape_entries(generated: list[Drawn], reference: list[Drawn], draws: np.ndarray | None) -> list[Entry]:
     """Entries of the scores against true shapes."""
     counts: Counts = {"n_real": len(reference), "n_generated": len(generated)}
     scores = shape_scores(generated, reference, draws)
@@ -72,6 +82,27 @@ def surface_entries(meshes: list[trimesh.Trimesh], draws: np.ndarray | None) -> 
     for name, values in (("mesh_components", components), ("floaters", floaters), ("mesh_faces", faces)):
         replicates = replicates_of(lambda counts, values=values: np.average(values, weights=counts), draws)
         entries.append(entry(name, None, np.mean(values), replicates, len(meshes), n_generated=len(meshes)))
+    return entries
+
+
+FILE_FACTS = {
+    # metric: what meshes.json calls it
+    "outline_iou": "outline_iou",
+    "departure": "departure",
+    "open_edges": "open_edges",
+    "file_components": "components",
+    "file_faces": "faces",
+    "file_size": "bytes",
+}
+
+
+def file_entries(facts: list[dict[str, Any]], draws: np.ndarray | None) -> list[Entry]:
+    """Entries of the means over the files of surfaces that meshes.json states these facts of; none if there are no files."""
+    entries = []
+    for metric, name in FILE_FACTS.items() if facts else ():
+        values = np.array([float(each[name]) for each in facts])
+        replicates = replicates_of(lambda counts, values=values: np.average(values, weights=counts), draws)
+        entries.append(entry(metric, None, values.mean(), replicates, len(facts), n_generated=len(facts)))
     return entries
 
 

@@ -19,7 +19,7 @@ class Metric:
     """
 
     name: str
-    group: Literal["distances", "distribution", "memorisation", "consistency", "geometry"]
+    group: Literal["distances", "distribution", "memorisation", "consistency", "geometry", "mesh"]
     title: str
     unit: str = ""
     range: tuple[float, float] | None = None
@@ -47,6 +47,7 @@ class Metric:
 SHARE = (0.0, 1.0)
 THOUSAND = "× 1000"
 KERNEL, FRECHET = ("kd_", "kid"), ("fd_", "fid")  # beginnings of names in files; the rest is the feature network's
+MESH_KERNEL = ("mesh_kd_", "mesh_kid")
 HELD_OUT = ("Held-out objects: kernel distance", "Held-out objects: Fréchet distance")
 
 METRICS: dict[str, Metric] = {
@@ -76,10 +77,21 @@ METRICS: dict[str, Metric] = {
         Metric("translucency", "consistency", "Translucency", range=SHARE),
         Metric("chamfer_coverage", "geometry", "Shapes covered", range=SHARE, better="high"),
         Metric("chamfer_mmd", "geometry", "Minimum matching distance", THOUSAND, better="low", scale=1000, digits=1),
+        Metric("normal_consistency", "geometry", "Normal consistency", range=SHARE, better="high", digits=3),
         Metric("mesh_components", "geometry", "Components", better="low", digits=1),
         Metric("floaters", "geometry", "Floaters, share of surface", range=SHARE, better="low", digits=3),
         Metric("mesh_faces", "geometry", "Faces", digits=0),
         Metric("empty_meshes", "geometry", "Scenes without a surface", better="low", digits=0),
+        Metric("mesh_kernel", "mesh", "Mesh: kernel distance", THOUSAND, None, "low", 1000, 1, (MESH_KERNEL, "train")),
+        Metric("mesh_sharpness", "mesh", "Mesh: sharpness inside"),
+        Metric("mesh_consistency_psnr", "mesh", "Mesh: held-out views, PSNR", "dB", better="high", digits=1),
+        Metric("mesh_likeness", "mesh", "Mesh against field, PSNR", "dB", better="high", digits=1),
+        Metric("outline_iou", "mesh", "Overlap of outlines", range=SHARE, better="high", digits=3),
+        Metric("departure", "mesh", "Departure from the surface", THOUSAND, better="low", scale=1000, digits=1),
+        Metric("open_edges", "mesh", "Open edges", better="low", digits=0),
+        Metric("file_components", "mesh", "Components", digits=1),
+        Metric("file_faces", "mesh", "Faces", digits=0),
+        Metric("file_size", "mesh", "Size of the file", "MB", scale=1e-6, digits=2),
     )
 }
 

@@ -148,8 +148,8 @@ _ALL = (
         "evaluate",
         scopes.EACH_GENERATED,
         "metrics/geometry-{name}.json",
-        settings.GeometrySettings,
-        gpu=False,
+        settings.SurfaceSettings,
+        after_floor=True,
     ),
     Step(
         "geometry_floor",

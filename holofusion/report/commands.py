@@ -64,7 +64,7 @@ def commands(run: RunResults) -> list[str]:
         f"{settings('render', name)} --data {data} --samples {samples} --out {views}{note_views}",
         f"{settings('mesh', name)} --data {data} --samples {samples} --out results/meshes/{name}/0{note_views}",
         *scores,
-        f"{settings('geometry', name)} --data {data} --meshes results/meshes/{name}"
+        f"{settings('geometry', name)} --data {data} --meshes results/meshes/{name} --views results/views/{name}"
         f"{' --dataset results/dataset' if embedded else ''} --out {metrics}/geometry-{name}.json",
     ]
     return lines

@@ -13,16 +13,22 @@ from holofusion.report.collect import Results
 
 @dataclass(frozen=True)
 class Group:
-    """One table: the name of its metrics' group, and what a reader has to know of them."""
+    """One table: the name of its metrics' group, what a reader has to know of them, and which metrics of other tables
+    stand beside them for comparison."""
 
     name: str
     title: str
     note: str
+    beside: tuple[str, ...] = ()
 
     @property
     def metrics(self) -> list[Metric]:
-        """Its columns."""
-        return [METRICS[name] for name in names_in(self.name)]
+        """Its columns: metrics of other tables come before those of its own that have their name after `mesh_`."""
+        names: list[str] = []
+        for name in names_in(self.name):
+            field = name.removeprefix("mesh_")
+            names += [field, name] if field in self.beside else [name]
+        return [METRICS[name] for name in names]
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,18 @@ GROUPS = (
         "Surfaces",
         "Marching cubes on the density (for GET3D its own mesh). On embedded data the true surfaces are known: the share of "
         "them that is nearest to some sample, and the mean chamfer distance of each to its nearest sample, in units of half "
-        "the cube's side; as many true shapes as samples. Floaters lie outside the largest connected component.",
+        "the cube's side; as many true shapes as samples. Normal consistency: the cosine between their normals, of either sign. "
+        "Floaters lie outside the largest connected component.",
+    ),
+    Group(
+        "mesh",
+        "Surfaces as others open them",
+        "The .glb files: without loose pieces, with fewer faces, and with a texture painted from the field. They are loaded "
+        "and shown from the cameras of the field's pictures, and scored as these are; the field's own scores stand before "
+        "the mesh's. Overlap: intersection over union of outlines with those of the field, from cameras of training "
+        "photographs. Departure: chamfer distance of the file's surface from the one found in the field; points drawn "
+        "at random are never quite alike.",
+        ("kernel", "sharpness", "consistency_psnr"),
     ),
 )
 

@@ -7,7 +7,7 @@ from holofusion.evaluation.bootstrap import Redraws
 from holofusion.evaluation.entries import facts_of
 from holofusion.evaluation.geometry import shape_entries, some, surface_entries, true_meshes
 from holofusion.evaluation.score import say_entries
-from holofusion.meshing.points import surface_points
+from holofusion.meshing.points import drawn_points
 from holofusion.pipeline.job import Job
 from holofusion.pipeline.registry import FLOOR
 from holofusion.utils.files import read_json, write_json
@@ -23,7 +23,7 @@ def run(job: Job[GeometrySettings]) -> None:
     held_out = true_meshes(data, sequences, split["held_out"])
     train = true_meshes(data, sequences, some(split["train"], len(split["held_out"])))
     generated, reference = (
-        [surface_points(mesh, count, name) for name, mesh in meshes.items()] for meshes in (held_out, train)
+        [drawn_points(mesh, count, name) for name, mesh in meshes.items()] for meshes in (held_out, train)
     )
     draws = Redraws(job.settings.intervals.replicates, job.resolved.seed).of_scenes(len(held_out))
     entries = surface_entries(list(held_out.values()), draws) + shape_entries(generated, reference, draws)

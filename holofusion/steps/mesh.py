@@ -80,6 +80,7 @@ def outline_cameras(data: PreparedCategory) -> Cameras:
 def write_files(mesh: Mesh, settings: MeshSection, folder: Path, stem: str) -> dict[str, Any]:
     """Write one surface below the folder; return the facts of what other programs open.
 
+    center, unit: a point of the file is at center + unit times itself in world units.
     outline_iou: of its silhouettes with the outlines of the renders; departure: its Chamfer distance from the surface as
     it was found, world units; bytes: of the GLB file.
     """
@@ -90,12 +91,15 @@ def write_files(mesh: Mesh, settings: MeshSection, folder: Path, stem: str) -> d
     if settings.obj:
         shown.export(folder / f"{stem}.obj")
     surface, outlines = textured.trimesh(), mesh.outlines
+    low, high = surface.bounds.astype(float)
     points = [surface_points(each, DEPARTURE_POINTS, "departure", stem) for each in (surface, mesh.trimesh())]
     overlap = None
     if outlines is not None:
         views = textured.render(outlines.cameras, outlines.opaque.shape[1])
         overlap = outlines.overlap(views.alpha[:, 0].numpy() > 0.5)
     return {
+        "center": [0.0] * 3 if settings.length is None else ((low + high) / 2).tolist(),
+        "unit": 1.0 if settings.length is None else float((high - low).max()) / settings.length,
         "faces": len(textured.faces),
         "components": pieces(surface)[0],
         "open_edges": open_edges(surface),

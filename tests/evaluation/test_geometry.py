@@ -9,7 +9,7 @@ import trimesh
 from holofusion.evaluation.geometry import (
     shape_scores,
 )
-from holofusion.meshing.points import chamfer_distances, surface_points
+from holofusion.meshing.points import Drawn, chamfer_distances, drawn_points, normal_consistencies, surface_points
 
 POINTS = 500
 
@@ -19,8 +19,12 @@ def sphere(radius: float, centre: tuple[float, float, float] = (0, 0, 0)) -> tri
     return mesh.apply_translation(centre)
 
 
-def on_spheres(*radii: float, points: int = POINTS) -> list[np.ndarray]:
-    return [surface_points(sphere(radius), points, radius, number) for number, radius in enumerate(radii)]
+def on_spheres(*radii: float, points: int = POINTS) -> list[Drawn]:
+    return [drawn_points(sphere(radius), points, radius, number) for number, radius in enumerate(radii)]
+
+
+def distances_of(generated: list[Drawn], reference: list[Drawn]) -> np.ndarray:
+    return chamfer_distances(*([shape.points for shape in shapes] for shapes in (generated, reference)))
 
 
 def test_chamfer_distance_by_hand() -> None:
@@ -33,7 +37,7 @@ def test_chamfer_distance_by_hand() -> None:
 
 def test_concentric_spheres_are_apart_by_the_difference_of_their_radii() -> None:
     near, far = on_spheres(0.4, 0.7, points=20000)
-    assert chamfer_distances([near], [far])[0, 0] == pytest.approx(0.3, rel=0.01)
+    assert distances_of([near], [far])[0, 0] == pytest.approx(0.3, rel=0.01)
 
 
 def test_points_are_drawn_evenly_by_area() -> None:
@@ -48,9 +52,9 @@ def test_points_are_drawn_evenly_by_area() -> None:
 def test_the_shapes_themselves_cover_all_and_one_shape_covers_one() -> None:
     radii = (0.2, 0.35, 0.5, 0.65)
     reference = on_spheres(*radii, points=2000)
-    same = shape_scores([points[::-1] for points in reference], reference, None)
+    same = shape_scores([Drawn(shape.points[::-1], shape.normals[::-1]) for shape in reference], reference, None)
     assert same["chamfer_coverage"][0] == 1 and same["chamfer_mmd"][0] == 0
-    again = [surface_points(sphere(radius), 2000, "again", radius) for radius in radii]
+    again = [drawn_points(sphere(radius), 2000, "again", radius) for radius in radii]
     drawn_again = shape_scores(again, reference, None)
     assert drawn_again["chamfer_coverage"][0] == 1 and 0 < drawn_again["chamfer_mmd"][0] < 0.03
     repeated = shape_scores([again[1]] * 4, reference, None)
@@ -74,5 +78,23 @@ def test_redraws_leave_shapes_out() -> None:
     reference, draws = on_spheres(*radii), np.array([[4.0, 0, 0, 0], [1, 1, 1, 1], [0, 2, 2, 0]])
     scores = shape_scores(reference, reference, draws)
     np.testing.assert_allclose(scores["chamfer_coverage"][1], [1 / 4, 1, 2 / 4])
-    distances = chamfer_distances(reference, reference)
+    distances = distances_of(reference, reference)
     np.testing.assert_allclose(scores["chamfer_mmd"][1], [distances[0].mean(), 0, distances[1:3].min(0).mean()])
+
+
+def test_normals_of_a_cube_turned_by_an_eighth_agree_by_its_cosine() -> None:
+    cube = trimesh.creation.box((1, 1, 1))
+    turned = cube.copy().apply_transform(trimesh.transformations.rotation_matrix(np.pi / 4, (0, 1, 0)))
+    one, same, other = (drawn_points(mesh, 4000, number) for number, mesh in enumerate((cube, cube, turned)))
+    found = normal_consistencies([one], [same, other])[0]
+    assert found[0] > 0.97  # but for points beside an edge
+    # of six faces two stay as they are, four turn by an eighth; both ways
+    assert found[1] == pytest.approx((2 + 4 * np.cos(np.pi / 4)) / 6, abs=0.04)
+
+
+def test_the_matching_shape_gives_the_normals() -> None:
+    cube = trimesh.creation.box((1, 1, 1))
+    reference = [drawn_points(cube, 2000, "cube")]
+    ball, again = on_spheres(0.62, points=2000)[0], drawn_points(cube, 2000, "again")
+    both = shape_scores([ball, again], reference, np.array([[2.0, 0], [1, 1]]))["normal_consistency"]
+    assert both[0] > 0.95 and both[1][1] == both[0] and both[1][0] < 0.9

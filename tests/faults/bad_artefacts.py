@@ -24,7 +24,7 @@ PICTURES += " --pictures {folder}/views/0 --out {folder}/out"
 SEEN = f"consistency --config {{folder}}/results/config/consistency/{RUN}.yaml --data {{folder}}/data"
 SEEN += " --views {folder}/views --out {folder}/out"
 SHAPES = f"geometry --config {{folder}}/results/config/geometry/{RUN}.yaml --data {{folder}}/data"
-SHAPES += " --meshes {folder}/views --out {folder}/out"
+SHAPES += " --meshes {folder}/views --views {folder}/views --out {folder}/out"
 VERIFY = "verify {folder}/results"
 
 

@@ -166,7 +166,7 @@ def test_a_toy_method_reaches_the_table_with_one_class_and_one_line(results, tmp
     do(out, "evaluate", run, metrics / f"{run}.json", data=data, views=views)
     do(out, "consistency", run, metrics / f"consistency-{run}.json", data=data, views=views)
     do(out, "mesh", run, out / f"meshes/{run}/0", data=data, samples=samples)
-    do(out, "geometry", run, metrics / f"geometry-{run}.json", data=data, meshes=out / f"meshes/{run}")
+    do(out, "geometry", run, metrics / f"geometry-{run}.json", data=data, meshes=out / f"meshes/{run}", views=views)
     curve = do(out, "curve", run, metrics / f"curve-{run}.json", data=data, model=model)
     points, scored = read_json(curve)["points"], read_json(out / f"metrics/{run}.json")["entries"]
     assert [(point["steps"], point["images"]) for point in points] == [(0, 0), (1, 2), (2, 4)]

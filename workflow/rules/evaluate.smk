@@ -146,13 +146,16 @@ rule step_reference:
         " {output:q} --threads {threads} --log {log:q}"
 
 
-# Surfaces: what they consist of, and how they compare with the true ones where these are known (embedded objects).
+# Surfaces: what they consist of, how they look beside the field's pictures, and how they compare with the true ones where
+# these are known (embedded objects).
 rule step_geometry:
     input:
         config=config_of("geometry"),
         data=output_of("prepare"),
         dataset=true_surfaces,
+        views=views_of,
         meshes=meshes_of,
+        floor=floor,
     output:
         output_of("geometry"),
     log:
@@ -163,8 +166,9 @@ rule step_geometry:
     resources:
         mem_mb=memory("geometry"),
         runtime=run_time("geometry"),
+        gpu=1,
     params:
-        folders=options("meshes", "dataset", folder=True),
+        folders=options("meshes", "views", "dataset", folder=True),
     shell:
         "{HOLOFUSION} geometry --config {input.config:q} --data {input.data:q} {params.folders} --out"
         " {output:q} --threads {threads} --log {log:q}"
