@@ -138,7 +138,8 @@ def score_table(results: Results, group: Group, category: str, seeds: list[int])
     methods = list(dict.fromkeys(run.method for run in results.runs if run.category == category))
     rows = [*methods, *(row for row in REAL_ROWS if row in results.real.get(category, {}))]
     cells = {(row, m.name): mean_over_seeds(find, row, m.name, seeds) for row in rows for m in group.metrics}
-    columns = [metric for metric in group.metrics if any(cells[row, metric.name] for row in methods)]
+    measured_at_all = any(cells[row, name] for row in methods for name in names_in(group.name))
+    columns = [m for m in group.metrics if measured_at_all and any(cells[row, m.name] for row in methods)]
     best = {column.name: _best(column, [cells[row, column.name] for row in methods]) for column in columns}
     lines = []
     for row in rows:

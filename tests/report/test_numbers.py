@@ -22,6 +22,7 @@ from holofusion.report.paper import published_table
 from holofusion.report.scores import GROUPS, finder, mean_over_seeds, score_table
 from holofusion.report.settings_table import settings_table
 from holofusion.report.terms import settings_tried, terms_of
+from tests.report.conftest import SURFACES, write_further_metrics
 
 
 def read(results: Path, resolved: Any) -> Any:
@@ -61,6 +62,25 @@ def test_numbers_as_text() -> None:
     assert METRICS["kernel"].text(-0.002) == "\u22122.0"
     assert METRICS["frechet"].text(42.26) == "42.3"
     assert METRICS["kernel"].text(None) == ""
+
+
+def test_the_field_s_scores_stand_before_the_mesh_s_where_there_are_any(results: Path, resolved: Any) -> None:
+    group = next(group for group in GROUPS if group.name == "mesh")
+    assert score_table(read(results, resolved), group, "teddybear", [0]).columns == []
+    scores = SURFACES | {"mesh_sharpness": 0.4, "mesh_consistency_psnr": 29.0, "outline_iou": 0.9}
+    write_further_metrics(results, "geometry", "holofusion-teddybear-s0", scores)
+    table = score_table(read(results, resolved), group, "teddybear", [0])
+    assert [column.name for column in table.columns] == [
+        "kernel",
+        "sharpness",
+        "mesh_sharpness",
+        "consistency_psnr",
+        "mesh_consistency_psnr",
+        "outline_iou",
+    ]
+    (line,) = (line for line in table.lines if line.method == "holofusion")
+    values = {column.name: cell and cell.value for column, cell, _ in line.cells}
+    assert (values["consistency_psnr"], values["mesh_consistency_psnr"]) == (30, 29)
 
 
 def test_table_marks_the_best_row_and_keeps_real_rows_apart(results: Path, resolved: Any) -> None:

@@ -165,9 +165,9 @@ def test_a_finished_run_stays_finished(project: Path, snakemake: Snakemake) -> N
         (
             "evaluation.inception_weights",
             "file",
-            {"step_reference": 4, "step_evaluate": 10, "step_curve": 6, "step_report": 1},
+            {"step_reference": 4, "step_evaluate": 10, "step_geometry": 10, "step_curve": 6, "step_report": 1},
         ),
-        ("consistency.learning_rate", 0.91, {"step_consistency": 10, "step_report": 1}),
+        ("consistency.learning_rate", 0.91, {"step_consistency": 10, "step_geometry": 10, "step_report": 1}),
         ("mesh.level", 9.1, {"step_mesh": 10, "step_geometry": 10, "step_report": 1}),
         (
             "pigan.learning_rate",

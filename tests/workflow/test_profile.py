@@ -24,6 +24,7 @@ NETWORKS = {
     "step_evaluate",
     "step_reference",
     "step_consistency",
+    "step_geometry",
     "step_curve",
     "step_ladder",
 }
