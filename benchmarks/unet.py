@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.context import DEVICE, Context
 from benchmarks.timing import alternate
-from holofusion.config.steps import HoloFusionTrainSettings
+from holofusion.config.row_steps import HoloFusionTrainSettings
 from holofusion.utils.precision import autocast, resolve_precision
 
 SIDE = 2048  # of the matrices whose product stands for the peak

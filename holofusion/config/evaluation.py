@@ -22,7 +22,7 @@ class Render(Section):
 
 
 class Mesh(Section):
-    """Surfaces of finished scenes, by marching cubes, and the files that other programs open."""
+    """Surfaces of finished scenes, by marching cubes."""
 
     resolution: int = Field(description="samples of the density per side of the cube", ge=8, le=512)
     level: float | None = Field(
@@ -30,6 +30,11 @@ class Mesh(Section):
         "from training cameras",
         gt=0,
     )
+
+
+class MeshFiles(Section):
+    """The files of surfaces that other programs open."""
+
     faces: int = Field(description="faces of .glb and .obj, at most; a method's own mesh keeps its faces", ge=100)
     texture: int = Field(description="side of their texture, texels", ge=16, le=8192)
     length: Positive | None = Field(

@@ -40,6 +40,7 @@ from holofusion.config.evaluation import (
     Intervals,
     LadderSection,
     Mesh,
+    MeshFiles,
     Render,
     Report,
 )
@@ -265,6 +266,7 @@ class Params(Section):
     external: External
     render: Render
     mesh: Mesh
+    mesh_files: MeshFiles
     intervals: Intervals
     evaluation: Evaluation
     consistency: Consistency

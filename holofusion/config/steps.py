@@ -1,7 +1,7 @@
 """The settings of each step: one class per step, whose fields are the sections of params.yaml that it reads.
 
-A step reruns when one of these sections changes, and when nothing else does. What a row trains on and samples with
-differs between methods: `pipeline/registry.py` names these classes for every row.
+A step reruns when one of these sections changes, and when nothing else does. What training and sampling read differs between
+rows: `config/row_steps.py`.
 """
 
 from __future__ import annotations
@@ -10,20 +10,10 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from holofusion.config.baselines import (
-    Adversarial,
-    EG3DSection,
     External,
-    GET3DSection,
-    PiGanSection,
-    ScoreDistillationSection,
-    StableDreamFusionSection,
 )
 from holofusion.config.codes import (
-    CodeDenoiser,
     Codes,
-    CodeSampling,
-    CodeTraining,
-    EstimatesSection,
     Reconstruction,
 )
 from holofusion.config.data import Dataset, Download, Synthetic
@@ -35,21 +25,20 @@ from holofusion.config.evaluation import (
     Intervals,
     LadderSection,
     Mesh,
+    MeshFiles,
     Render,
     Report,
 )
 from holofusion.config.params import (
-    Denoiser,
     Encoder,
     Parallel,
     Refinement,
     Rendering,
     SuperResolutionSection,
-    Training,
     Volume,
     Warmup,
 )
-from holofusion.config.sampling import Distillation, Hypotheses, Sampling, SuperResolutionSampling
+from holofusion.config.sampling import Hypotheses, Sampling, SuperResolutionSampling
 from holofusion.config.section import Section
 
 
@@ -100,149 +89,6 @@ class EncodeSettings(StepSettings):
     parallel: Parallel
 
 
-class TrainSettings(StepSettings):
-    """Of a training: what all methods have. Each has a class of its own, which adds what it is built from."""
-
-    parallel: Parallel
-    volume: Volume
-
-
-class HoloFusionTrainSettings(TrainSettings):
-    """Of training the 3D denoiser together with the super-resolution."""
-
-    rendering: Rendering
-    denoiser: Denoiser
-    training: Training
-    superresolution: SuperResolutionSection
-
-
-class EstimatesTrainSettings(TrainSettings):
-    """Of rows that are drawn from estimates of codes in closed form; nothing is trained for these."""
-
-    reconstruction: Reconstruction
-    codes: Codes
-    estimates: EstimatesSection
-
-
-class CodeFusionTrainSettings(EstimatesTrainSettings):
-    """Of training the denoiser over codes together with the super-resolution."""
-
-    code_denoiser: CodeDenoiser
-    code_training: CodeTraining
-    superresolution: SuperResolutionSection
-
-
-class PiGanTrainSettings(TrainSettings):
-    """Of training pi-GAN."""
-
-    adversarial: Adversarial
-    pigan: PiGanSection
-
-
-class EG3DTrainSettings(TrainSettings):
-    """Of training EG3D."""
-
-    adversarial: Adversarial
-    eg3d: EG3DSection
-
-
-class GET3DTrainSettings(TrainSettings):
-    """Of training GET3D."""
-
-    adversarial: Adversarial
-    get3d: GET3DSection
-
-
-class ScoreDistillationTrainSettings(TrainSettings):
-    """Of training the guide of score distillation."""
-
-    sds: ScoreDistillationSection
-
-
-class StableDreamFusionTrainSettings(TrainSettings):
-    """Of the row whose guide is Stable Diffusion, and is not trained."""
-
-    sds: ScoreDistillationSection
-    stable_dreamfusion: StableDreamFusionSection
-
-
-class SampleSettings(StepSettings):
-    """Of making scenes: what all methods have. Each way of making them has a class of its own."""
-
-    sampling: Sampling
-    volume: Volume
-
-
-class NoiseSampleSettings(SampleSettings):
-    """Of the coarse scenes of HoloFusion's family, from noise."""
-
-    rendering: Rendering
-    denoiser: Denoiser
-
-
-class EstimatesSampleSettings(SampleSettings):
-    """Of scenes drawn from estimates of codes."""
-
-    reconstruction: Reconstruction
-    codes: Codes
-    estimates: EstimatesSection
-    code_sampling: CodeSampling
-
-
-class CodeSampleSettings(EstimatesSampleSettings):
-    """Of scenes decoded from codes that the denoiser makes of noise."""
-
-    code_denoiser: CodeDenoiser
-
-
-class CoarseSampleSettings(SampleSettings):
-    """Of scenes that are coarse ones with every view super-resolved."""
-
-    rendering: Rendering
-    superresolution: SuperResolutionSection
-    superresolution_sampling: SuperResolutionSampling
-
-
-class HypothesesSampleSettings(CoarseSampleSettings):
-    """Of scenes distilled from hypotheses."""
-
-    distillation: Distillation
-
-
-class PiGanSampleSettings(SampleSettings):
-    """Of pi-GAN's scenes."""
-
-    adversarial: Adversarial
-    pigan: PiGanSection
-
-
-class EG3DSampleSettings(SampleSettings):
-    """Of EG3D's scenes."""
-
-    adversarial: Adversarial
-    eg3d: EG3DSection
-
-
-class GET3DSampleSettings(SampleSettings):
-    """Of GET3D's scenes."""
-
-    adversarial: Adversarial
-    get3d: GET3DSection
-
-
-class ScoreDistillationSampleSettings(SampleSettings):
-    """Of scenes optimised against the guide."""
-
-    sds: ScoreDistillationSection
-
-
-class StableDreamFusionSampleSettings(SampleSettings):
-    """Of scenes optimised against Stable Diffusion."""
-
-    sds: ScoreDistillationSection
-    stable_dreamfusion: StableDreamFusionSection
-
-
 class HypothesesSettings(StepSettings):
     """Of super-resolving views of the coarse scenes."""
 
@@ -270,6 +116,7 @@ class MeshSettings(StepSettings):
     """Of the surfaces of finished scenes."""
 
     mesh: Mesh
+    mesh_files: MeshFiles
 
 
 class EvaluateSettings(StepSettings):

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
 
-from holofusion.config import steps as settings
-from holofusion.config.steps import SampleSettings, TrainSettings
+from holofusion.config import row_steps as settings
+from holofusion.config.row_steps import SampleSettings, TrainSettings
 
 
 class Source(StrEnum):

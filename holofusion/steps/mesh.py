@@ -7,7 +7,7 @@ from typing import Any
 
 from holofusion.cameras import Cameras
 from holofusion.cameras.spread import spread_cameras
-from holofusion.config.evaluation import Mesh as MeshSection
+from holofusion.config.evaluation import MeshFiles
 from holofusion.config.steps import MeshSettings
 from holofusion.data.prepared import PreparedCategory
 from holofusion.meshing.mesh import Mesh, open_edges, pieces
@@ -54,7 +54,9 @@ def run(job: Job[MeshSettings]) -> None:
                     "components": components,
                     "floaters": floaters,
                     "watertight": bool(mesh.trimesh().is_watertight),
-                    "file": write_files(mesh, settings, temporary, scene_name(seed)) if len(mesh.faces) else None,
+                    "file": write_files(mesh, job.settings.mesh_files, temporary, scene_name(seed))
+                    if len(mesh.faces)
+                    else None,
                 }
             )
             progress.advance()
@@ -65,7 +67,7 @@ def run(job: Job[MeshSettings]) -> None:
                 "config_hash": job.resolved.hash,
                 "level": settings.level,
                 "resolution": settings.resolution,
-                "length": settings.length,
+                "length": job.settings.mesh_files.length,
                 "scenes": entries,
             },
         )
@@ -77,7 +79,7 @@ def outline_cameras(data: PreparedCategory) -> Cameras:
     return spread_cameras(data.cameras[rows], OUTLINE_CAMERAS, generator_for("outline cameras"))
 
 
-def write_files(mesh: Mesh, settings: MeshSection, folder: Path, stem: str) -> dict[str, Any]:
+def write_files(mesh: Mesh, files: MeshFiles, folder: Path, stem: str) -> dict[str, Any]:
     """Write one surface below the folder; return the facts of what other programs open.
 
     center, unit: a point of the file is at center + unit times itself in world units.
@@ -85,10 +87,10 @@ def write_files(mesh: Mesh, settings: MeshSection, folder: Path, stem: str) -> d
     it was found, world units; bytes: of the GLB file.
     """
     (folder / f"{stem}.ply").write_bytes(mesh.ply())
-    textured = mesh.textured(settings.faces, settings.texture)
-    shown = textured if settings.length is None else textured.scaled(settings.length)
+    textured = mesh.textured(files.faces, files.texture)
+    shown = textured if files.length is None else textured.scaled(files.length)
     shown.export(folder / f"{stem}.glb")
-    if settings.obj:
+    if files.obj:
         shown.export(folder / f"{stem}.obj")
     surface, outlines = textured.trimesh(), mesh.outlines
     low, high = surface.bounds.astype(float)
@@ -98,8 +100,8 @@ def write_files(mesh: Mesh, settings: MeshSection, folder: Path, stem: str) -> d
         views = textured.render(outlines.cameras, outlines.opaque.shape[1])
         overlap = outlines.overlap(views.alpha[:, 0].numpy() > 0.5)
     return {
-        "center": [0.0] * 3 if settings.length is None else ((low + high) / 2).tolist(),
-        "unit": 1.0 if settings.length is None else float((high - low).max()) / settings.length,
+        "center": [0.0] * 3 if files.length is None else ((low + high) / 2).tolist(),
+        "unit": 1.0 if files.length is None else float((high - low).max()) / files.length,
         "faces": len(textured.faces),
         "components": pieces(surface)[0],
         "open_edges": open_edges(surface),

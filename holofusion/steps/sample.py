@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from holofusion.config.steps import SampleSettings
+from holofusion.config.row_steps import SampleSettings
 from holofusion.methods.files import load_method
 from holofusion.methods.hypotheses import HypothesisBank, fusing
 from holofusion.methods.superresolution import SuperResolvedScene

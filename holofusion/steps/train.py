@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from holofusion.config.steps import TrainSettings
+from holofusion.config.row_steps import TrainSettings
 from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.base import CodesResult, TrainingInputs, WarmupResult, build
 from holofusion.methods.files import CAMERAS, load_weights, method_class

@@ -7,7 +7,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from holofusion.config.steps import EncodeSettings, TrainSettings, WarmupSettings
+from holofusion.config.row_steps import TrainSettings
+from holofusion.config.steps import EncodeSettings, WarmupSettings
 from holofusion.data.prepared import PreparedCategory
 from holofusion.pipeline.job import Job
 from holofusion.training.checkpoint import stamp_of

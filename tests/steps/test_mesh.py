@@ -11,7 +11,7 @@ import torch
 import trimesh
 
 from holofusion.cameras import Cameras, turntable
-from holofusion.config.evaluation import Mesh
+from holofusion.config.evaluation import Mesh, MeshFiles
 from holofusion.config.steps import MeshSettings
 from holofusion.pipeline.job import Resolved
 from holofusion.rendering.grids import PlainDecoder, voxel_centres
@@ -53,8 +53,9 @@ def data(monkeypatch) -> None:
 
 
 def resolved(level: float | None = LEVEL, length: float | None = None, obj: bool = True) -> Resolved:
-    section = Mesh(resolution=RESOLUTION, level=level, faces=1000, texture=128, length=length, obj=obj)
-    return Resolved("mesh", "sds-hydrant-s0", "sds", "hydrant", 0, "abc", MeshSettings(mesh=section))
+    section = Mesh(resolution=RESOLUTION, level=level)
+    files = MeshFiles(faces=1000, texture=128, length=length, obj=obj)
+    return Resolved("mesh", "sds-hydrant-s0", "sds", "hydrant", 0, "abc", MeshSettings(mesh=section, mesh_files=files))
 
 
 def done(out: Path, samples: Path, **changes: object) -> list[dict]:

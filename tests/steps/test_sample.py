@@ -8,7 +8,7 @@ import torch
 
 from holofusion.cameras import turntable
 from holofusion.cameras.spread import spread_cameras
-from holofusion.config.steps import NoiseSampleSettings
+from holofusion.config.row_steps import NoiseSampleSettings
 from holofusion.methods.base import build, sections_of
 from holofusion.methods.holodiffusion import HoloDiffusion
 from holofusion.methods.holofusion import HoloFusion
