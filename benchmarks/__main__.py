@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import growth, loading, parallel, rendering, sample_time, startup, step_profile, unet
+from benchmarks import growth, loading, parallel, rendering, sample_time, startup, step_profile, synchronisations, unet
 from benchmarks.context import DEVICE, Context, start_process
 from benchmarks.table import table
 from holofusion.utils.files import UserError, read_json, write_json
@@ -35,6 +35,7 @@ PARTS: dict[str, Callable[[Context], dict[str, Any]]] = {
     "startup": startup.measure,
     "growth": growth.measure,
     "parallel": parallel.measure,
+    "synchronisations": synchronisations.measure,
     "sample_time": sample_time.measure,
 }
 

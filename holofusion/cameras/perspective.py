@@ -57,13 +57,18 @@ class Cameras:
     def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> Cameras:
         """The chosen cameras, always as a batch: an integer gives a batch of one."""
         if isinstance(index, int):
-            index = [index]
-        elif isinstance(index, Tensor):
-            index = index.to(self.R.device)
+            first = range(len(self))[index]
+            index = slice(first, first + 1)
+        elif not isinstance(index, slice):
+            # one copy to a GPU, not one for each part
+            index = torch.as_tensor(index, dtype=None if isinstance(index, Tensor) else torch.long)
+            index = index.to(self.R.device, non_blocking=self.R.device.type != "cpu")
         return Cameras(self.R[index], self.T[index], self.focal[index], self.principal[index])
 
     def to(self, device: torch.device | str) -> Cameras:
-        return Cameras(self.R.to(device), self.T.to(device), self.focal.to(device), self.principal.to(device))
+        # a copy to the CPU has to be there before it is read
+        parts = (self.R, self.T, self.focal, self.principal)
+        return Cameras(*(part.to(device, non_blocking=torch.device(device).type != "cpu") for part in parts))
 
     @staticmethod
     def cat(parts: Sequence[Cameras]) -> Cameras:

@@ -44,7 +44,7 @@ class DecoderTraining(Trainable):
     def training_step(self, batch: ViewBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Error of colour and opacity of the decoded grids on random rays of the batch's views."""
         codes = torch.stack([self.codes[self.rows[name]] for name in batch.names]).float()
-        noise = torch.randn(codes.shape, generator=generator).to(codes.device)
+        noise = torch.randn(codes.shape, generator=generator).to(codes.device, non_blocking=True)
         grids = self.decoder(codes + self.section.noise * self.deviation * noise)
         errors = []
         for number in range(len(grids)):

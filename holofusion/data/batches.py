@@ -67,17 +67,19 @@ def draw_views(
         rows += [frames[index] for index in order[:views].tolist()]
     images, masks, cameras = data.batch(rows)
     shape = (len(names), views)
-    return ViewBatch(
-        names, images.unflatten(0, shape).to(device), masks.unflatten(0, shape).to(device), cameras.to(device)
-    )
+    images, masks = (part.unflatten(0, shape).to(device, non_blocking=True) for part in (images, masks))
+    return ViewBatch(names, images, masks, cameras.to(device))
 
 
 def pick_pixels(masks: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Flat indices (N, count) of random pixels of masks (N, 1, S, S), object pixels five times as likely as others."""
-    cumulative = (masks.flatten(1).cpu().double() + 0.25).cumsum(1)
-    target = torch.rand((len(masks), count), generator=generator, dtype=torch.float64) * cumulative[:, -1:]
-    chosen = torch.searchsorted(cumulative, target).clamp_max(cumulative.shape[1] - 1)
-    return chosen.to(masks.device)
+    """Flat indices (N, count) of random pixels of masks (N, 1, S, S), object pixels five times as likely as others.
+
+    In double precision, sums of fp32 masks are exact in any order: every device picks the same.
+    """
+    cumulative = (masks.flatten(1).double() + 0.25).cumsum(1)
+    share = torch.rand((len(masks), count), generator=generator, dtype=torch.float64)
+    target = share.to(masks.device, non_blocking=True) * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, target).clamp_max(cumulative.shape[1] - 1)
 
 
 def take_pixels(images: Tensor, pixels: Tensor) -> Tensor:

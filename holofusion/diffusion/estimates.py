@@ -90,7 +90,7 @@ class Estimates(nn.Module):
 
         left_out (B,): of which training code each is a noisy one; that one's part of the codes then counts for nothing.
         """
-        alpha, sigma = (noisy.new_tensor(part) for part in self.alpha_and_sigma(t))
+        alpha, sigma = (noisy.new_full((), part) for part in self.alpha_and_sigma(t))
         if left_out is None:
             return self.linear(noisy, alpha, sigma)
         denoisers = [self.folds[number % len(self.folds)] for number in left_out.tolist()]

@@ -22,7 +22,7 @@ class NoiseSchedule:
 
     def alpha_and_sigma(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """alpha_t = sqrt(abar_t) and sigma_t = sqrt(1 - abar_t), shaped to broadcast over `like` (B, ...)."""
-        abar = self.abar[t.cpu()].to(like.device).reshape(-1, *([1] * (like.ndim - 1)))
+        abar = self.abar[t].to(like.device, non_blocking=True).reshape(-1, *([1] * (like.ndim - 1)))
         return abar.sqrt(), (1 - abar).sqrt()
 
     def add_noise(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:

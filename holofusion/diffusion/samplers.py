@@ -38,5 +38,5 @@ def sample(
             fresh = ((1 - abar_after) / (1 - abar) * (1 - abar / abar_after)).sqrt()
         x = abar_after.sqrt() * clean + (1 - abar_after - fresh**2).clamp_min(0).sqrt() * predicted_noise
         if generator is not None:
-            x = x + fresh * torch.randn(x.shape, generator=generator).to(x.device)
+            x = x + fresh * torch.randn(x.shape, generator=generator).to(x.device, non_blocking=True)
     return x

@@ -38,6 +38,6 @@ class EstimateCorrector(nn.Module):
                 base = estimates.blend(linear, local, t)
                 seen.append(local)
             folded = torch.cat([fold(part) for part in seen], 1).contiguous(memory_format=torch.channels_last_3d)
-        time = estimates.schedule.fraction(torch.full((len(noisy),), t)).to(noisy.device)
+        time = estimates.schedule.fraction(torch.full((len(noisy),), t)).to(noisy.device, non_blocking=True)
         with autocast(noisy.device, self.precision):
             return base + unfold(self.unet(folded, time)).float()

@@ -104,12 +104,12 @@ class CodeFusion(Method):
         All objects of a step share the level: their local estimates are then made at once.
         """
         numbers = torch.tensor([self.rows[name] for name in batch.names])
-        clean = self.estimates.codes[numbers].float()
+        left_out = numbers.to(self.estimates.codes.device, non_blocking=True)
+        clean = self.estimates.codes[left_out].float()
         least = round(self.training_section.weakest * self.schedule.steps)
         t = int(torch.randint(min(least, self.schedule.steps - 1), self.schedule.steps, (1,), generator=generator))
         alpha, sigma = self.estimates.alpha_and_sigma(t)
-        noise = torch.randn(clean.shape, generator=generator).to(clean.device)
-        left_out = numbers.to(clean.device)
+        noise = torch.randn(clean.shape, generator=generator).to(clean.device, non_blocking=True)
         predicted = self.denoiser(alpha * clean + sigma * noise, t, self.estimates, left_out)
         losses = {"codes": (predicted - clean).square().mean()}
         losses["loss"] = losses["codes"]

@@ -166,10 +166,10 @@ def _patch_loss(field: SparseField, targets: Targets, section: Distillation, gen
     bank, patch = targets.bank, section.patch
     size, count = bank.shape[-1], bank.shape[1]
     view, pixels = lattice_patches(section.patches, size, patch, targets.candidates, generator)
-    rays = Rays.through(targets.cameras[view], size, pixels.to(bank.device)).shared_among(1)
+    rays = Rays.through(targets.cameras[view], size, pixels.to(bank.device, non_blocking=True)).shared_among(1)
     render = _render(field, rays, section.samples, targets.precision, generator)
     used = 1 if section.loss == "mse" else count
-    rows = (view[:, None] * size**2 + pixels).flatten().to(bank.device)
+    rows = (view[:, None] * size**2 + pixels).flatten().to(bank.device, non_blocking=True)
     colours = targets.colours.index_select(0, rows).reshape(len(view), -1, count, 3).transpose(1, 2)[:, :used]
     return top_k_error(render.reshape(len(view), -1, 3), colours, min(section.top_k, used))
 
@@ -185,7 +185,7 @@ def _score_distillation(
     """
     network, size = targets.network, targets.bank.shape[-1]
     view = torch.randint(len(targets.cameras), (1,), generator=generator)
-    pixels = targets.candidates[view].flatten().nonzero().squeeze(1).to(targets.bank.device)
+    pixels = targets.candidates[view].flatten().nonzero().squeeze(1).to(targets.bank.device, non_blocking=True)
     rays = Rays.through(targets.cameras[view], size, pixels)
     render = _render_many(field, rays, section.samples, targets.precision, generator)
     white = torch.ones(1, size * size, 3, device=render.device)
@@ -196,7 +196,7 @@ def _score_distillation(
     least, most = round(section.sds_noise_min * steps), round(section.sds_noise_max * steps)
     t = torch.randint(least, most, (1,), generator=generator)
     with torch.no_grad():
-        noise = torch.randn(image.shape, generator=generator).to(image.device)
+        noise = torch.randn(image.shape, generator=generator).to(image.device, non_blocking=True)
         predicted = network(network.schedule.add_noise(image, noise, t), t, low).clamp(-1, 1)
         alpha, sigma = network.schedule.alpha_and_sigma(t, image)
     return 0.5 * (alpha * sigma * (image - predicted).square()).sum() / (3 * max(1, len(pixels)))

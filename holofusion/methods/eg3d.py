@@ -207,14 +207,14 @@ class EG3D(AdversarialMethod):
             return None
         label = camera_label(cameras)
         swapped = torch.rand(len(label), 1, generator=generator) < 1 - 0.5 * step / self.section.steps
-        return torch.where(swapped.to(label.device), label.roll(1, 0), label)
+        return torch.where(swapped.to(label.device, non_blocking=True), label.roll(1, 0), label)
 
     def training_step(self, batch: ViewBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of both players on the batch's images, and on fakes from the same cameras."""
         section, cameras = self.section, batch.cameras
         size = section.raw_size
         real = batch.resized(4 * size).images.flatten(0, 1)
-        z = torch.randn((len(real), section.latent), generator=generator).to(real.device)
+        z = torch.randn((len(real), section.latent), generator=generator).to(real.device, non_blocking=True)
         w = self.mapping(z, self.pose_label(cameras, step, generator))
         field = TriPlaneField(self.planes(w, generator), self.decoder, self.volume.extent, section.channels)
         samples = (section.coarse_samples, section.importance_samples)
@@ -242,7 +242,7 @@ class EG3D(AdversarialMethod):
         shape = (len(field.planes), DENSITY_POINTS, 3)
         points = (2 * torch.rand(shape, generator=generator) - 1) * field.extent
         near = points + DENSITY_SHIFT * torch.randn(shape, generator=generator)
-        both = torch.cat([points, near], 1).to(field.planes.device)
+        both = torch.cat([points, near], 1).to(field.planes.device, non_blocking=True)
         first, second = field.query(both.flatten(0, 1))[0].unflatten(0, (len(field.planes), -1)).chunk(2, 1)
         return (first - second).abs().mean()
 
@@ -250,7 +250,7 @@ class EG3D(AdversarialMethod):
     def sample(self, request: SampleRequest) -> EG3DScene:
         """The scene of one seed."""
         generator = generator_for("coarse", request.seed)
-        z = torch.randn((1, self.section.latent), generator=generator).to(self.pool.R.device)
+        z = torch.randn((1, self.section.latent), generator=generator).to(self.pool.R.device, non_blocking=True)
         pose = camera_label(self.pool.cameras[int(torch.randint(POSES, (1,), generator=generator))])
         w = self.mapping(z, pose if self.section.pose_conditioning else None)
         facts = EG3DFacts(volume=self.volume, eg3d=self.section)

@@ -148,6 +148,7 @@ class GET3D(AdversarialMethod):
     seed_name = "get3d"
     vertices: Tensor
     border: Tensor
+    inner: Tensor
     tetrahedra: Tensor
     edges: Tensor
 
@@ -166,7 +167,9 @@ class GET3D(AdversarialMethod):
         pairs = torch.unique(low * len(vertices) + high)  # one number each: rows take torch minutes on a fine grid
         edges = torch.stack([pairs // len(vertices), pairs % len(vertices)], -1)
         self.register_buffer("vertices", vertices * volume.extent, persistent=False)
-        self.register_buffer("border", vertices.abs().amax(1) > 1 - 1e-4, persistent=False)
+        border = vertices.abs().amax(1) > 1 - 1e-4
+        self.register_buffer("border", border, persistent=False)
+        self.register_buffer("inner", (~border).nonzero().squeeze(1), persistent=False)
         self.register_buffer("tetrahedra", tetrahedra, persistent=False)
         self.register_buffer("edges", edges, persistent=False)
         self.objects_per_batch = get3d.batch
@@ -196,20 +199,20 @@ class GET3D(AdversarialMethod):
         """
         ends = distance[:, self.edges]
         first, second = ends.unbind(-1)
-        differ = (first < 0) != (second < 0)
+        differ = ((first < 0) != (second < 0)).nonzero(as_tuple=True)
         first, second = first[differ], second[differ]
         entropy = F.binary_cross_entropy_with_logits(first, (second > 0).float(), reduction="sum")
         entropy = entropy + F.binary_cross_entropy_with_logits(second, (first > 0).float(), reduction="sum")
-        inner = distance[:, ~self.border]
+        inner = distance[:, self.inner]
         guard = F.relu(inner.amin(1) + 0.1).mean() + F.relu(0.1 - inner.amax(1)).mean()
-        return entropy / max(1, 2 * int(differ.sum())), guard
+        return entropy / max(1, 2 * len(first)), guard
 
     def training_step(self, batch: ViewBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of both players on the batch's images and masks, and on fakes from the same cameras."""
         section = self.section
         real = batch.resized(section.image_size)
         images, masks = real.images.flatten(0, 1), real.masks.flatten(0, 1)
-        z = torch.randn((2, len(images), section.latent), generator=generator).to(images.device)
+        z = torch.randn((2, len(images), section.latent), generator=generator).to(images.device, non_blocking=True)
         moved, distance, texture = self.fields(z[0], z[1], generator)
         meshes = [marching_tetrahedra(*pair, self.tetrahedra) for pair in zip(moved, distance, strict=True)]
         vertices, faces = map(list, zip(*meshes, strict=True))
@@ -233,7 +236,7 @@ class GET3D(AdversarialMethod):
     def sample(self, request: SampleRequest) -> MeshScene:
         """The scene of one seed."""
         generator = generator_for("coarse", request.seed)
-        z = torch.randn((2, 1, self.section.latent), generator=generator).to(self.vertices.device)
+        z = torch.randn((2, 1, self.section.latent), generator=generator).to(self.vertices.device, non_blocking=True)
         moved, distance, texture = self.fields(z[0], z[1], generator)
         vertices, faces = marching_tetrahedra(moved[0], distance[0], self.tetrahedra)
         return MeshScene(vertices, faces, texture, MeshFacts(extent=self.volume.extent))

@@ -38,7 +38,7 @@ class DenoiserGuide(nn.Module):
         direction = F.normalize(cameras.centers(), dim=1)[:, :, None, None].expand(-1, -1, *noisy.shape[2:])
         folded = fold(torch.cat([noisy, direction], 1)).contiguous(memory_format=torch.channels_last)
         with autocast(noisy.device, self.precision):
-            correction = self.unet(folded, self.schedule.fraction(t).to(noisy.device))
+            correction = self.unet(folded, self.schedule.fraction(t).to(noisy.device, non_blocking=True))
         # what the network adds is worth most where the noisy image is worth least
         return alpha * noisy + sigma * unfold(correction.float())
 
@@ -47,7 +47,7 @@ class DenoiserGuide(nn.Module):
         x = images * 2 - 1
         t = draw_times(self.section, self.schedule.steps, len(x), generator)
         with torch.no_grad():
-            noise = torch.randn(x.shape, generator=generator).to(x.device)
+            noise = torch.randn(x.shape, generator=generator).to(x.device, non_blocking=True)
             predicted = self(self.schedule.add_noise(x, noise, t), t, cameras).clamp(-1, 1)
             alpha, sigma = self.schedule.alpha_and_sigma(t, x)
         return 0.5 * (alpha * sigma * (x - predicted).square()).sum(1).mean()

@@ -52,7 +52,9 @@ class VoxelAutoencoder(Trainable):
         """Photometric and opacity error on target views, and a small penalty that keeps grids near zero."""
         warmup, sources = self.warmup, self.encoding.source_views
         grid = self.encode(batch.views(slice(0, sources)))
-        noisy = grid + warmup.feature_noise * torch.randn(grid.shape, generator=generator).to(grid.device)
+        noisy = grid + warmup.feature_noise * torch.randn(grid.shape, generator=generator).to(
+            grid.device, non_blocking=True
+        )
         targets = batch.views(slice(sources, None))
         field = DenseField(noisy, self.decoder, self.volume.extent)
         rgb, opacity = photometric_error(field, targets, warmup.rays, self.rendering, self.volume.precision, generator)
@@ -138,11 +140,14 @@ class HoloDiffusion(nn.Module):
         estimate = self.linear(noisy, *self.schedule.alpha_and_sigma(t, noisy))
         with autocast(noisy.device, self.volume.precision):
             folded = fold(torch.cat([noisy, estimate], 1)).contiguous(memory_format=torch.channels_last_3d)
-            return estimate + unfold(self.unet(folded, self.schedule.fraction(t).to(noisy.device))).float()
+            return (
+                estimate
+                + unfold(self.unet(folded, self.schedule.fraction(t).to(noisy.device, non_blocking=True))).float()
+            )
 
     def sample_grid(self, seed: int, steps: int, sampler: str) -> Tensor:
         """The clean grid (1, C, n, n, n), in decoder features, of one sample seed."""
         generator = generator_for("coarse", seed)
-        noise = torch.randn((1, *self.mean.shape), generator=generator).to(self.mean.device)
+        noise = torch.randn((1, *self.mean.shape), generator=generator).to(self.mean.device, non_blocking=True)
         ancestral = generator if sampler == "ddpm" else None
         return self.restore(sample(self.denoise, self.schedule, noise, steps, ancestral))

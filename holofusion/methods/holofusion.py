@@ -15,7 +15,7 @@ from torch import Tensor
 from holofusion.cameras import Cameras
 from holofusion.config.params import Denoiser, Rendering, SuperResolutionSection, Training, Volume
 from holofusion.config.sampling import Distillation, Hypotheses, Sampling, SuperResolutionSampling
-from holofusion.data.batches import ViewBatch, pick_pixels
+from holofusion.data.batches import ViewBatch, pick_pixels, take_pixels
 from holofusion.methods.base import Method, TrainingInputs, given
 from holofusion.methods.distillation import distil
 from holofusion.methods.holodiffusion import HoloDiffusion, photometric_error
@@ -138,13 +138,13 @@ class HoloFusion(Method):
             count = self.superresolution_section.objects
             limit = max(1, round(self.superresolution_section.render_noise_max * schedule.steps))
             t[-count:] = torch.randint(limit, (count,), generator=generator)
-        noise = torch.randn(clean.shape, generator=generator).to(clean.device)
+        noise = torch.randn(clean.shape, generator=generator).to(clean.device, non_blocking=True)
         predicted = self.coarse.denoise(schedule.add_noise(clean, noise, t), t)
         errors = (predicted - clean).square().flatten(1).mean(1)
         bootstrapped = round(self.training_section.bootstrap * len(clean))
         if bootstrapped:
             t = torch.randint(schedule.steps, (bootstrapped,), generator=generator)
-            noise = torch.randn(clean[:bootstrapped].shape, generator=generator).to(clean.device)
+            noise = torch.randn(clean[:bootstrapped].shape, generator=generator).to(clean.device, non_blocking=True)
             again = self.coarse.denoise(schedule.add_noise(predicted[:bootstrapped], noise, t), t)
             errors = torch.cat([errors, (again - clean[:bootstrapped]).square().flatten(1).mean(1)])
             predicted = torch.cat([again, predicted[bootstrapped:]])
@@ -182,15 +182,11 @@ class HoloFusion(Method):
         size, side = self.superresolution_section.low_size, self.superresolution_section.crop
         factor = views.images.shape[-1] // size
         rows, columns = crop_windows(views.resized(size).masks.flatten(0, 1), side // factor, generator)
-        sharp = torch.stack(
-            [
-                image[:, row * factor : row * factor + side, column * factor : column * factor + side]
-                for image, row, column in zip(
-                    views.images.flatten(0, 1), rows[:, 0].tolist(), columns[:, 0].tolist(), strict=True
-                )
-            ]
-        )
-        pixels = (rows[:, :, None] * size + columns[:, None, :]).flatten(1).to(grids.device)
+        inside = torch.arange(side, device=rows.device)
+        # by index: the host need not know where the windows are
+        window = _pixels_of(factor * rows[:, :1] + inside, factor * columns[:, :1] + inside, views.images.shape[-1])
+        sharp = take_pixels(views.images.flatten(0, 1), window).transpose(1, 2).unflatten(2, (side, side))
+        pixels = _pixels_of(rows, columns, size)
         field = DenseField(grids, self.coarse.decoder, self.volume.extent)
         samples = (self.rendering.coarse_samples, self.rendering.importance_samples)
         with autocast(grids.device, self.volume.precision):
@@ -202,10 +198,16 @@ class HoloFusion(Method):
 def crop_windows(masks: Tensor, side: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Rows and columns (N, side) of a random window of masks (N, 1, S, S) each, around a pixel drawn mostly on the object."""
     size = masks.shape[-1]
-    around = pick_pixels(masks, 1, generator).cpu()
-    corner = torch.cat([around // size, around % size], 1) - torch.randint(side, (len(masks), 2), generator=generator)
-    window = corner.clamp(0, size - side)[:, :, None] + torch.arange(side)
+    around = pick_pixels(masks, 1, generator)
+    shift = torch.randint(side, (len(masks), 2), generator=generator).to(masks.device, non_blocking=True)
+    corner = torch.cat([around // size, around % size], 1) - shift
+    window = corner.clamp(0, size - side)[:, :, None] + torch.arange(side, device=masks.device)
     return window[:, 0], window[:, 1]
+
+
+def _pixels_of(rows: Tensor, columns: Tensor, size: int) -> Tensor:
+    """Flat indices (N, h w) of the pixels of images of side `size` that rows (N, h) and columns (N, w) cross at."""
+    return (rows[:, :, None] * size + columns[:, None, :]).flatten(1)
 
 
 def coarse_facts(volume: Volume, rendering: Rendering) -> VoxelFacts:

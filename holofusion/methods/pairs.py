@@ -25,9 +25,13 @@ VIEWS = 8  # photographs of each object that are rendered, evenly spaced
 
 @dataclass(frozen=True)
 class RenderPairs:
-    """Renders low (M, 4, s, s), float16: colour and opacity in [0, 1]; and rows (M,) of the photographs of the same views."""
+    """Renders low (M, 4, s, s), float16: colour and opacity in [0, 1]; and rows (M,) of the photographs of the same views.
+
+    shown (M, s, s) bool, on the CPU: pixels that show the object in the render.
+    """
 
     low: Tensor
+    shown: Tensor
     rows: list[int]
     data: PreparedCategory
 
@@ -59,7 +63,8 @@ class RenderPairs:
             low.append(torch.cat([seen.rgb, seen.alpha], 1).half())
             rows += chosen
             progress.advance()
-        return cls(torch.cat(low), rows, data)
+        renders = torch.cat(low)
+        return cls(renders, (renders[:, 3] > 0.5).cpu(), rows, data)
 
     def crops(self, count: int, side: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """`count` random windows on objects: photographs (count, 3, side, side) in [0, 1], renders (count, 4, side / f, ...).
@@ -70,7 +75,7 @@ class RenderPairs:
         factor = self.data.image_size // size
         window, images, renders = side // factor, [], []
         for number in torch.randint(len(self.rows), (count,), generator=generator).tolist():
-            shown = (self.low[number, 3] > 0.5).nonzero().cpu()
+            shown = self.shown[number].nonzero()
             place = torch.full((2,), size // 2)
             if len(shown):
                 place = shown[torch.randint(len(shown), (1,), generator=generator)][0]
@@ -80,4 +85,4 @@ class RenderPairs:
             top, left = factor * y, factor * x
             part = self.data.images[self.rows[number], top : top + side, left : left + side]
             images.append(torch.from_numpy(np.array(part)).permute(2, 0, 1))
-        return torch.stack(images).to(self.low.device).float() / 255, torch.stack(renders).float()
+        return torch.stack(images).to(self.low.device, non_blocking=True).float() / 255, torch.stack(renders).float()

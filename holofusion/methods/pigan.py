@@ -140,7 +140,9 @@ class PiGan(AdversarialMethod):
         section = self.section
         size, fade = self.stage(step)
         real = batch.resized(size)
-        z = torch.randn((len(batch.names), section.latent), generator=generator).to(real.images.device)
+        z = torch.randn((len(batch.names), section.latent), generator=generator).to(
+            real.images.device, non_blocking=True
+        )
         frequency, phase = self.mapping(z)
         field = ConditionedSiren(self.siren, frequency, phase, self.volume.extent)
         samples = (section.coarse_samples, section.importance_samples)

@@ -102,7 +102,7 @@ class ScoreDistillation(Method):
         clean = batch.resized(self.section.image_size).images.flatten(0, 1) * 2 - 1
         schedule = self.guide.schedule
         t = torch.randint(schedule.steps, (len(clean),), generator=generator)
-        noise = torch.randn(clean.shape, generator=generator).to(clean.device)
+        noise = torch.randn(clean.shape, generator=generator).to(clean.device, non_blocking=True)
         return {"loss": (self.guide(schedule.add_noise(clean, noise, t), t, batch.cameras) - clean).square().mean()}
 
     def sample(self, request: SampleRequest) -> VoxelScene:

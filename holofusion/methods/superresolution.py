@@ -55,7 +55,7 @@ class SuperResolution(nn.Module):
         estimate = support * (noisy - alpha * condition[:, :3]) * detail_std / (detail_std**2 + sigma**2)
         folded = fold(torch.cat([estimate, condition], 1)).contiguous(memory_format=torch.channels_last)
         with autocast(noisy.device, self.precision):
-            correction = self.unet(folded, self.schedule.fraction(t).to(noisy.device))
+            correction = self.unet(folded, self.schedule.fraction(t).to(noisy.device, non_blocking=True))
         return condition[:, :3] + support * self.section.detail * (estimate + unfold(correction.float()))
 
     def training_step(self, images: Tensor, low: Tensor, generator: torch.Generator) -> Tensor:
@@ -65,7 +65,7 @@ class SuperResolution(nn.Module):
         """
         clean, low = (part.repeat(self.section.draws, 1, 1, 1) for part in (images * 2 - 1, low))
         t = torch.randint(self.schedule.steps, (len(clean),), generator=generator)
-        noise = torch.randn(clean.shape, generator=generator).to(clean.device)
+        noise = torch.randn(clean.shape, generator=generator).to(clean.device, non_blocking=True)
         return (self(self.schedule.add_noise(clean, noise, t), t, low) - clean).square().mean()
 
     @torch.no_grad()

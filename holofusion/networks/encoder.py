@@ -51,7 +51,7 @@ def unproject(cameras: Cameras, size: int, resolution: int, extent: float) -> tu
     Returns pixels (V, resolution^3, 4), flat and row-major, and shares of the same shape, all 0 where the voxel lies
     behind the camera or outside the image. Voxels are in the memory order of a (z, y, x) grid.
     """
-    centres = voxel_centres(resolution, extent).to(cameras.R.device)
+    centres = voxel_centres(resolution, extent).to(cameras.R.device, non_blocking=True)
     with torch.autocast(centres.device.type, enabled=False):  # bf16 would move voxels by a fraction of a pixel
         ndc, depth = cameras.project(centres)
     seen = (ndc.abs().amax(-1) <= 1) & (depth > 0)

@@ -105,7 +105,7 @@ class StyledLayer(nn.Module):
         x = self.convolution(x, w)
         if self.noise is not None:
             field = torch.randn(len(x), 1, *x.shape[2:], generator=generator)
-            x = x + self.noise * field.to(x.device)
+            x = x + self.noise * field.to(x.device, non_blocking=True)
         return leaky(x + self.bias[:, None, None])
 
 

@@ -45,7 +45,7 @@ class Photographs:
         counts = (round(ON_OBJECT * count), count - round(ON_OBJECT * count))
         return torch.cat(
             [
-                pool[torch.randint(len(pool), (many,), generator=generator).to(pool.device)]
+                pool[torch.randint(len(pool), (many,), generator=generator).to(pool.device, non_blocking=True)]
                 for pool, many in zip(self.pools, counts, strict=True)
             ]
         )

@@ -88,13 +88,15 @@ def occupancy_of(field: DenseField, resolution: int, threshold: float, grow: int
     Where the field's own voxels and all around them are below a tenth of it, none in between is looked at.
     """
     batch, own = len(field.grid), field.grid.shape[-1]
-    centres = voxel_centres(own, field.extent).to(field.grid.device)
+    centres = voxel_centres(own, field.extent).to(field.grid.device, non_blocking=True)
     faint = field.query(centres.repeat(batch, 1))[0].unflatten(0, (batch, -1)) < threshold / 10
     near = dilate(~faint.unflatten(1, (own,) * 3), 1).float()[:, None]
     near = F.interpolate(near, size=(resolution,) * 3)[:, 0].flatten() > 0
     voxels = near.nonzero().squeeze(1)
     member = torch.div(voxels, resolution**3, rounding_mode="trunc")
-    centres = voxel_centres(resolution, field.extent).to(field.grid.device)[voxels - member * resolution**3]
+    centres = voxel_centres(resolution, field.extent).to(field.grid.device, non_blocking=True)[
+        voxels - member * resolution**3
+    ]
     dense = torch.zeros_like(near)
     dense[voxels] = field.query(centres, None, member)[0] > threshold
     return dilate(dense.reshape(batch, *(resolution,) * 3), grow)

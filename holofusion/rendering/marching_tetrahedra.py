@@ -67,21 +67,24 @@ def marching_tetrahedra(vertices: Tensor, sdf: Tensor, tetrahedra: Tensor) -> tu
     Both are empty where no sign changes. Closed where the surface stays off the grid's border.
     """
     inside = sdf < 0
-    code = (inside[tetrahedra].long() * torch.tensor([1, 2, 4, 8], device=sdf.device)).sum(1)
-    cut = (code > 0) & (code < 15)
+    code = (inside[tetrahedra].long() * 2 ** torch.arange(4, device=sdf.device)).sum(1)
+    # places of a mask are looked up once, and codes counted once: a GPU is waited for each time
+    cut = ((code > 0) & (code < 15)).nonzero().squeeze(1)
     tetrahedra, code = tetrahedra[cut], code[cut]
-    pairs = tetrahedra[:, torch.tensor(EDGES, device=sdf.device)].sort(-1).values
+    pairs = tetrahedra[:, torch.tensor(EDGES).to(sdf.device, non_blocking=True)].sort(-1).values
     crossing = inside[pairs[..., 0]] != inside[pairs[..., 1]]
     key = pairs[..., 0] * len(sdf) + pairs[..., 1]
-    unique, place = torch.unique(key[crossing], return_inverse=True)
+    edges = crossing.nonzero(as_tuple=True)
+    unique, place = torch.unique(key[edges], return_inverse=True)
     number = torch.full(key.shape, -1, dtype=torch.long, device=sdf.device)
-    number[crossing] = place
+    number[edges] = place
     first, second = torch.div(unique, len(sdf), rounding_mode="floor"), unique % len(sdf)
     share = sdf[first] / (sdf[first] - sdf[second])
     surface = vertices[first] + share[:, None] * (vertices[second] - vertices[first])
+    of_code = number[code.argsort(stable=True)].split(torch.bincount(code, minlength=len(TRIANGLES)).tolist())
     faces = [
-        number[code == pattern][:, list(triangle)]
-        for pattern, triangles in enumerate(TRIANGLES)
+        torch.stack([part[:, corner] for corner in triangle], 1)
+        for part, triangles in zip(of_code, TRIANGLES, strict=True)
         for triangle in triangles
     ]
     return surface, torch.cat(faces)

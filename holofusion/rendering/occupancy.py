@@ -50,7 +50,7 @@ def lookup_nearest(volume: Tensor, x: Tensor, y: Tensor, z: Tensor, extent: floa
     Places outside take the nearest voxel.
     """
     size = volume.shape[-1]
-    middle = x.new_tensor(size / 2)
+    middle = x.new_full((), size / 2)
 
     def cell(place: Tensor) -> Tensor:
         return torch.add(middle, place, alpha=size / 2 / extent).clamp_(0, size - 1).int()

@@ -60,33 +60,36 @@ def rasterise(vertices: list[Tensor], faces: list[Tensor], cameras: Cameras, siz
         hard, rim = fragments(0.0), fragments(RIM_WIDTH * pixel)
     covered = hard.pix_to_face[..., 0] >= 0
     near = (rim.pix_to_face[..., 0] >= 0) & ~covered
+    covered_at, near_at = covered.nonzero(as_tuple=True), near.nonzero(as_tuple=True)  # once: a GPU is waited for
     shape = covered.shape
     vertices, corners = meshes.verts_packed(), meshes.faces_packed()
     image = torch.arange(len(cameras), device=covered.device)[:, None, None].expand(shape)
 
     # covered pixels: where the ray meets the plane of its face
-    origins, directions = (part.unflatten(1, (size, size))[covered] for part in cameras.rays(size))
-    first, second, third = vertices[corners[hard.pix_to_face[..., 0][covered]]].unbind(1)
+    origins, directions = (part.unflatten(1, (size, size))[covered_at] for part in cameras.rays(size))
+    first, second, third = vertices[corners[hard.pix_to_face[..., 0][covered_at]]].unbind(1)
     normal = torch.linalg.cross(second - first, third - first)
     facing = (directions * normal).sum(-1)
     facing = torch.where(facing.abs() < 1e-12, torch.full_like(facing, 1e-12), facing)
     distance = ((first - origins) * normal).sum(-1) / facing
 
     # the rim: the point of the face that is nearest in the image
-    edge = vertices[corners[rim.pix_to_face[..., 0][near]]]
-    flat = torch.stack([cameras[image[near]].project(edge[:, corner : corner + 1])[0][:, 0] for corner in range(3)], 1)
+    edge = vertices[corners[rim.pix_to_face[..., 0][near_at]]]
+    flat = torch.stack(
+        [cameras[image[near_at]].project(edge[:, corner : corner + 1])[0][:, 0] for corner in range(3)], 1
+    )
     centre = (torch.arange(size, device=covered.device) + 0.5) * -pixel + 1
-    place = torch.stack(torch.meshgrid(centre, centre, indexing="ij")[::-1], -1).expand(*shape, 2)[near]
+    place = torch.stack(torch.meshgrid(centre, centre, indexing="ij")[::-1], -1).expand(*shape, 2)[near_at]
     soft = torch.sigmoid(-squared_distance(place, flat) / (SILHOUETTE_SOFTNESS * pixel) ** 2)
-    weights = rim.bary_coords[..., 0, :][near]
+    weights = rim.bary_coords[..., 0, :][near_at]
 
     alpha = torch.zeros(shape, device=covered.device).masked_scatter(covered, torch.ones_like(distance))
     points = torch.zeros((*shape, 3), device=covered.device)
-    points = points.index_put((covered,), origins + distance[:, None] * directions)
-    points = points.index_put((near,), (edge * weights[..., None]).sum(1))
-    depth = torch.zeros(shape, device=covered.device).index_put((covered,), distance)
-    depth = depth.index_put((near,), rim.zbuf[..., 0][near])
-    return Surface(alpha.index_put((near,), soft), points, depth, near | covered)
+    points = points.index_put(covered_at, origins + distance[:, None] * directions)
+    points = points.index_put(near_at, (edge * weights[..., None]).sum(1))
+    depth = torch.zeros(shape, device=covered.device).index_put(covered_at, distance)
+    depth = depth.index_put(near_at, rim.zbuf[..., 0][near_at])
+    return Surface(alpha.index_put(near_at, soft), points, depth, near | covered)
 
 
 def squared_distance(places: Tensor, triangles: Tensor) -> Tensor:

@@ -62,4 +62,5 @@ class Rays:
 
     def cube_interval(self, extent: float) -> tuple[Tensor, Tensor]:
         """The same for the cube [-extent, extent]^3."""
-        return self.box_interval(*self.origins.new_tensor([[-extent] * 3, [extent] * 3]))
+        far = self.origins.new_full((3,), extent)
+        return self.box_interval(-far, far)

@@ -29,7 +29,7 @@ class SparseMatrix:
 
     def transposed(self, columns: int) -> SparseMatrix:
         """The transpose of a matrix of so many columns. Sorting entries by column is cheaper than adding them up there."""
-        ends = torch.cat([self.starts[1:], self.starts.new_tensor([len(self.index)])])
+        ends = torch.cat([self.starts[1:], self.starts.new_full((1,), len(self.index))])
         rows = torch.arange(len(self.starts), dtype=self.index.dtype, device=self.index.device)
         rows = rows.repeat_interleave(ends - self.starts, output_size=len(self.index))
         used, order = torch.sort(self.index, stable=True)

@@ -33,7 +33,7 @@ def stratified_depths(near: Tensor, far: Tensor, count: int, generator: torch.Ge
     """One depth per equal bin of [near, far]: uniform in the bin with a generator, its middle without. (B, N, count)."""
     shape = (*near.shape, count)
     jitter = torch.full(shape, 0.5) if generator is None else torch.rand(shape, generator=generator)
-    position = (torch.arange(count) + jitter).to(near.device) / count
+    position = (torch.arange(count) + jitter).to(near.device, non_blocking=True) / count
     return near[..., None] + (far - near)[..., None] * position
 
 
@@ -45,7 +45,7 @@ def importance_depths(depths: Tensor, weights: Tensor, count: int, generator: to
     cumulative = torch.cat([torch.zeros_like(cumulative[..., :1]), cumulative], -1) / cumulative[..., -1:]
     shape = (*depths.shape[:-1], count)
     jitter = torch.full(shape, 0.5) if generator is None else torch.rand(shape, generator=generator)
-    target = ((torch.arange(count) + jitter) / count).to(depths.device)
+    target = ((torch.arange(count) + jitter) / count).to(depths.device, non_blocking=True)
     upper = torch.searchsorted(cumulative.contiguous(), target.contiguous(), right=True).clamp(1, edges.shape[-1] - 1)
     low_c, high_c = cumulative.gather(-1, upper - 1), cumulative.gather(-1, upper)
     low_e, high_e = edges.gather(-1, upper - 1), edges.gather(-1, upper)
@@ -118,7 +118,7 @@ def render_rays(
     near, far = rays.box_interval(*field.occupancy.box)
     kept = (far > near)[0].nonzero().squeeze(1)
     near, far = field.occupancy.interval(rays[kept])
-    met = (far > near)[0]
+    met = (far > near)[0].nonzero().squeeze(1)  # once: a GPU is waited for
     kept, interval = kept[met], (near[:, met], far[:, met])
     some = _march(field, rays[kept], interval, coarse_samples, importance_samples, generator)
     empty = some.alpha.new_zeros(rays.shape)

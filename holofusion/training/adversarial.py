@@ -66,7 +66,9 @@ def augment(images: Tensor, strength: float, generator: torch.Generator) -> Tens
     if strength == 0:
         return images
     count, channels, size = images.shape[:3]
-    change = strength * (torch.rand((3, count, 1, 1, 1, 1), generator=generator) - 0.5).to(images.device)
+    change = strength * (torch.rand((3, count, 1, 1, 1, 1), generator=generator) - 0.5).to(
+        images.device, non_blocking=True
+    )
     coloured = channels // 3 * 3
     ink = (1 - images[:, :coloured]).unflatten(1, (-1, 3))
     grey = ink.mean(2, keepdim=True)

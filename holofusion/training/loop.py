@@ -80,9 +80,13 @@ def fit(method: Trainable, job: TrainingRun, label: str, snapshots: tuple[float,
             for group, rate in zip(optimiser.param_groups, base_rates, strict=True):
                 group["lr"] = rate * rate_at(step, steps)
             optimiser.zero_grad(set_to_none=True)
-            values, stopping = _gradients(method, job, label, step, asked)
+            names, totals = _gradients(method, job, label, step, asked)
             norm = torch.nn.utils.clip_grad_norm_(method.parameters(), method.gradient_limit)
-            if not (math.isfinite(values["loss"]) and math.isfinite(float(norm))):
+            # all that the host wants to know of the step, at once: a GPU is waited for
+            *means, anywhere, norm = torch.cat([totals, norm.detach()[None]]).tolist()
+            values = dict(zip(names, means, strict=True))
+            stopping = (asked() or signal.SIGTERM) if anywhere else 0
+            if not (math.isfinite(values["loss"]) and math.isfinite(norm)):
                 raise UserError(f"{job.out}: loss or gradient is not finite at step {step}; lower the learning rate")
             optimiser.step()
             average.update(method, step)
@@ -98,8 +102,11 @@ def fit(method: Trainable, job: TrainingRun, label: str, snapshots: tuple[float,
 
 def _gradients(
     method: Trainable, job: TrainingRun, label: str, step: int, asked: Callable[[], int]
-) -> tuple[dict[str, float], int]:
-    """Leave the gradient of the mean loss over the step's micro-batches; return losses by name, and a signal to stop or 0."""
+) -> tuple[list[str], Tensor]:
+    """Leave the gradient of the mean loss over the step's micro-batches.
+
+    Returns the losses' names; and their means, and whether any process is to stop, as one tensor (losses + 1,).
+    """
     parts = job.micro_batches
     totals = torch.zeros(0)
     for part in share_of(parts, job.group.rank, job.group.size):
@@ -110,9 +117,8 @@ def _gradients(
         values = torch.stack([value.detach().float() for value in losses.values()]) / parts
         totals = values if len(totals) == 0 else totals + values
     job.group.add_gradients(method)
-    signals = torch.tensor([float(asked())], device=totals.device)
-    *means, anywhere = job.group.total(torch.cat([totals, signals])).tolist()
-    return dict(zip(losses, means, strict=True)), (asked() or signal.SIGTERM) if anywhere else 0
+    signals = torch.full((1,), float(asked()), device=totals.device)
+    return list(losses), job.group.total(torch.cat([totals, signals]))
 
 
 class TrainingLog:
