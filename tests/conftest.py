@@ -67,6 +67,14 @@ def prepared_smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return results / "data/hydrant"
 
 
+@pytest.fixture(scope="session")
+def trained(repository: Path, prepared_smoke: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pipeline's results with one scene of every stage, see tests/trained.py. Not to be changed."""
+    from tests.trained import train
+
+    return train(repository, prepared_smoke, tmp_path_factory.mktemp("trained"))
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """An empty folder with copies of params.yaml and config/, to edit freely."""

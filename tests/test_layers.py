@@ -12,10 +12,10 @@ LAYERS = (
     ("diffusion", "utils"),
     ("cameras", "config"),
     ("rendering", "data", "pipeline"),
-    ("networks", "training", "meshing", "reconstruction", "codes"),
+    ("networks", "training", "meshing", "reconstruction", "codes", "models"),
     ("scenes", "evaluation"),
     ("methods", "report"),
-    ("steps",),
+    ("steps", "objects"),
     ("cli", "__main__"),
 )
 

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from holofusion.cli import data as cli_data
+from holofusion.cli import objects as cli_objects
 from holofusion.cli import results as cli_results
 from holofusion.cli import sampling as cli_sampling
 from holofusion.cli import scores as cli_scores
@@ -101,6 +102,10 @@ for verb in (  # called as their functions are, underscores included: a verb is 
     cli_scores.geometry,
     cli_scores.geometry_floor,
     cli_scores.report,
+    cli_objects.generate,
+    cli_objects.view,
+    cli_objects.demo,
+    cli_objects.ship,
     cli_results.verify,
     cli_results.status,
     cli_results.push,

@@ -40,10 +40,14 @@ def read_sections(path: Path, plain: Mapping[str, Any]) -> dict[str, Section]:
 
 
 def load_weights(folder: Path, device: torch.device | str = "cpu") -> dict[str, Tensor]:
-    """The tensors of a run's model.safetensors. Raises UserError naming the file if it is missing or damaged."""
+    """The tensors of a run's model.safetensors; those in half precision, as models that ship have them, as float32.
+
+    Raises UserError naming the file if it is missing or damaged.
+    """
     path = folder / "model.safetensors"
     try:
-        return load_file(path, device=str(device))
+        tensors = load_file(path, device=str(device))
+        return {name: value.float() if value.dtype == torch.half else value for name, value in tensors.items()}
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; this is not the folder of a finished training") from None
     except SafetensorError as error:

@@ -25,6 +25,7 @@ class Resolved(Generic[S]):
     seed is DATA_SEED where it serves all seeds. hash: of method, category, seed and settings.
     further: by row of the table, sections, as plain values, that the step hands on with what it makes but does not read (a
     training: those that sampling takes, so that the folder of weights is complete); they do not count in the hash.
+    fusions: by `distillation.mode`, the sections that fusing the row's scenes reads, handed on in the same way.
     """
 
     step: str
@@ -35,6 +36,7 @@ class Resolved(Generic[S]):
     hash: str
     settings: S
     further: Mapping[str, Mapping[str, Mapping[str, object]]] = field(default_factory=dict)
+    fusions: Mapping[str, Mapping[str, Mapping[str, object]]] = field(default_factory=dict)
 
     @property
     def run(self) -> Run:

@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -20,6 +20,7 @@ from holofusion.config.load import as_yaml, read_yaml
 from holofusion.config.messages import explain
 from holofusion.config.overrides import with_overrides
 from holofusion.config.params import Params
+from holofusion.config.sampling import Distillation, Fast
 from holofusion.pipeline.job import Resolved
 from holofusion.pipeline.registry import ROWS, Source
 from holofusion.pipeline.scopes import Subject
@@ -54,7 +55,21 @@ def resolve(params: Params, step: Step, subject: Subject) -> dict[str, Any]:
     for row, sections in step.further_of(subject.method).items():
         values = settings_for(params, row)
         further[row] = {section: values[section] for section in sections if values[section] != settings.get(section)}
-    return resolved | ({"further": further} if further else {})
+    if further:
+        resolved |= {"further": further, "fusions": fusions_of(params, str(subject.method))}
+    return resolved
+
+
+def fusions_of(params: Params, method: str) -> dict[str, dict[str, Any]]:
+    """By `distillation.mode`, the sections that fusing the scenes of row `method` reads; empty for a row that is not fused."""
+    if ROWS[method].source != Source.HYPOTHESES:
+        return {}
+    found = {}
+    for mode in get_args(Distillation.model_fields["mode"].annotation):
+        distillation = params.distillation.model_copy(update={"mode": mode})
+        values = settings_for(params.model_copy(update={"distillation": distillation}), method)
+        found[mode] = {section: values[section] for section in Fast.model_fields}
+    return found
 
 
 def _hash(identity: dict[str, Any]) -> str:
@@ -167,4 +182,5 @@ def load_step(path: Path | str) -> Resolved[Any]:
         key, message = explain(error, kind)[0]
         raise UserError(f"{path}: {key}: {message}") from None
     facts = {key: content[key] for key in IDENTITY[:-1]}
-    return Resolved(step, name, **facts, hash=stated, settings=settings, further=content.get("further", {}))
+    handed_on = {key: content.get(key, {}) for key in ("further", "fusions")}
+    return Resolved(step, name, **facts, hash=stated, settings=settings, **handed_on)

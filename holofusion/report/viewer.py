@@ -25,13 +25,14 @@ def pack(meshes: list[tuple[str, int, Path]]) -> str:
     shown at one scale and turned about the world's origin, so give them in the frame they were generated in.
     Raises UserError naming the file if it is absent, is not a mesh, or has no surface.
     """
-    text = json.dumps([{"label": label, "seed": seed, **packed(Path(path))} for label, seed, path in meshes])
+    text = json.dumps(
+        [{"label": label, "seed": seed, **packed(*read_mesh(Path(path)))} for label, seed, path in meshes]
+    )
     return text.replace("<", "\\u003c")  # a label cannot end the script element it lies in
 
 
-def packed(path: Path) -> dict[str, Any]:
-    """The entry of one file, but for its label and seed."""
-    vertices, faces, colours = read_mesh(path)
+def packed(vertices: np.ndarray, faces: np.ndarray, colours: np.ndarray) -> dict[str, Any]:
+    """The entry of one mesh, but for its label and seed: what `read_mesh` gives."""
     largest = float(np.abs(vertices).max())
     scale = largest / INT16_STEPS
     return {
@@ -46,13 +47,18 @@ def packed(path: Path) -> dict[str, Any]:
 
 
 def read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Vertices (n, 3) in world units, faces (m, 3), colours (n, 3) from 0 to 255, in the file's own order."""
+    """Vertices (n, 3) in world units, faces (m, 3), colours (n, 3) from 0 to 255 as they are seen, in the file's own order.
+
+    Of a textured mesh the colours are the texture's at the vertices.
+    """
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
-        mesh = trimesh.load_mesh(path, process=False)
+        parts = list(trimesh.load_scene(path, process=False).geometry.values())
+        # joining parts, as load_mesh does of a single one, loses the colours of ours
+        mesh: Any = parts[0] if len(parts) == 1 else trimesh.load_mesh(path, process=False)
         vertices, faces = np.asarray(mesh.vertices, float), np.asarray(mesh.faces)
-        colours = np.asarray(mesh.visual.vertex_colors)[:, :3]  # type: ignore[union-attr]
+        colours = np.broadcast_to(_colours_of(mesh.visual), vertices.shape)
     except Exception as error:  # the reader raises whatever a damaged file happens to trip
         raise UserError(f"{path}: not a mesh that can be read ({error})") from None
     if not len(faces) or not np.isfinite(vertices).all() or not vertices.any():
@@ -60,6 +66,42 @@ def read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise UserError(f"{path}: a face names a vertex that is not there")
     return vertices, faces, colours
+
+
+def _colours_of(visual: Any) -> np.ndarray:
+    """Colours (n, 3) from 0 to 255 as they are seen: of the vertices, or of a texture at them."""
+    if not isinstance(visual, trimesh.visual.TextureVisuals):
+        return np.asarray(visual.vertex_colors)[:, :3]
+    linear = visual.vertex_attributes.get("color")  # in glTF, with the file's own kind of numbers
+    if linear is None:
+        plain = visual.uv is None or visual.material is None
+        return np.full((1, 3), 180) if plain else np.asarray(visual.to_color().vertex_colors)[:, :3]
+    light = linear[:, :3] / (np.iinfo(linear.dtype).max if linear.dtype.kind == "u" else 1.0)
+    return np.rint(255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055))
+
+
+def thinned(
+    vertices: np.ndarray, faces: np.ndarray, colours: np.ndarray, most: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The mesh with at most `most` faces or so: vertices of a cell of a cubic lattice become one, their mean.
+
+    As in Rossignac and Borrel, "Multi-resolution 3D approximations for rendering complex scenes", 1993.
+    """
+    cells = 256.0
+    first = (vertices, faces, colours)
+    while len(faces) > most and cells > 4:
+        cells /= 1.25
+        low = first[0].min(0)
+        place = np.floor((first[0] - low) / (np.ptp(first[0], axis=0).max() / cells + 1e-12)).astype(np.int64)
+        _, cell = np.unique(place @ np.array([1, 1024, 1024**2]), return_inverse=True)
+        count = np.bincount(cell)[:, None]
+        vertices, colours = (
+            np.stack([np.bincount(cell, column) for column in np.asarray(part, float).T], 1) / count
+            for part in (first[0], first[2])
+        )
+        faces = cell[first[1]]
+        faces = faces[(faces != np.roll(faces, 1, axis=1)).all(1)]
+    return vertices, faces, np.rint(colours)
 
 
 def encoded(values: np.ndarray, kind: str) -> str:

@@ -44,7 +44,8 @@ def facts_of(job: AnyTraining) -> dict[str, Any]:
     """What model.json says of the run: its name in parts, and its settings.
 
     `settings`: the sections that the training reads, and the module is built from. `rows`: by row of the table that uses
-    these weights, the sections that making its scenes reads beside, or reads otherwise.
+    these weights, the sections that making its scenes reads beside, or reads otherwise. `fusions`:
+    by `distillation.mode`, those in which fusing differs.
     """
     resolved = job.resolved
     return {
@@ -54,4 +55,5 @@ def facts_of(job: AnyTraining) -> dict[str, Any]:
         "config_hash": resolved.hash,
         "settings": resolved.settings.model_dump(mode="json"),
         "rows": {row: dict(sections) for row, sections in resolved.further.items()},
+        "fusions": {mode: dict(sections) for mode, sections in resolved.fusions.items()},
     }

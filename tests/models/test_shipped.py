@@ -1,0 +1,107 @@
+"""Models that ship: half precision where it costs nothing, found by name, and refused when they are not what was shipped."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import holofusion
+from holofusion.models import shipped
+from holofusion.models.shipped import halved, locate, names, ship
+from holofusion.objects.demo import make_demo
+from holofusion.utils.files import UserError
+from tests.trained import RUN, SEED
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in place of the package's."""
+    monkeypatch.setattr(shipped, "MODELS", tmp_path / "models")
+    return tmp_path / "models"
+
+
+def test_tensors_are_halved_where_that_loses_nothing() -> None:
+    draw = torch.Generator().manual_seed(0)
+    tensors = {
+        "weights": torch.randn(64, 3, generator=draw),
+        "codes": torch.randn(10, 8, 4, 4, 4, generator=draw) * 1e-2,
+        "tiny": torch.full((5,), 1e-9),
+        "huge": torch.tensor([1.0, 1e6]),
+        "counts": torch.arange(4),
+        "zeros": torch.zeros(3),
+        "none": torch.zeros(0),
+    }
+    small = halved(tensors)
+    assert {name for name, value in small.items() if value.dtype == torch.half} == {"weights", "codes", "zeros", "none"}
+    for name, value in small.items():
+        assert value.shape == tensors[name].shape
+        assert (value.double() - tensors[name].double()).norm() <= 1e-3 * tensors[name].double().norm()
+
+
+def test_a_shipped_model_samples_as_its_training_does(trained: Path, models: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(trained / f"runs/{RUN}", tmp_path / RUN)
+    (copied / "provenance.json").write_text('{"step": "train"}')
+    folder = ship(copied, "hydrant")
+    assert folder == models / "hydrant" == locate("hydrant") and names() == ["hydrant"]
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 8e6
+    assert 'holofusion.load("hydrant")' in (folder / "MODEL_CARD.md").read_text()
+    origin = json.loads((folder / "provenance.json").read_text())
+    assert origin["training"] == {"step": "train"} and origin["run"] == RUN
+    dtypes = {name: value.dtype for name, value in load_file(folder / "model.safetensors").items()}
+    assert {name for name, kind in dtypes.items() if kind != torch.half} == set(origin["not_halved"])
+    grids = [run.sample(SEED).tensors()["grid"] for run in map(holofusion.load, ("hydrant", trained))]
+    assert grids[0].dtype == torch.float32
+    error = (grids[0] - grids[1]).norm() / grids[1].norm()
+    assert 0 < error < 0.05 and math.isfinite(error)
+
+
+def test_a_file_that_was_changed_is_refused(trained: Path, models: Path) -> None:
+    path = ship(trained / f"runs/{RUN}", "hydrant") / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"hydrant/model\.safetensors: not the file that was shipped"):
+        holofusion.load("hydrant")
+    path.unlink()
+    with pytest.raises(UserError, match=r"hydrant/model\.safetensors: no such file"):
+        holofusion.load("hydrant")
+
+
+def test_what_cannot_ship_is_named_and_leaves_nothing(
+    trained: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match=r"model\.safetensors: no such file"):
+        ship(tmp_path, "hydrant")
+    with pytest.raises(UserError, match="a/b: not a name of a model"):
+        ship(trained / f"runs/{RUN}", "a/b")
+    monkeypatch.setattr(shipped, "LARGEST", 10**5)
+    with pytest.raises(UserError, match="a model that ships takes at most 100.0 kB"):
+        ship(trained / f"runs/{RUN}", "hydrant")
+    assert names() == [] and not any(models.iterdir())
+    with pytest.raises(UserError, match="no model ships with this version"):
+        make_demo(tmp_path / "demo", 1)
+
+
+def test_models_in_the_package_are_what_was_shipped() -> None:
+    for name in names():
+        shipped.check(shipped.MODELS / name)
+        assert sum(path.stat().st_size for path in (shipped.MODELS / name).iterdir()) <= shipped.LARGEST
+
+
+def test_the_demonstration_needs_a_model_and_nothing_else(
+    trained: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holofusion.objects.demo.OBJECTS", 2)
+    monkeypatch.setattr("holofusion.objects.demo.VIEWS", 2)
+    shown: list[Path] = []
+    monkeypatch.setattr("holofusion.objects.demo.show", shown.append)
+    ship(trained / f"runs/{RUN}", "hydrant")
+    page = make_demo(tmp_path / "demo", 1)
+    assert shown == [page] and {path.name for path in page.parent.iterdir()} == {"hydrant", "hydrant.png", "index.html"}
+    assert page.read_text().count("<figure>") == 2

@@ -1,0 +1,82 @@
+"""What a folder holds to look at, and surfaces as the page shows them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from holofusion.meshing.mesh import Mesh
+from holofusion.objects.find import find
+from holofusion.objects.page import write_page
+from holofusion.report.viewer import read_mesh, thinned
+from holofusion.utils.files import UserError
+
+CORNERS = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
+FACES = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
+COLOURS = np.array([[0, 10, 50], [128, 188, 255], [1, 11, 200], [90, 90, 90]], np.uint8)
+
+
+def test_meshes_of_a_results_folder_are_named_by_run_and_seed(tmp_path: Path) -> None:
+    mesh = Mesh(CORNERS, FACES, COLOURS)
+    for run in ("pigan-hydrant-s0", "eg3d-hydrant-s0"):
+        for seed in (0, 12):
+            (tmp_path / run / "3").mkdir(parents=True, exist_ok=True)
+            mesh.export(tmp_path / run / f"3/{seed:06d}.ply")
+            mesh.export(tmp_path / run / f"3/{seed:06d}.glb")
+    found = [(each.label, each.seed, each.mesh.suffix) for each in find(tmp_path) if each.mesh]
+    runs = ("eg3d-hydrant-s0", "pigan-hydrant-s0")
+    assert found == [(run, seed, ".ply") for run in runs for seed in (0, 12)]
+    text = write_page(tmp_path).read_text()
+    (data,) = re.findall(r'id="viewer-meshes">(.*?)</script>', text, re.DOTALL)
+    assert [(entry["label"], entry["seed"], entry["faces"]) for entry in json.loads(data)] == [
+        (run, seed, 4) for run in runs for seed in (0, 12)
+    ]
+
+
+def test_labels_are_text(tmp_path: Path) -> None:
+    folder = tmp_path / "<img src=x onerror=alert(1)>"
+    folder.mkdir()
+    Mesh(CORNERS, FACES, COLOURS).export(folder / "000001.ply")
+    assert "<img src=x" not in write_page(tmp_path).read_text()
+
+
+def test_a_folder_without_objects_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=re.escape(f"{tmp_path}: no scenes (scene.json) and no meshes")):
+        write_page(tmp_path)
+    assert not (tmp_path / "index.html").exists()
+
+
+@pytest.mark.parametrize("suffix", ["ply", "glb"])
+def test_colours_are_those_that_are_seen(tmp_path: Path, suffix: str) -> None:
+    Mesh(CORNERS, FACES, COLOURS).export(tmp_path / f"a.{suffix}")
+    vertices, faces, colours = read_mesh(tmp_path / f"a.{suffix}")
+    np.testing.assert_array_equal(faces, FACES)
+    np.testing.assert_allclose(colours, COLOURS, atol=0.6)
+
+
+def test_a_texture_colours_the_vertices(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (2, 1), (250, 0, 0))
+    picture.putpixel((1, 0), (0, 0, 240))
+    at = np.array([[0.25, 0.5], [0.75, 0.5], [0.75, 0.5], [0.25, 0.5]])
+    visual = trimesh.visual.TextureVisuals(at, image=picture)
+    trimesh.Trimesh(CORNERS, FACES, visual=visual, process=False).export(tmp_path / "a.glb")
+    colours = read_mesh(tmp_path / "a.glb")[2]
+    np.testing.assert_array_equal(colours, [[250, 0, 0], [0, 0, 240], [0, 0, 240], [250, 0, 0]])
+
+
+def test_thinning_keeps_the_surface() -> None:
+    ball = trimesh.creation.icosphere(subdivisions=5)
+    colours = np.rint((ball.vertices + 1) * 127.5)
+    vertices, faces, seen = thinned(ball.vertices, ball.faces, colours, 4000)
+    assert 1500 < len(faces) <= 4000 < len(ball.faces)
+    smaller = trimesh.Trimesh(vertices, faces, process=False)
+    assert smaller.volume == pytest.approx(4 / 3 * np.pi, rel=0.02)
+    np.testing.assert_allclose(np.linalg.norm(vertices, axis=1), 1, atol=0.02)
+    np.testing.assert_allclose(seen, (vertices + 1) * 127.5, atol=2)
+    assert thinned(ball.vertices, ball.faces, colours, 10**6)[1] is ball.faces
