@@ -2,6 +2,7 @@
 # make data | train | sample | evaluate                       up to there
 # make push | make pull                                       results to and from the DVC remote; pull verifies them
 # make reference [RESULTS=results]                           the tables and pictures of README and docs/ from a finished run
+# make demo                                                 objects of the models that ship, in a minute, without a training
 # make zip [RESULTS=results]                                 the finished page with its tables and figures, to mail
 # make bench [RESULTS=results]                               speed and memory, as ratios, on a finished training
 # make test                                                  lint, types and the whole test suite
@@ -11,6 +12,7 @@
 PRESET ?= mini
 RESULTS ?= results
 CORES ?= all
+THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 PYTHON ?= python3.11
 BIN := .venv/bin
 # Two files of tests side by side, each on one core; the longest come first (tests/conftest.py)
@@ -18,17 +20,21 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-
 BENCHMARKS := dataset prepare warmup reconstruct encode train sample hypotheses render import mesh evaluate reference consistency geometry \
 	geometry_floor curve memorisation ladder
 
-.PHONY: report data train sample evaluate push pull reference zip bench test campaign lint types unit dry-run clean .venv
+.PHONY: demo report data train sample evaluate push pull reference zip bench test campaign lint types unit dry-run clean .venv
 
 # The lock vanishes with the last process of a run, so that a killed run can be taken up at once, and never twice.
 define snakemake
 	@mkdir -p "$(RESULTS)"
 	@flock --nonblock --conflict-exit-code 75 "$(RESULTS)/.lock" \
+		env HOLOFUSION_COMMAND="make $(MAKECMDGOALS) $(MAKEOVERRIDES)" VERBOSE="$(VERBOSE)" \
 		$(BIN)/snakemake $(1) --nolock --cores $(CORES) --config preset=$(PRESET) results="$(RESULTS)"; \
 	status=$$?; \
 	if [ $$status -eq 75 ]; then echo "error: $(RESULTS)/: a run, or a step that outlived one, is still at work here" >&2; fi; \
 	exit $$status
 endef
+
+demo: .venv
+	@$(BIN)/holofusion demo --out demo --threads $(THREADS)
 
 report: .venv
 	$(call snakemake,all)

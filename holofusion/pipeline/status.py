@@ -69,10 +69,7 @@ def _unfinished(
     lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
     job = next((job for job in queue if job.comment == _comment(step, resolved.name, shard)), None)
     fresh = bool(lines) and time.time() - log.stat().st_mtime < QUIET
-    failed = next(
-        (line for line in reversed(lines) if line.startswith("error:") or re.match(r"\w*(Error|Exception)\b", line)),
-        None,
-    )
+    failed = _error(lines)
     if (job and job.state == "RUNNING") or (not job and fresh and not failed):
         return Task(resolved.step, name, "running", ", ".join(filter(None, [_progress(lines), _place(path, job)])))
     if job:
@@ -80,6 +77,26 @@ def _unfinished(
     if failed:
         return Task(resolved.step, name, "failed", f"{failed}  ({log})")
     return Task(resolved.step, name, "waiting", f"stopped; {_progress(lines)}" if lines and _progress(lines) else "")
+
+
+def _error(lines: list[str]) -> str | None:
+    return next(
+        (line for line in reversed(lines) if line.startswith("error:") or re.match(r"\w*(Error|Exception)\b", line)),
+        None,
+    )
+
+
+def error_in(log: Path) -> str | None:
+    """The last error in a job's log; None where there is none, or no log."""
+    return _error(log.read_text(errors="replace").splitlines()) if log.is_file() else None
+
+
+def progress_in(log: Path | None) -> str:
+    """How far the job of a log is: `120 of 400, 2m left`; empty where it does not say."""
+    try:
+        return _progress(log.read_text(errors="replace").splitlines()) if log else ""
+    except OSError:  # not begun yet
+        return ""
 
 
 def _progress(lines: list[str]) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
+QUIET = "HOLOFUSION_QUIET"
 STATUS = "\r\033[K"  # begins a status line that the terminal rewrites in place (see logs.Progress)
 
 
@@ -60,11 +62,15 @@ class Mirror(io.TextIOBase):
 
 
 def mirror_to(path: Path) -> None:
-    """From now on, copy standard output and standard error to the file at `path`, replacing what it held."""
+    """From now on, copy standard output and standard error to the file at `path`, replacing what it held.
+
+    The file alone gets them where QUIET is set in the environment: a run of many jobs has a display of its own.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     log = open(path, "w", encoding="utf-8", buffering=1)  # open until the process ends
-    sys.stdout = Mirror(sys.stdout, log)
-    sys.stderr = Mirror(sys.stderr, log)
+    quiet = bool(os.environ.get(QUIET))
+    sys.stdout = Mirror(open(os.devnull, "w") if quiet else sys.stdout, log)
+    sys.stderr = Mirror(open(os.devnull, "w") if quiet else sys.stderr, log)
 
 
 def note_in_log(text: str) -> None:
