@@ -67,7 +67,7 @@ def _html(folder: Path, objects: Sequence[Found], entries: Sequence[dict[str, An
     if entries:
         data = json.dumps(entries).replace("<", "\\u003c")
         viewer = (
-            f'<section><h2>Turn them</h2><div id="viewer" hidden></div></section>\n'
+            f'<section><h2>Turn them</h2><div id="viewer" class="viewer" hidden></div></section>\n'
             f'<script type="application/json" id="viewer-meshes">{data}</script>\n'
             f"<script>{(TEMPLATES / 'viewer.js').read_text()}</script>"
         )

@@ -11,6 +11,7 @@ from holofusion.evaluation.claims import HOLDS, Measured, Verdict
 from holofusion.pipeline.registry import FLOOR
 from holofusion.pipeline.runs import seed_name
 from holofusion.report import curves, figures, grids, tradeoffs
+from holofusion.report.band import Band, band_of
 from holofusion.report.claim_lines import ClaimLine, claim_lines
 from holofusion.report.collect import Results, RunResults, read_ladders
 from holofusion.report.commands import commands, target
@@ -92,6 +93,7 @@ class Chapter:
     spending: Plot | None
     curves: Plot | None
     training: Plot | None
+    band: Band | None
     samples: Sheet | None
     zoom: Sheet | None
     turntable: Sheet | None
@@ -129,13 +131,14 @@ def chapter_of(
     columns, stem = settings.sample_columns, seed_name(category, seed)
     kernels = {method: mean_over_seeds(find, method, "kernel", seeds) for method in methods}
     costs = {run.method: cost_of(run, runs) for run in runs}
+    best = min(((m, k) for m, k in kernels.items() if k), key=lambda pair: pair[1].value, default=None)
     other = results.real.get(category, {}).get("real_other", {})
     return Chapter(
         category=category,
         seed=seed,
         runs=[Instructions(run, target(run, preset), commands(run)) for run in runs],
         tables=[score_table(results, group, category, seeds) for group in GROUPS],
-        best=min(((m, k) for m, k in kernels.items() if k), key=lambda pair: pair[1].value, default=None),
+        best=best,
         floor=mean_over_seeds(find, FLOOR, "kernel", seeds),
         other=other.get("other_category"),
         verdicts=[(verdict, claim_lines(verdict, category)) for verdict in verdicts],
@@ -144,6 +147,7 @@ def chapter_of(
         spending=tradeoffs.cost_plot(find, costs, category, seeds, folder),
         curves=curves.curve_plot(results, category, seed, folder),
         training=figures.training_plot(results, category, seed, folder),
+        band=band_of(runs, best and best[0], data, folder, stem),
         samples=grids.sample_sheet(runs, data, columns, folder / f"samples-{stem}.png"),
         zoom=grids.zoom_sheet(runs, ZOOM_SCENES, folder / f"zoom-{stem}.png"),
         turntable=grids.turntable_sheet(runs, columns, folder / f"turntable-{stem}.webp"),

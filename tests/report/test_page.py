@@ -61,7 +61,7 @@ def test_page_holds_everything_and_fetches_nothing(results: Path, resolved: Any)
     assert page.tags.count("script") == 2  # the surfaces and their viewer
     assert len(page.ids) == len(set(page.ids))
     assert {address[1:] for address in page.addresses if address[0] == "#"} <= set(page.ids)
-    assert len(page.images) == 4 and all(len(image["alt"]) > 20 for image in page.images)
+    assert len(page.images) == 6 and all(len(image["alt"]) > 20 for image in page.images)
     assert "data:image/webp" in text and page.tags.count("svg") == 5 == text.count('class="plot')
     assert text.count('role="img" aria-label="') == 3
     for words in (
@@ -171,7 +171,7 @@ def test_large_media_stand_beside_the_page(results: Path, resolved: Any) -> None
     text = make(results, resolved)
     page = Page(text)
     beside = [address for address in page.addresses if not address.startswith("#")]
-    assert len(beside) == 6 and all((results / address).is_file() for address in beside)
+    assert len(beside) == 9 and all((results / address).is_file() for address in beside)
     assert "figures/meshes.js" in beside and "data:image" not in text
     assert (results / "figures" / "meshes.js").read_text().startswith('window.VIEWER_MESHES = [{"label": "HoloFusion"')
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +16,7 @@ from PIL import Image
 import holofusion.report
 from holofusion.report.viewer import pack
 from holofusion.utils.files import UserError
+from tests.report.browser import browse
 
 TEMPLATES = Path(holofusion.report.__file__).parent / "templates"
 HOSTILE = "</script><script>document.title = 'ran'</script><img src=x onerror=\"document.title = 'ran'\">"
@@ -164,31 +162,18 @@ const wheel = by => first.dispatchEvent(new WheelEvent("wheel", { deltaY: by, bu
 @pytest.fixture(scope="module")
 def seen(cube: Path, marks: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
     """What a headless browser shows of a page with three meshes, step by step."""
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
-        pytest.skip("no chromium, chromium-browser or google-chrome on this machine")
     folder = tmp_path_factory.mktemp("browser")
     data = pack([("cube", 0, cube), ("marks", 0, marks), (HOSTILE, 3, cube)])
     css, js = ((TEMPLATES / f"viewer.{kind}").read_text() for kind in ("css", "js"))
     page = (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,"><title>whole</title>'
-        f'<style>{css}</style></head><body><div id="viewer" hidden></div>'
+        f'<style>{css}</style></head><body><div id="viewer" class="viewer" hidden></div>'
         f'<script type="application/json" id="viewer-meshes">{data}</script>'
         f"<script>{FRAMES}</script><script>{js}</script><script>{DRIVER}</script></body></html>"
     )
     (folder / "page.html").write_text(page)
-    flags = ["headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"]
-    flags += ["disable-component-update", "disable-sync", "hide-scrollbars", "window-size=1000,900", "dump-dom"]
-    flags += [f"user-data-dir={folder / 'profile'}", "virtual-time-budget=30000", "enable-logging=stderr"]
-    run = subprocess.run(
-        [chromium, *(f"--{flag}" for flag in flags), (folder / "page.html").as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    found = re.search(r'<pre id="seen">(.*?)</pre>', run.stdout, re.DOTALL)
-    assert found, run.stderr[-2000:]
-    return {**json.loads(html.unescape(found[1])), "console": re.findall(r".*CONSOLE.*", run.stderr)}
+    found, console = browse(folder / "page.html", "1000,900", folder / "profile")
+    return {**found, "console": console}
 
 
 def pixels(address: str) -> np.ndarray:

@@ -297,4 +297,11 @@
       "Drag to turn; pinch, or click and then use the wheel, to zoom; with shift held, drag to move what is " +
       "enlarged; double click to reset. On the keyboard: arrows, + and \u2212, 0.")));
   root.hidden = false;
+
+  for (const place of document.querySelectorAll(".viewer.one")) {  // one object alone, as the page's head shows it
+    const { label, seed } = place.dataset, entry = entries.find(each => each.label === label && String(each.seed) === seed);
+    if (!entry) continue;
+    place.append(addPane("only", entry));
+    place.hidden = false;
+  }
 })();
