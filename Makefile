@@ -37,8 +37,10 @@ demo: .venv
 	@$(BIN)/holofusion demo --out demo --threads $(THREADS)
 
 report: .venv
+	@test "$(PRESET)" != smoke || echo "smoke: runs every step, tiny, to see that all work here; no number or picture of it is a result"
 	$(call snakemake,all)
 	@echo "$(RESULTS)/report.html"
+	@test "$(PRESET)" != smoke || echo "every step works; \`make demo\` shows objects, \`make report\` trains and scores all methods"
 
 # The stages below it, which dvc.yaml calls; it wants every folder to be there, also those that no row needs.
 data train sample evaluate: .venv
@@ -95,7 +97,8 @@ dry-run: .venv
 			{ echo "error: $(PYTHON): needs to be Python 3.11 with the module venv (Debian: apt install python3.11-venv)" >&2; exit 2; }; \
 		echo "setting up .venv (about 6 GB, some minutes)"; \
 		$(PYTHON) -m venv --clear .venv && \
-		$(BIN)/pip install --no-deps --requirement requirements.lock && \
+		if command -v uv >/dev/null; then uv pip install --python $(BIN)/python --no-deps --requirement requirements.lock; \
+		else $(BIN)/pip install --no-deps --requirement requirements.lock; fi && \
 		$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable . && \
 		$(BIN)/pip check && \
 		cp requirements.lock .venv/made-from.lock; \

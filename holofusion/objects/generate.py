@@ -124,7 +124,7 @@ def write_pictures(run: TrainedRun, scene: Scene, folder: Path, request: Request
     frames = to_bytes(scene.render(cameras, request.size).rgb)
     Image.fromarray(frames[0]).save(folder / "view.png")
     write_video(frames, folder / "turntable.mp4", request.views / TURN_SECONDS)
-    return write_surface(scene, folder, request.formats)
+    return write_surface(scene, folder, request.formats, run.cameras)
 
 
 def contact_sheet(folders: Sequence[Path], path: Path) -> None:

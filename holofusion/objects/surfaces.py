@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from holofusion.cameras import Cameras
+from holofusion.cameras.spread import spread_cameras
 from holofusion.scenes.base import Scene
 from holofusion.utils.files import UserError
+from holofusion.utils.random import generator_for
 
 FORMATS = ("glb", "ply", "obj")
 RESOLUTION = 128  # points along a side of the cube at which density is looked up
+OUTLINES = 12  # renders that a surface is matched with
 
 
 def formats_in(text: str) -> list[str]:
@@ -20,17 +24,21 @@ def formats_in(text: str) -> list[str]:
     return found
 
 
-def write_surface(scene: Scene, folder: Path, formats: list[str]) -> list[str]:
+def write_surface(scene: Scene, folder: Path, formats: list[str], cameras: Cameras) -> list[str]:
     """Write object.SUFFIX of the scene's surface into the folder, in each format; return the files' names.
 
-    Empty where the scene has no surface: fog, or a kind of scene without geometry.
+    cameras: a pool, of which some look at the scene from all round, to find the surface that looks like the renders. Empty
+    where the scene has no surface: fog, or a kind of scene without geometry.
     """
-    mesh = scene.surface(RESOLUTION) if formats else None
+    around = spread_cameras(cameras, OUTLINES, generator_for("outline cameras"))
+    mesh = scene.surface(RESOLUTION, cameras=around) if formats else None
     if mesh is None or not len(mesh.faces):
         return []
+    textured = mesh.textured() if {*formats} - {"ply"} else None
     for suffix in formats:
-        if suffix == "obj":  # colours as readers expect them beside the vertices
-            (folder / "object.obj").write_text(str(mesh.trimesh().export(file_type="obj", include_normals=False)))
+        path = folder / f"object.{suffix}"
+        if suffix == "ply" or textured is None:
+            mesh.export(path)
         else:
-            mesh.export(folder / f"object.{suffix}")
+            textured.export(path)
     return [f"object.{suffix}" for suffix in formats]

@@ -54,9 +54,7 @@ def read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
-        parts = list(trimesh.load_scene(path, process=False).geometry.values())
-        # joining parts, as load_mesh does of a single one, loses the colours of ours
-        mesh: Any = parts[0] if len(parts) == 1 else trimesh.load_mesh(path, process=False)
+        mesh: Any = trimesh.load_mesh(path, process=False)
         vertices, faces = np.asarray(mesh.vertices, float), np.asarray(mesh.faces)
         colours = np.broadcast_to(_colours_of(mesh.visual), vertices.shape)
     except Exception as error:  # the reader raises whatever a damaged file happens to trip
@@ -72,12 +70,9 @@ def _colours_of(visual: Any) -> np.ndarray:
     """Colours (n, 3) from 0 to 255 as they are seen: of the vertices, or of a texture at them."""
     if not isinstance(visual, trimesh.visual.TextureVisuals):
         return np.asarray(visual.vertex_colors)[:, :3]
-    linear = visual.vertex_attributes.get("color")  # in glTF, with the file's own kind of numbers
-    if linear is None:
-        plain = visual.uv is None or visual.material is None
-        return np.full((1, 3), 180) if plain else np.asarray(visual.to_color().vertex_colors)[:, :3]
-    light = linear[:, :3] / (np.iinfo(linear.dtype).max if linear.dtype.kind == "u" else 1.0)
-    return np.rint(255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055))
+    if visual.uv is None:
+        return np.full((1, 3), 180)
+    return np.asarray(visual.to_color().vertex_colors)[:, :3]
 
 
 def thinned(
@@ -85,8 +80,14 @@ def thinned(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The mesh with at most `most` faces or so: vertices of a cell of a cubic lattice become one, their mean.
 
+    Vertices that lie together, as at the seams of a texture, become one in any case.
     As in Rossignac and Borrel, "Multi-resolution 3D approximations for rendering complex scenes", 1993.
     """
+    places, one = np.unique(vertices, axis=0, return_inverse=True)
+    if len(places) < len(vertices):
+        count = np.bincount(one)[:, None]
+        colours = np.stack([np.bincount(one, column) for column in np.asarray(colours, float).T], 1) / count
+        vertices, faces = places, one[faces]
     cells = 256.0
     first = (vertices, faces, colours)
     while len(faces) > most and cells > 4:

@@ -52,7 +52,8 @@ def test_every_seed_has_its_files(trained: Path, made: Path) -> None:
         assert imageio_ffmpeg.count_frames_and_secs(str(folder / "turntable.mp4"))[0] == 5
         surfaces = [trimesh.load_mesh(folder / name, process=False) for name in facts["meshes"]]
         assert len(surfaces) in (0, 3)  # two steps of training can leave fog
-        assert len({len(surface.faces) for surface in surfaces}) <= 1
+        assert all(isinstance(found.visual, trimesh.visual.TextureVisuals) for found in surfaces[::2])
+        assert all(surface.is_watertight for surface in surfaces[1:2])  # PLY
 
 
 def test_what_is_there_is_not_made_again(trained: Path, made: Path, holofusion: Command) -> None:

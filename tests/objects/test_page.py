@@ -11,7 +11,6 @@ import pytest
 import trimesh
 from PIL import Image
 
-from holofusion.meshing.mesh import Mesh
 from holofusion.objects.find import find
 from holofusion.objects.page import write_page
 from holofusion.report.viewer import read_mesh, thinned
@@ -22,13 +21,17 @@ FACES = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
 COLOURS = np.array([[0, 10, 50], [128, 188, 255], [1, 11, 200], [90, 90, 90]], np.uint8)
 
 
+def write(path: Path) -> None:
+    """A tetrahedron with a colour at each corner."""
+    trimesh.Trimesh(CORNERS, FACES, vertex_colors=COLOURS, process=False).export(path)
+
+
 def test_meshes_of_a_results_folder_are_named_by_run_and_seed(tmp_path: Path) -> None:
-    mesh = Mesh(CORNERS, FACES, COLOURS)
     for run in ("pigan-hydrant-s0", "eg3d-hydrant-s0"):
         for seed in (0, 12):
             (tmp_path / run / "3").mkdir(parents=True, exist_ok=True)
-            mesh.export(tmp_path / run / f"3/{seed:06d}.ply")
-            mesh.export(tmp_path / run / f"3/{seed:06d}.glb")
+            write(tmp_path / run / f"3/{seed:06d}.ply")
+            write(tmp_path / run / f"3/{seed:06d}.glb")
     found = [(each.label, each.seed, each.mesh.suffix) for each in find(tmp_path) if each.mesh]
     runs = ("eg3d-hydrant-s0", "pigan-hydrant-s0")
     assert found == [(run, seed, ".ply") for run in runs for seed in (0, 12)]
@@ -42,7 +45,7 @@ def test_meshes_of_a_results_folder_are_named_by_run_and_seed(tmp_path: Path) ->
 def test_labels_are_text(tmp_path: Path) -> None:
     folder = tmp_path / "<img src=x onerror=alert(1)>"
     folder.mkdir()
-    Mesh(CORNERS, FACES, COLOURS).export(folder / "000001.ply")
+    write(folder / "000001.ply")
     assert "<img src=x" not in write_page(tmp_path).read_text()
 
 
@@ -54,7 +57,7 @@ def test_a_folder_without_objects_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["ply", "glb"])
 def test_colours_are_those_that_are_seen(tmp_path: Path, suffix: str) -> None:
-    Mesh(CORNERS, FACES, COLOURS).export(tmp_path / f"a.{suffix}")
+    write(tmp_path / f"a.{suffix}")
     vertices, faces, colours = read_mesh(tmp_path / f"a.{suffix}")
     np.testing.assert_array_equal(faces, FACES)
     np.testing.assert_allclose(colours, COLOURS, atol=0.6)
@@ -68,6 +71,16 @@ def test_a_texture_colours_the_vertices(tmp_path: Path) -> None:
     trimesh.Trimesh(CORNERS, FACES, visual=visual, process=False).export(tmp_path / "a.glb")
     colours = read_mesh(tmp_path / "a.glb")[2]
     np.testing.assert_array_equal(colours, [[250, 0, 0], [0, 0, 240], [0, 0, 240], [250, 0, 0]])
+
+
+def test_vertices_at_seams_become_one() -> None:
+    doubled = np.concatenate([CORNERS, CORNERS[:1]]), FACES.copy(), np.concatenate([COLOURS, [[40, 10, 50]]])
+    doubled[1][0, 0] = 4
+    vertices, faces, colours = thinned(*doubled, 100)
+    order = [int(np.flatnonzero((vertices == corner).all(1))[0]) for corner in CORNERS]
+    assert len(vertices) == 4
+    np.testing.assert_array_equal(faces, np.array(order)[FACES])
+    np.testing.assert_array_equal(colours[order], [[20, 10, 50], *COLOURS[1:].tolist()])
 
 
 def test_thinning_keeps_the_surface() -> None:
