@@ -20,6 +20,7 @@ from holofusion.utils.log_file import STATUS
 from holofusion.utils.progress import duration, size
 
 NOTHING = "Nothing to be done"
+JOBS_OWN = "RuleException"
 EVERY = {True: 0.5, False: 60.0}  # seconds between lines, on a terminal and elsewhere
 SHOWN = 3  # running jobs that the live line names
 
@@ -74,6 +75,8 @@ class RunDisplay(logging.Handler):
             self._fail(record)
         elif not event and NOTHING in str(record.msg):
             self._print("nothing to do: everything is made from the present settings and inputs")
+        elif getattr(record, "exception", None) == JOBS_OWN:
+            return  # the command of a job that failed; the job's own record follows
         elif record.levelno >= logging.ERROR and not self.failed and record.msg:
             self._print(str(record.getMessage()).strip())
 

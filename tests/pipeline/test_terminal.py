@@ -104,6 +104,7 @@ def test_of_an_error_the_line_that_matters(logger: logging.Logger, results: Path
     log = results / "logs/train/a.log"
     log.parent.mkdir(parents=True)
     log.write_text("train 3/10\nerror: results/data/a: damaged\nwhat follows\n")
+    say(logger, "error", logging.ERROR, "CalledProcessError in file", exception="RuleException")
     for _ in range(2):  # Snakemake says it again at the end
         say(logger, "job_error", logging.ERROR, "Error in rule", jobid=0, rule_name="step_train", log=[str(log)])
     say(logger, None, logging.ERROR, "Exiting because a job execution failed. Look below for error messages")
