@@ -18,18 +18,24 @@ setTimeout(() => {
   const seen = { width: innerWidth, height: innerHeight, samples: all(".band .samples img"), object: all(".band canvas"),
     photographs: all(".band .photographs img"), across: document.documentElement.scrollWidth, lede: all(".lede"),
     sheet: all("#samples"), scores: all("#scores") };
-  const out = document.createElement("pre");
-  out.id = "seen"; out.textContent = JSON.stringify(seen);
-  document.body.append(out);
+  parent.postMessage(JSON.stringify(seen), "*");
 }, 3000);
 </script>"""
+# A window has a least size and a frame of its own; a frame on a page has the size that it is given.
+FRAME = """<!DOCTYPE html><html><body><iframe src="seen.html" style="border: 0; width: {}px; height: {}px"></iframe><script>
+addEventListener("message", event => {{
+  const out = document.createElement("pre");
+  out.id = "seen"; out.textContent = event.data;
+  document.body.append(out);
+}});
+</script></body></html>"""
 
 
-def shown(results: Path, resolved: Any, size: str) -> dict[str, Any]:
+def shown(results: Path, resolved: Any, size: tuple[int, int]) -> dict[str, Any]:
     run_report(resolved, results, results / "report.html")
-    page = results / "seen.html"
-    page.write_text((results / "report.html").read_text().replace("</body>", f"{SCRIPT}</body>"))
-    return browse(page, size, results / "profile")[0]
+    (results / "seen.html").write_text((results / "report.html").read_text().replace("</body>", f"{SCRIPT}</body>"))
+    (results / "frame.html").write_text(FRAME.format(*size))
+    return browse(results / "frame.html", "1500,1200", results / "profile")[0]
 
 
 def share(seen: dict[str, Any], box: list[float]) -> float:
@@ -39,10 +45,10 @@ def share(seen: dict[str, Any], box: list[float]) -> float:
     return max(0.0, width) * max(0.0, min(bottom, seen["height"]) - max(top, 0)) / (seen["width"] * seen["height"])
 
 
-@pytest.mark.parametrize("size", ["1280,720", "390,844"])
-def test_samples_fill_the_first_screen(results: Path, resolved: Any, size: str) -> None:
+@pytest.mark.parametrize("size", [(1280, 720), (390, 844)])
+def test_samples_fill_the_first_screen(results: Path, resolved: Any, size: tuple[int, int]) -> None:
     seen = shown(results, resolved, size)
-    assert seen["width"] == int(size.split(",")[0])
+    assert (seen["width"], seen["height"]) == size
     assert seen["across"] <= seen["width"], "the page does not scroll sideways"
     (samples,) = seen["samples"]
     # four of them here, in one row; the first eight of a run in two
