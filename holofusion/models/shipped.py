@@ -98,6 +98,7 @@ def ship(run: Path, name: str) -> Path:
     with replacing(MODELS / name) as temporary:
         temporary.mkdir()
         save_file(small, temporary / WEIGHTS)
+        (temporary / WEIGHTS).chmod(0o644)  # the library leaves it to its owner
         for copied in (FACTS, CAMERAS):
             shutil.copyfile(run / copied, temporary / copied)
         (temporary / CARD).write_text(_card(scored if scored.is_file() else run / CARD, name))

@@ -30,7 +30,7 @@ def find(folder: Path) -> list[Found]:
     """All objects below a folder, by label and seed. Raises UserError where there are none."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
-    objects = [path.parent for path in sorted(folder.rglob(OBJECT))]
+    objects = [path.parent for path in _below(folder, OBJECT)]
     found = [_generated(path) for path in objects]
     inside = set(objects)
     for path, mesh in [*_scenes(folder), *_meshes(folder)]:
@@ -39,6 +39,12 @@ def find(folder: Path) -> list[Found]:
     if not found:
         raise UserError(f"{folder}: no scenes (scene.json) and no meshes ({', '.join(FORMATS)}) below it")
     return sorted(found, key=lambda each: (each.label, each.seed))
+
+
+def _below(folder: Path, name: str) -> list[Path]:
+    """Files of that name, but for those in folders that are being written, or were when a run was stopped."""
+    found = sorted(folder.rglob(name))
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
 def _generated(folder: Path) -> Found:
@@ -56,12 +62,12 @@ def _best(stem: Path) -> Path | None:
 
 
 def _scenes(folder: Path) -> Iterator[tuple[Path, Path]]:
-    for path in sorted(folder.rglob(FACTS)):
+    for path in _below(folder, FACTS):
         yield path.parent, path.parent
 
 
 def _meshes(folder: Path) -> Iterator[tuple[Path, Path]]:
-    stems = {path.with_suffix("") for kind in FORMATS for path in folder.rglob(f"*.{kind}")}
+    stems = {path.with_suffix("") for kind in FORMATS for path in _below(folder, f"*.{kind}")}
     for stem in sorted(stems):
         if (best := _best(stem)) is not None:
             yield stem, best

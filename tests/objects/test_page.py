@@ -32,6 +32,8 @@ def test_meshes_of_a_results_folder_are_named_by_run_and_seed(tmp_path: Path) ->
             (tmp_path / run / "3").mkdir(parents=True, exist_ok=True)
             write(tmp_path / run / f"3/{seed:06d}.ply")
             write(tmp_path / run / f"3/{seed:06d}.glb")
+    (tmp_path / ".pigan.abc/pigan-hydrant-s0").mkdir(parents=True)
+    write(tmp_path / ".pigan.abc/pigan-hydrant-s0/000005.ply")  # of a run that was stopped
     found = [(each.label, each.seed, each.mesh.suffix) for each in find(tmp_path) if each.mesh]
     runs = ("eg3d-hydrant-s0", "pigan-hydrant-s0")
     assert found == [(run, seed, ".ply") for run in runs for seed in (0, 12)]
