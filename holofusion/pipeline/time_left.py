@@ -37,29 +37,27 @@ class Pace:
         self.seen[rule].append(seconds)
 
     def of(self, rule: str) -> float | None:
-        """Seconds of a job of the rule; of any job where there has been none of it; None before the first."""
-        for of_rule in (self.seen.get(rule), self.known.get(rule)):
-            if of_rule:
-                return mean(of_rule)
-        every = [mean(values) for values in (*self.seen.values(), *self.known.values()) if values]
-        return mean(every) if every else None
+        """Seconds of a job of the rule, in this run or else in earlier ones; None before the first."""
+        of_rule = self.seen.get(rule) or self.known.get(rule)
+        return mean(of_rule) if of_rule else None
 
     def left(
         self, waiting: Counter[str], running: Mapping[str, list[float]], elapsed: float, cores: int
     ) -> float | None:
-        """Seconds until all is done; None where nothing is known.
+        """Seconds until all is done; None where less than half of the jobs that are left are of a kind that was measured.
 
         waiting: jobs by rule that have not begun. running: by rule, the seconds that each job has been at work. elapsed: of
-        the whole run, from which is told how many jobs run side by side, at most `cores`.
+        the whole run, from which is told how many jobs run side by side, at most `cores`. A job of a kind that was not
+        measured counts as the mean of those that were.
         """
-        work = 0.0
-        for rule, count in waiting.items():
-            if (seconds := self.of(rule)) is None:
-                return None
-            work += count * seconds
+        left = waiting + Counter({rule: len(spent) for rule, spent in running.items()})
+        measured = {rule: seconds for rule in left if (seconds := self.of(rule)) is not None}
+        known = sum(left[rule] for rule in measured)
+        if not known or 2 * known < left.total():
+            return None
+        usual = sum(left[rule] * seconds for rule, seconds in measured.items()) / known
+        work = sum(count * measured.get(rule, usual) for rule, count in waiting.items())
         for rule, spent in running.items():
-            if (seconds := self.of(rule)) is None:
-                return None
-            work += sum(max(0.0, seconds - each) for each in spent)
+            work += sum(max(0.0, measured.get(rule, usual) - each) for each in spent)
         done = sum(map(sum, self.seen.values())) + sum(map(sum, running.values()))
         return work / (min(cores, max(1.0, done / elapsed)) if done > 0 else cores)

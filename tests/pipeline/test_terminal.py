@@ -155,7 +155,8 @@ def test_time_left_is_of_what_was_measured(tmp_path: Path, results: Path) -> Non
     assert Pace(tmp_path / "none").left(Counter(step_train=1), {}, 10.0, 2) is None
     pace = Pace(results)
     assert pace.left(Counter(step_train=1, step_render=3), {}, 0.0, 2) == pytest.approx(130 / 2)
-    assert pace.left(Counter(step_mesh=1), {}, 1.0, 2) == pytest.approx(55 / 2)  # the mean of what is known
+    assert pace.left(Counter(step_render=1, step_mesh=1), {}, 0.0, 2) == pytest.approx(20 / 2)  # counts as those known
+    assert pace.left(Counter(step_render=1, step_mesh=2), {}, 0.0, 2) is None  # most are not known
     pace.finished("step_render", 20.0)
     assert pace.left(Counter(step_render=3), {"step_train": [30.0]}, 50.0, 1) == pytest.approx(60 + 70)
     assert pace.left(Counter(step_render=3), {"step_train": [180.0]}, 100.0, 8) == pytest.approx(60 / 2)
