@@ -12,6 +12,7 @@ from holofusion.utils.random import generator_for
 
 FORMATS = ("glb", "ply", "obj")
 RESOLUTION = 128  # points along a side of the cube at which density is looked up
+TEXTURE = 1024  # texels along a side of a mesh's texture
 OUTLINES = 12  # renders that a surface is matched with
 
 
@@ -34,7 +35,7 @@ def write_surface(scene: Scene, folder: Path, formats: list[str], cameras: Camer
     mesh = scene.surface(RESOLUTION, cameras=around) if formats else None
     if mesh is None or not len(mesh.faces):
         return []
-    textured = mesh.textured() if {*formats} - {"ply"} else None
+    textured = mesh.textured(texture=TEXTURE) if {*formats} - {"ply"} else None
     for suffix in formats:
         path = folder / f"object.{suffix}"
         if suffix == "ply" or textured is None:

@@ -11,13 +11,17 @@ from subprocess import CompletedProcess
 import imageio_ffmpeg
 import numpy as np
 import pytest
+import torch
 import trimesh
 from PIL import Image
 
+from holofusion.cameras import turntable
 from holofusion.objects.generate import seeds_in
 from holofusion.objects.page import write_page
-from holofusion.objects.surfaces import formats_in
+from holofusion.objects.surfaces import formats_in, write_surface
 from holofusion.objects.video import write_video
+from holofusion.rendering.grids import PlainDecoder
+from holofusion.scenes.voxel import VoxelFacts, VoxelScene
 from holofusion.utils.files import UserError
 from tests.trained import RUN, SEED
 
@@ -28,7 +32,7 @@ Command = Callable[..., CompletedProcess[str]]
 def made(trained: Path, holofusion: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the command makes of two seeds, side by side, of the results folder."""
     out = tmp_path_factory.mktemp("objects") / "made"
-    seeds, options = f"{SEED},2", ("--views", 5, "--threads", 2, "--format", "glb,ply,obj")
+    seeds, options = f"{SEED},2", ("--views", 5, "--threads", 2, "--format", "ply")
     result = holofusion("generate", trained, "--seeds", seeds, "--out", out, *options)
     assert result.returncode == 0, result.stderr
     assert len(result.stderr.splitlines()) <= 2, "one progress line, and its end"
@@ -51,14 +55,36 @@ def test_every_seed_has_its_files(trained: Path, made: Path) -> None:
         assert Image.open(folder / "view.png").size == (side, side)
         assert imageio_ffmpeg.count_frames_and_secs(str(folder / "turntable.mp4"))[0] == 5
         surfaces = [trimesh.load_mesh(folder / name, process=False) for name in facts["meshes"]]
-        assert len(surfaces) in (0, 3)  # two steps of training can leave fog
-        assert all(isinstance(found.visual, trimesh.visual.TextureVisuals) for found in surfaces[::2])
-        assert all(surface.is_watertight for surface in surfaces[1:2])  # PLY
+        assert len(surfaces) <= 1  # two steps of training can leave fog, which has none
+        assert all(surface.is_watertight for surface in surfaces)
+
+
+def test_a_surface_is_written_in_every_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holofusion.objects.surfaces.TEXTURE", 64)
+    z, y, x = torch.meshgrid(*[torch.linspace(-1, 1, 12)] * 3, indexing="ij")
+    ball = 10 - 20 * (x**2 + y**2 + z**2).sqrt()
+    grid = torch.stack([ball, *[torch.full_like(ball, 2.0)] * 3])[None]
+    facts = {"extent": 1.0, "density_scale": 1.0, "precision": "fp32", "coarse_samples": 16, "importance_samples": 0}
+    scene = VoxelScene(grid, PlainDecoder(1.0), VoxelFacts(**facts, empty_density=None))
+    cameras = turntable(12, 20.0, 4.0, 3.0)
+    assert write_surface(scene, tmp_path, ["glb", "ply", "obj"], cameras) == ["object.glb", "object.ply", "object.obj"]
+    glb, ply, obj = (
+        trimesh.load_mesh(tmp_path / f"object.{suffix}", process=False) for suffix in formats_in("glb,ply,obj")
+    )
+    assert isinstance(glb.visual, trimesh.visual.TextureVisuals) and isinstance(
+        obj.visual, trimesh.visual.TextureVisuals
+    )
+    for surface in (glb, ply, obj):
+        assert surface.volume == pytest.approx(
+            4 / 3 * np.pi * np.linalg.norm(ply.vertices, axis=1).mean() ** 3, rel=0.05
+        )
+    empty = VoxelScene(torch.full_like(grid, -50.0), PlainDecoder(1.0), scene.facts)
+    assert write_surface(empty, tmp_path / "none", ["glb"], cameras) == []
 
 
 def test_what_is_there_is_not_made_again(trained: Path, made: Path, holofusion: Command) -> None:
     before = (made / "000002/object.json").stat().st_mtime_ns
-    options = ("--views", 5, "--format", "glb,ply,obj")
+    options = ("--views", 5, "--format", "ply")
     assert holofusion("generate", trained, "--seeds", "2", "--out", made, *options).returncode == 0
     assert (made / "000002/object.json").stat().st_mtime_ns == before
 
