@@ -47,7 +47,7 @@ def test_help_shows_an_example_that_is_valid(verb: str) -> None:
 
 @pytest.mark.parametrize("method", ROWS)
 def test_commands_shown_in_the_report_are_valid(method: str) -> None:
-    run = RunResults(method, "hydrant", 0, Path("results"), None, None, None, {}, [{}, {}], None, None)
+    run = RunResults(method, "hydrant", 0, Path("results"), *[None] * 4, {}, [{}, {}], None, None)
     for line in commands(run):
         program, verb, *arguments = shlex.split(line, comments=True)
         assert program == "holofusion"
