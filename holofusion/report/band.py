@@ -43,8 +43,15 @@ def band_of(
     frames = [paste(_rows([open_picture(files[index]) for files in stills], columns)) for index in range(count)]
     path, still = folder / f"best-{stem}.webp", folder / f"best-{stem}.png"
     with replacing(path) as temporary:
-        motion = {"save_all": True, "append_images": frames[1:], "duration": FRAME_MILLISECONDS, "loop": 0}
-        frames[0].save(temporary, **motion, quality=82, method=2)
+        frames[0].save(
+            temporary,
+            save_all=True,
+            append_images=frames[1:],
+            duration=FRAME_MILLISECONDS,
+            loop=0,
+            quality=82,
+            method=2,
+        )
     with replacing(still) as temporary:
         frames[0].save(temporary)
     samples = Sheet(path, still, [run.label], seeds, columns)
