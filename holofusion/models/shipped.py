@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from holofusion.diffusion.estimates import small_state
 from holofusion.utils.files import UserError, read_json, reading, replacing, sha256_of, write_json
 from holofusion.utils.progress import size
 
@@ -27,6 +28,7 @@ WEIGHTS, FACTS, CARD, CAMERAS, ORIGIN = (
     "evaluation_cameras.json",
     "provenance.json",
 )
+ESTIMATES = "estimates."  # of codes: of methods over codes the largest part by far
 LOSS = 1e-3  # relative error above which a tensor keeps its precision: float16 has 5e-4 where it neither over- nor underflows
 
 
@@ -80,7 +82,9 @@ def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def ship(run: Path, name: str) -> Path:
-    """Make MODELS/NAME of a finished training, with its model card, the one with scores where the report has written it.
+    """Make MODELS/NAME of a finished training, with its model card: the one with scores where the report has written it.
+
+    Codes are kept in 8 bits.
 
     Raises UserError naming the file that a run folder lacks, or the size of weights that are too large to ship.
     """
@@ -93,7 +97,7 @@ def ship(run: Path, name: str) -> Path:
         tensors = load_file(run / WEIGHTS)
     except SafetensorError as error:
         raise UserError(f"{run / WEIGHTS}: damaged ({error})") from None
-    small = halved(tensors)
+    small = halved(small_state(tensors, ESTIMATES) if f"{ESTIMATES}codes" in tensors else tensors)
     scored = run.parent.parent / "tables" / "cards" / f"{run.name}.md"
     with replacing(MODELS / name) as temporary:
         temporary.mkdir()
@@ -132,7 +136,7 @@ def _origin(
         "config_hash": facts.get("config_hash"),
         "git_commit": facts.get("git_commit"),
         "weights": sha256_of(run / WEIGHTS),
-        "not_halved": [key for key in tensors if small[key].dtype != torch.half],
+        "not_halved": [key for key, value in small.items() if value.dtype != torch.half],
         "training": read_json(run / ORIGIN) if (run / ORIGIN).is_file() else None,
         "files": {path.name: sha256_of(path) for path in sorted(folder.iterdir())},
     }
