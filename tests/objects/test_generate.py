@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
 import trimesh
+from click.testing import Result
 from PIL import Image
+from typer.testing import CliRunner
 
 from holofusion.cameras import turntable
+from holofusion.cli.main import app
 from holofusion.objects.generate import seeds_in
 from holofusion.objects.page import write_page
 from holofusion.objects.surfaces import formats_in, write_surface
@@ -25,16 +26,18 @@ from holofusion.scenes.voxel import VoxelFacts, VoxelScene
 from holofusion.utils.files import UserError
 from tests.trained import RUN, SEED
 
-Command = Callable[..., CompletedProcess[str]]
+
+def command(*arguments: object) -> Result:
+    """`holofusion generate` in this process."""
+    return CliRunner().invoke(app, ["generate", *map(str, arguments)])
 
 
 @pytest.fixture(scope="module")
-def made(trained: Path, holofusion: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the command makes of two seeds, side by side, of the results folder."""
+def made(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the command makes of two seeds of the results folder."""
     out = tmp_path_factory.mktemp("objects") / "made"
-    seeds, options = f"{SEED},2", ("--views", 5, "--threads", 2, "--format", "ply")
-    result = holofusion("generate", trained, "--seeds", seeds, "--out", out, *options)
-    assert result.returncode == 0, result.stderr
+    result = command(trained, "--seeds", f"{SEED},2", "--out", out, "--views", 5, "--format", "ply")
+    assert result.exit_code == 0, result.output
     assert len(result.stderr.splitlines()) <= 2, "one progress line, and its end"
     return out
 
@@ -42,6 +45,19 @@ def made(trained: Path, holofusion: Command, tmp_path_factory: pytest.TempPathFa
 def test_a_seed_gives_the_pipelines_bytes(trained: Path, made: Path) -> None:
     theirs = trained / f"samples/{RUN}/{SEED}/{SEED:06d}/scene.safetensors"
     assert (made / f"{SEED:06d}/scene/scene.safetensors").read_bytes() == theirs.read_bytes()
+
+
+@pytest.mark.slow
+def test_seeds_made_side_by_side_have_the_same_bytes(trained: Path, made: Path, tmp_path: Path) -> None:
+    assert (
+        command(
+            trained, "--seeds", f"2,{SEED}", "--out", tmp_path, "--views", 1, "--threads", 2, "--format", "ply"
+        ).exit_code
+        == 0
+    )
+    for name in (f"{SEED:06d}", "000002"):
+        scenes = [(folder / name / "scene/scene.safetensors").read_bytes() for folder in (tmp_path, made)]
+        assert scenes[0] == scenes[1]
 
 
 def test_every_seed_has_its_files(trained: Path, made: Path) -> None:
@@ -82,10 +98,9 @@ def test_a_surface_is_written_in_every_format(tmp_path: Path, monkeypatch: pytes
     assert write_surface(empty, tmp_path / "none", ["glb"], cameras) == []
 
 
-def test_what_is_there_is_not_made_again(trained: Path, made: Path, holofusion: Command) -> None:
+def test_what_is_there_is_not_made_again(trained: Path, made: Path) -> None:
     before = (made / "000002/object.json").stat().st_mtime_ns
-    options = ("--views", 5, "--format", "ply")
-    assert holofusion("generate", trained, "--seeds", "2", "--out", made, *options).returncode == 0
+    assert command(trained, "--seeds", 2, "--out", made, "--views", 5, "--format", "ply").exit_code == 0
     assert (made / "000002/object.json").stat().st_mtime_ns == before
 
 
