@@ -17,6 +17,7 @@ from holofusion.data.prepared import PreparedCategory
 from holofusion.reconstruction.fit import reconstruct
 from holofusion.reconstruction.photographs import Photographs
 from holofusion.utils.files import UserError, replacing
+from holofusion.utils.precision import flushed_denormals
 from holofusion.utils.progress import Progress
 from holofusion.utils.side_by_side import side_by_side
 
@@ -57,8 +58,8 @@ def _file(folder: Path, name: str) -> Path:
 
 
 def _reconstruct(job: ObjectJob) -> str:
-    torch.set_flush_denormal(True)  # Adam squares tiny gradients to denormal numbers, on which CPUs are slow
-    grid = reconstruct(Photographs.of(_data(job.data), job.name), job.section, job.name).tuned
+    with flushed_denormals():
+        grid = reconstruct(Photographs.of(_data(job.data), job.name), job.section, job.name).tuned
     with replacing(job.file) as temporary:
         save_file({"grid": grid.to(torch.float16).contiguous()}, temporary)
     return job.name

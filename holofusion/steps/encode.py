@@ -25,6 +25,7 @@ from holofusion.steps.training import facts_of, sole_training, stamp_for
 from holofusion.training.loop import TrainingRun, averaged_tensors, fit
 from holofusion.training.model_file import save_model
 from holofusion.utils.files import reading, replacing
+from holofusion.utils.precision import flushed_denormals
 from holofusion.utils.progress import Progress
 from holofusion.utils.side_by_side import side_by_side
 
@@ -110,9 +111,10 @@ def _tuned(
 
 
 def _tune(job: TuningJob) -> str:
-    torch.set_flush_denormal(True)
     photographs = Photographs.of(PreparedCategory.load(job.data), job.name, job.code.device)
-    code = tuned_code(job.decoder, job.code, job.deviation, photographs, job.section, job.file.parent.name, job.name)
+    draws = job.file.parent.name, job.name
+    with flushed_denormals():
+        code = tuned_code(job.decoder, job.code, job.deviation, photographs, job.section, *draws)
     with replacing(job.file) as temporary:
         save_file({"code": code.contiguous()}, temporary)
     return job.name

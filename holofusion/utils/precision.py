@@ -1,8 +1,9 @@
-"""Mixed precision: bf16 for the heavy layers, fp32 for weights and everything else."""
+"""Mixed precision: bf16 for the heavy layers, fp32 for weights and everything else. And numbers too small to be normal."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 
 import torch
@@ -11,6 +12,19 @@ import torch
 def autocast(device: torch.device, precision: str) -> AbstractContextManager:
     """A context in which layers run in `precision`: "bf16", "fp32", or "auto": bf16 where the device computes in it."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=resolve_precision(device, precision) == "bf16")
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """A context in which numbers too small to be normal are zero: Adam squares tiny gradients to such, and CPUs are slow on them.
+
+    The state is the process's own: left on, it would change what is computed afterwards.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def resolve_precision(device: torch.device, precision: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -95,7 +97,7 @@ def test_crops_of_renders_show_what_the_photographs_beside_them_show(method):
     photographs = torch.stack([inputs_image(pairs, row) for row in pairs.rows])
     small = torch.nn.functional.interpolate(photographs, size=(size, size), mode="area")
     opaque = torch.ones_like(small[:, :1])
-    same = type(pairs)(torch.cat([small, opaque], 1).half(), pairs.rows, pairs.data)
+    same = replace(pairs, low=torch.cat([small, opaque], 1).half(), shown=opaque[:, 0].bool())
     sharp, low = same.crops(12, 16, torch.Generator().manual_seed(0))
     assert sharp.shape == (12, 3, 16, 16) and low.shape[-1] == 16 * size // pairs.data.image_size
     averaged = torch.nn.functional.interpolate(sharp, size=low.shape[-2:], mode="area")
