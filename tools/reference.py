@@ -2,9 +2,10 @@
 
     python -m tools.reference RESULTS
 
-RESULTS is a run of `mini` or `seeds`. Copies its tables to docs/; from a run of `mini` also small pictures, and bench.json
-if there is one. Draws docs/pipeline.svg. Then rewrites the tables of README.md and docs/*.md from the copies: they stand
-between the marks `<!-- NAME -->` and `<!-- end -->`. A test compares the documents with the copies.
+RESULTS is a run of `mini`, `seeds` or `codes`. Copies its tables to docs/; from a run of `mini` also small pictures, and
+bench.json if there is one; from a run of `codes` pictures and the ladder. Draws docs/pipeline.svg. Then rewrites the tables of
+README.md and docs/*.md from the copies: they stand between the marks `<!-- NAME -->` and `<!-- end -->`. A test compares the
+documents with the copies.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks.table import TARGETS
+from holofusion.evaluation.ladder import Ladder, entry_of
+from holofusion.evaluation.metrics import METRICS
 from holofusion.pipeline.registry import label_of
 from holofusion.utils.files import read_json
 from tools.diagram import write_diagram
@@ -40,7 +43,22 @@ SHORT: tuple[Column, ...] = (
     ("view consistency, dB (high)", "consistency_psnr", 1, 1, True),
     ("distance to true shapes × 1000 (low)", "chamfer_mmd", 1000, 0, False),
 )
-SHORT_ROWS = ("holofusion", "holodiffusion_star", "holodiffusion", "pigan", "get3d", "real_floor")
+SHORT_ROWS = ("code_fusion", "holofusion", "holodiffusion_star", "holodiffusion", "pigan", "get3d", "real_floor")
+CODES: tuple[Column, ...] = (
+    *COLUMNS[:1],
+    ("sharpness", "sharpness", 1, 2, False),
+    ("precision", "precision", 1, 2, False),
+    ("coverage", "coverage", 1, 2, False),
+    COLUMNS[3],
+    ("share of the commonest source", "commonest_source", 1, 2, False),
+    ("sources", "sources", 1, 1, False),
+)
+LADDER = ("kernel", "sharpness", "precision", "coverage")
+CODES_PICTURES = {
+    "samples": "samples-hydrant-s0",
+    "nearest": "nearest-hydrant-s0",
+    "ladder": "ladder-code_fusion-hydrant-s0-pictures",
+}
 OVERVIEW_ROWS = ("holofusion", "holodiffusion", "pigan", None)  # None: the training images, last on the sheet
 
 
@@ -48,8 +66,8 @@ def text(value: str, factor: float, digits: int) -> str:
     return f"{float(value) * factor:.{digits}f}" if value else "–"
 
 
-def read_metrics(docs: Path) -> list[dict[str, str]]:
-    with open(docs / "mini-metrics.csv", newline="") as file:
+def read_metrics(docs: Path, preset: str = "mini") -> list[dict[str, str]]:
+    with open(docs / f"{preset}-metrics.csv", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -77,8 +95,37 @@ def scores(docs: Path = DOCS) -> str:
 
 
 def summary(docs: Path = DOCS) -> str:
-    """README's small table, from mini-metrics.csv."""
-    return table(read_metrics(docs), SHORT_ROWS, SHORT)
+    """README's small table, from mini-metrics.csv and codes-metrics.csv."""
+    return table(read_metrics(docs, "codes") + read_metrics(docs), SHORT_ROWS, SHORT)
+
+
+def codes(docs: Path = DOCS) -> str:
+    """The table of the rows over codes, from codes-metrics.csv."""
+    rows = read_metrics(docs, "codes")
+    return table(rows, dict.fromkeys(row["method"] for row in rows), CODES)
+
+
+def ladder(docs: Path = DOCS) -> str:
+    """The stages of HoloFusion over codes, from codes-ladder.json."""
+    found: Ladder = read_json(docs / "codes-ladder.json")
+    lines = [
+        "| pictures of | kernel distance × 1000 | sharpness | precision | coverage | dB to the truth |",
+        "|---" * 6 + "|",
+    ]
+    for rung in found["rungs"]:
+        cells = []
+        for metric in LADDER:
+            entry, scale = entry_of(rung, metric), METRICS[metric].scale
+            cells.append("–" if entry is None else f"{scale * entry['value']:.{0 if metric == 'kernel' else 2}f}")
+            if metric == "kernel" and entry is not None and entry["low"] is not None and entry["high"] is not None:
+                cells[-1] += f" [{scale * entry['low']:.0f}, {scale * entry['high']:.0f}]"
+        psnr = "–" if rung["psnr"] is None else f"{rung['psnr']:.1f}"
+        lines.append(f"| {rung['label']} | {' | '.join(cells)} | {psnr} |")
+    errors = found["denoisers"]
+    lines += ["", "| error on held-out codes at SNR | " + " | ".join(f"{snr:.2g}" for snr in errors[0]["snr"]) + " |"]
+    lines.append("|---" * (len(errors[0]["snr"]) + 1) + "|")
+    lines += [f"| {each['name']} | " + " | ".join(f"{value:.3f}" for value in each["error"]) + " |" for each in errors]
+    return "\n".join(lines)
 
 
 def claims(docs: Path = DOCS) -> str:
@@ -116,8 +163,20 @@ def speed(docs: Path = DOCS) -> str:
     return "\n".join(lines)
 
 
-BLOCKS: dict[str, Callable[[Path], str]] = {"summary": summary, "scores": scores, "claims": claims, "speed": speed}
-PAGES = {"README.md": ("summary",), "docs/results.md": ("scores", "claims"), "docs/performance.md": ("speed",)}
+BLOCKS: dict[str, Callable[[Path], str]] = {
+    "summary": summary,
+    "scores": scores,
+    "claims": claims,
+    "speed": speed,
+    "codes": codes,
+    "ladder": ladder,
+}
+PAGES = {
+    "README.md": ("summary",),
+    "docs/results.md": ("scores", "claims"),
+    "docs/codes.md": ("codes", "ladder"),
+    "docs/performance.md": ("speed",),
+}
 
 
 def filled(page: str, content: str, docs: Path = DOCS) -> str:
@@ -139,14 +198,21 @@ def fill_pages(root: Path = ROOT) -> None:
 
 def main(results: Path) -> None:
     preset = read_json(results / "preset.json")["preset"]
-    if preset not in ("mini", "seeds"):
-        sys.exit(f"error: {results}: a run of the preset {preset!r}; the reference results are of `mini` and `seeds`")
-    for name in ("metrics", "claims", "curves"):
+    if preset not in ("mini", "seeds", "codes"):
+        sys.exit(
+            f"error: {results}: a run of the preset {preset!r}; the reference results are of `mini`, `seeds` and `codes`"
+        )
+    for name in ("metrics",) if preset == "codes" else ("metrics", "claims", "curves"):
         shutil.copy(results / "tables" / f"{name}.csv", DOCS / f"{preset}-{name}.csv")
     if preset == "mini":
         take_pictures(results)
         if (results / "bench.json").is_file():
             shutil.copy(results / "bench.json", DOCS / "mini-bench.json")
+    if preset == "codes":
+        shutil.copy(results / "metrics" / "ladder-code_fusion-hydrant-s0.json", DOCS / "codes-ladder.json")
+        for name, source in CODES_PICTURES.items():
+            save_small(results / "figures" / f"{source}.png", DOCS / f"codes-{name}.jpg", 1100)
+        take_overview("codes-samples.jpg", ("code_fusion", None), "codes", "codes-overview.jpg")
     write_diagram(ROOT)
     fill_pages()
 
@@ -155,23 +221,29 @@ def take_pictures(results: Path) -> None:
     """Copy small versions of the figures that the documents show."""
     for name, width in (("samples-hydrant-s0", 900), ("consistency-hydrant", 900), ("curves-hydrant-s0", 1100)):
         short, source = name.split("-")[0], results / "figures" / f"{name}.png"
-        picture = Image.open(source).convert("RGB")
-        picture.thumbnail((width, 4000), Image.Resampling.LANCZOS)
-        picture.save(DOCS / (f"{short}.jpg" if short == "samples" else f"{short}.png"), quality=85, optimize=True)
-    take_overview()
+        save_small(source, DOCS / (f"{short}.jpg" if short == "samples" else f"{short}.png"), width)
+    take_overview("samples.jpg", OVERVIEW_ROWS, "mini", "overview.jpg")
 
 
-def take_overview() -> None:
-    """Cut README's picture out of docs/samples.jpg: the rows OVERVIEW_ROWS of the sheet."""
-    sheet = Image.open(DOCS / "samples.jpg")
-    methods = list(dict.fromkeys(row["method"] for row in read_metrics(DOCS) if not row["method"].startswith("real_")))
-    edges = [round(sheet.height * row / (len(methods) + 1)) for row in range(len(methods) + 2)]
-    rows = [methods.index(name) if name else len(methods) for name in OVERVIEW_ROWS]
-    strips = [sheet.crop((0, edges[row], sheet.width, edges[row + 1])) for row in rows]
-    overview = Image.new("RGB", (sheet.width, sum(strip.height for strip in strips)))
+def save_small(source: Path, out: Path, width: int) -> None:
+    """A copy of a picture, at most so many pixels wide."""
+    picture = Image.open(source).convert("RGB")
+    picture.thumbnail((width, 4000), Image.Resampling.LANCZOS)
+    picture.save(out, quality=85, optimize=True)
+
+
+def take_overview(sheet: str, rows: tuple[str | None, ...], preset: str, out: str) -> None:
+    """Cut some rows out of a sheet of samples in docs/; None: the training images, last on the sheet."""
+    whole = Image.open(DOCS / sheet)
+    found = dict.fromkeys(row["method"] for row in read_metrics(DOCS, preset))
+    methods = [name for name in found if not name.startswith("real_")]
+    edges = [round(whole.height * row / (len(methods) + 1)) for row in range(len(methods) + 2)]
+    places = [methods.index(name) if name else len(methods) for name in rows]
+    strips = [whole.crop((0, edges[place], whole.width, edges[place + 1])) for place in places]
+    overview = Image.new("RGB", (whole.width, sum(strip.height for strip in strips)))
     for number, strip in enumerate(strips):
         overview.paste(strip, (0, sum(above.height for above in strips[:number])))
-    overview.save(DOCS / "overview.jpg", quality=90, optimize=True)
+    overview.save(DOCS / out, quality=90, optimize=True)
 
 
 if __name__ == "__main__":
