@@ -21,7 +21,7 @@ from holofusion.evaluation.fidelity import draws_of, kernel_distance
 from holofusion.evaluation.kernel import kernel_replicates
 from holofusion.evaluation.references import ImageSet, reference_set
 from holofusion.methods.files import load_method, read_sections
-from holofusion.methods.hypotheses import fusing
+from holofusion.methods.fusing import fusing
 from holofusion.pipeline.resolve import settings_for
 from holofusion.rendering.images import from_bytes, to_bytes
 from holofusion.scenes.base import SampleRequest, Scene

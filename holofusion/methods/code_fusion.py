@@ -6,14 +6,11 @@ that super-resolution learns from are made beforehand, so that its gradients do 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from holofusion.cameras import Cameras
 from holofusion.config.codes import (
     CodeDenoiser,
     Codes,
@@ -28,24 +25,24 @@ from holofusion.data.batches import ViewBatch
 from holofusion.diffusion.estimates import Estimates
 from holofusion.diffusion.local import Neighbourhood
 from holofusion.diffusion.process import NoiseSchedule
-from holofusion.methods.base import Method, TrainingInputs, given
+from holofusion.methods.base import TrainingInputs, given
 from holofusion.methods.closed_form import takes_local
 from holofusion.methods.code_denoiser import EstimateCorrector
 from holofusion.methods.code_scenes import drawn_code, scene_of, space_of, training_codes
-from holofusion.methods.distillation import distil
-from holofusion.methods.hypotheses import HypothesisBank, draw_hypotheses
+from holofusion.methods.fusing import Fuses
 from holofusion.methods.pairs import RenderPairs
-from holofusion.methods.superresolution import SuperResolution, SuperResolvedFacts, SuperResolvedScene
-from holofusion.scenes.base import SampleRequest, Scene
-from holofusion.scenes.voxel import SparseVoxelScene, VoxelScene
-from holofusion.utils.files import UserError
+from holofusion.methods.superresolution import SuperResolution
+from holofusion.scenes.base import SampleRequest
+from holofusion.scenes.voxel import VoxelScene
 
 
-class CodeFusion(Method):
+class CodeFusion(Fuses):
     """The denoiser over codes and, if `code_training.crops` > 0, the 2D denoiser.
 
     The sections with the default None are read in sampling alone.
     """
+
+    switch = "code_training.crops"
 
     def __init__(
         self,
@@ -134,29 +131,3 @@ class CodeFusion(Method):
         section = given(self.code_sampling, "code_sampling")
         code = drawn_code(self.denoise, self.schedule, self.space, request.seed, section)
         return scene_of(self.space, code, self.reconstruction)
-
-    def superresolve(self, coarse: Scene, seed: int) -> SuperResolvedScene:
-        """As in `Fuses`. Raises UserError without a trained super-resolution, and for scenes of another kind."""
-        if self.superresolution is None:
-            raise UserError("code_training.crops: 0, so that no super-resolution was trained")
-        if not isinstance(coarse, VoxelScene):
-            raise UserError(f"scene {seed}: of kind {coarse.kind!r}; only {VoxelScene.kind!r} can be super-resolved")
-        facts = SuperResolvedFacts(
-            coarse=coarse.facts,
-            superresolution=self.superresolution_section,
-            superresolution_sampling=given(self.superresolution_sampling, "superresolution_sampling"),
-            seed=seed,
-        )
-        return SuperResolvedScene(coarse, self.superresolution, facts)
-
-    def draw_hypotheses(
-        self, scene: SuperResolvedScene, pool: Cameras, size: int, advance: Callable[[], None] = lambda: None
-    ) -> HypothesisBank:
-        """As in `Fuses`."""
-        return draw_hypotheses(scene, pool, size, given(self.hypotheses, "hypotheses"), advance)
-
-    def fuse(
-        self, scene: SuperResolvedScene, bank: HypothesisBank, state: Path | None = None, stamp: str = ""
-    ) -> SparseVoxelScene:
-        """As in `Fuses`."""
-        return distil(scene, bank, given(self.distillation, "distillation"), state, stamp)

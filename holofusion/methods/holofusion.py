@@ -5,38 +5,35 @@ Also trains the ablation without the bootstrap and without super-resolution: the
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from holofusion.cameras import Cameras
 from holofusion.config.params import Denoiser, Rendering, SuperResolutionSection, Training, Volume
 from holofusion.config.sampling import Distillation, Hypotheses, Sampling, SuperResolutionSampling
 from holofusion.data.batches import ViewBatch, pick_pixels, take_pixels
-from holofusion.methods.base import Method, TrainingInputs, given
-from holofusion.methods.distillation import distil
+from holofusion.methods.base import TrainingInputs, given
+from holofusion.methods.fusing import Fuses
 from holofusion.methods.holodiffusion import HoloDiffusion, photometric_error
-from holofusion.methods.hypotheses import HypothesisBank, draw_hypotheses
-from holofusion.methods.superresolution import SuperResolution, SuperResolvedFacts, SuperResolvedScene
+from holofusion.methods.superresolution import SuperResolution
 from holofusion.rendering.grids import DenseField
 from holofusion.rendering.rays import Rays
 from holofusion.rendering.volume import render_rays
-from holofusion.scenes.base import SampleRequest, Scene
-from holofusion.scenes.voxel import SparseVoxelScene, VoxelFacts, VoxelScene
+from holofusion.scenes.base import SampleRequest
+from holofusion.scenes.voxel import VoxelFacts, VoxelScene
 from holofusion.utils.files import UserError
 from holofusion.utils.precision import autocast
 
 
-class HoloFusion(Method):
+class HoloFusion(Fuses):
     """The 3D denoiser D_theta and, if `superresolution.objects` > 0, the 2D denoiser D_beta, in one training step.
 
     `sampling` is read to make coarse scenes, `superresolution_sampling` to super-resolve their views, `hypotheses` and
     `distillation` to fuse these; a training needs none of them.
     """
 
+    switch = "superresolution.objects"
     grids: Tensor
 
     def __init__(
@@ -97,32 +94,6 @@ class HoloFusion(Method):
         sampling = given(self.sampling, "sampling")
         grid = self.coarse.sample_grid(request.seed, sampling.steps, sampling.sampler)
         return VoxelScene(grid, self.coarse.decoder, coarse_facts(self.volume, self.rendering))
-
-    def superresolve(self, coarse: Scene, seed: int) -> SuperResolvedScene:
-        """As in `Fuses`. Raises UserError without a trained D_beta, and for scenes of another kind."""
-        if self.superresolution is None:
-            raise UserError("superresolution.objects: 0, so that no super-resolution was trained")
-        if not isinstance(coarse, VoxelScene):
-            raise UserError(f"scene {seed}: of kind {coarse.kind!r}; only {VoxelScene.kind!r} can be super-resolved")
-        facts = SuperResolvedFacts(
-            coarse=coarse.facts,
-            superresolution=self.superresolution_section,
-            superresolution_sampling=given(self.superresolution_sampling, "superresolution_sampling"),
-            seed=seed,
-        )
-        return SuperResolvedScene(coarse, self.superresolution, facts)
-
-    def draw_hypotheses(
-        self, scene: SuperResolvedScene, pool: Cameras, size: int, advance: Callable[[], None] = lambda: None
-    ) -> HypothesisBank:
-        """As in `Fuses`."""
-        return draw_hypotheses(scene, pool, size, given(self.hypotheses, "hypotheses"), advance)
-
-    def fuse(
-        self, scene: SuperResolvedScene, bank: HypothesisBank, state: Path | None = None, stamp: str = ""
-    ) -> SparseVoxelScene:
-        """As in `Fuses`."""
-        return distil(scene, bank, given(self.distillation, "distillation"), state, stamp)
 
     def predict_clean(self, clean: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """x_0 predictions for clean standardised grids (B, C, n, n, n), noised at random t, and their mean squared error.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,11 +13,9 @@ from torch import Tensor
 from holofusion.cameras import CONVENTION, Cameras, cameras_from_json, cameras_to_json
 from holofusion.cameras.spread import spread_cameras
 from holofusion.config.sampling import Hypotheses
-from holofusion.methods.base import Method
 from holofusion.methods.superresolution import SuperResolvedScene
 from holofusion.rendering.images import from_bytes, to_bytes
-from holofusion.scenes.base import Scene
-from holofusion.utils.files import UserError, read_json, reading, write_json
+from holofusion.utils.files import read_json, reading, write_json
 from holofusion.utils.random import generator_for
 
 
@@ -69,31 +66,3 @@ def draw_hypotheses(
         pixels.append(to_bytes(scene.hypotheses(camera, size, section.count, generator)))
         advance()
     return HypothesisBank(cameras, np.stack(pixels))
-
-
-@runtime_checkable
-class Fuses(Protocol):
-    """A method whose coarse scenes can be super-resolved, and fused: what rows not sampled from noise alone are made with."""
-
-    def superresolve(self, coarse: Scene, seed: int) -> SuperResolvedScene:
-        """The coarse scene of that seed, each view of it super-resolved."""
-        ...
-
-    def draw_hypotheses(
-        self, scene: SuperResolvedScene, pool: Cameras, size: int, advance: Callable[[], None] = ...
-    ) -> HypothesisBank:
-        """The scene's bank of hypotheses, as `draw_hypotheses` draws it."""
-        ...
-
-    def fuse(
-        self, scene: SuperResolvedScene, bank: HypothesisBank, state: Path | None = None, stamp: str = ""
-    ) -> Scene:
-        """One high-resolution scene of a bank of hypotheses; an unfinished one is kept in the folder `state`."""
-        ...
-
-
-def fusing(method: Method) -> Fuses:
-    """The method, if its scenes can be fused. Raises UserError if they cannot."""
-    if not isinstance(method, Fuses):
-        raise UserError(f"{type(method).__name__}: has no super-resolution")
-    return method

@@ -14,7 +14,7 @@ from holofusion.config.messages import nearest
 from holofusion.data.prepared import read_camera_list
 from holofusion.methods.base import Method
 from holofusion.methods.files import CAMERAS, load_method, read_sections
-from holofusion.methods.hypotheses import fusing
+from holofusion.methods.fusing import fusing
 from holofusion.models.shipped import locate
 from holofusion.pipeline.registry import ROWS, Row, Source
 from holofusion.scenes.base import SampleRequest, Scene

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from holofusion.diffusion.estimates import small_state
+from holofusion.pipeline.registry import ROWS, Source
 from holofusion.utils.files import UserError, read_json, reading, replacing, sha256_of, write_json
 from holofusion.utils.progress import size
 
@@ -38,7 +39,7 @@ def names() -> list[str]:
 
 
 def locate(model: Path | str) -> Path:
-    """The run folder that is meant: `model` itself, the HoloFusion run of a results folder, or the model shipped under the name.
+    """The run folder that is meant: `model` itself, the run of a results folder that is fused, or the model of that name.
 
     Raises UserError where it is none of these, where a results folder holds several such runs, and where a file that ships
     is not what was shipped.
@@ -48,7 +49,7 @@ def locate(model: Path | str) -> Path:
         return path
     runs = sorted(found.parent for found in path.glob(f"runs/*/{FACTS}"))
     if runs:
-        chosen = [run for run in runs if run.name.startswith("holofusion-")] or runs
+        chosen = [run for run in runs if fused(run)] or runs
         if len(chosen) > 1:
             raise UserError(f"{path}: holds several runs; name one of {', '.join(map(str, chosen))}")
         return chosen[0]
@@ -58,6 +59,13 @@ def locate(model: Path | str) -> Path:
     if path.is_dir():
         raise UserError(f"{path / FACTS}: no such file; expected a run folder, or a results folder with runs/")
     raise UserError(f"{model}: no such folder, and no model that ships ({', '.join(names()) or 'there are none yet'})")
+
+
+def fused(run: Path) -> bool:
+    """Whether the scenes of a run can be fused, which needs the cameras that are kept with it."""
+    with reading(run / FACTS):
+        rows = read_json(run / FACTS).get("rows") or []
+    return any(row in ROWS and ROWS[row].source == Source.HYPOTHESES for row in rows)
 
 
 def check(folder: Path) -> None:
@@ -90,7 +98,8 @@ def ship(run: Path, name: str) -> Path:
     """
     if not name.isidentifier():
         raise UserError(f"{name}: not a name of a model; expected letters, digits and underscores")
-    for needed in (WEIGHTS, FACTS, CARD, CAMERAS):
+    copied = (FACTS, CAMERAS) if (run / FACTS).is_file() and fused(run) else (FACTS,)
+    for needed in (WEIGHTS, CARD, *copied):
         if not (run / needed).is_file():
             raise UserError(f"{run / needed}: no such file; expected the folder of a finished training")
     try:
@@ -103,8 +112,8 @@ def ship(run: Path, name: str) -> Path:
         temporary.mkdir()
         save_file(small, temporary / WEIGHTS)
         (temporary / WEIGHTS).chmod(0o644)  # the library leaves it to its owner
-        for copied in (FACTS, CAMERAS):
-            shutil.copyfile(run / copied, temporary / copied)
+        for file in copied:
+            shutil.copyfile(run / file, temporary / file)
         (temporary / CARD).write_text(_card(scored if scored.is_file() else run / CARD, name))
         write_json(temporary / ORIGIN, _origin(run, name, tensors, small, temporary))
         total = sum(path.stat().st_size for path in temporary.iterdir())

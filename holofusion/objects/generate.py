@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 
 from holofusion.data.preparation.evaluation_cameras import typical_orbit
@@ -94,7 +93,6 @@ _opened = cache(TrainedRun)  # once per process
 
 def _make(work: _Work) -> Path:
     """Make the folder of one seed, unless it holds what is asked for."""
-    torch.set_flush_denormal(False)  # as in the pipeline's steps
     run, seed = _opened(work.model, work.device), work.facts["seed"]
     folder = work.out / scene_name(seed)
     if not _made(folder, work.facts):

@@ -104,13 +104,17 @@ ROWS: dict[str, Row] = {
             "superresolution",
         ),
         _code_fusion("code_fusion", "HoloFusion over codes", "code_fusion", Source.HYPOTHESES, "distillation"),
-        _code_fusion("code_fusion_mse", "... (MSE)", "code_fusion", Source.HYPOTHESES, "distillation"),
-        _code_fusion("code_fusion_sds", "... (SDS)", "code_fusion", Source.HYPOTHESES, "distillation"),
-        _code_fusion("code_fusion_star", "... super-resolved, not fused", "code_fusion", Source.COARSE),
-        _code_fusion("code_fusion_coarse", "... as sampled", "code_fusion", Source.NOISE),
+        _code_fusion(
+            "code_fusion_mse", "HoloFusion over codes (MSE)", "code_fusion", Source.HYPOTHESES, "distillation"
+        ),
+        _code_fusion(
+            "code_fusion_sds", "HoloFusion over codes (SDS)", "code_fusion", Source.HYPOTHESES, "distillation"
+        ),
+        _code_fusion("code_fusion_star", "HoloFusion over codes, not fused", "code_fusion", Source.COARSE),
+        _code_fusion("code_fusion_coarse", "HoloFusion over codes, as sampled", "code_fusion", Source.NOISE),
         _code_fusion(
             "code_fusion_linear",
-            "... linear estimate alone",
+            "HoloFusion over codes, linear estimate alone",
             "code_fusion_linear",
             Source.NOISE,
             "code_denoiser",

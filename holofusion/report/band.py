@@ -10,10 +10,10 @@ from PIL import Image
 
 from holofusion.data.prepared import PreparedCategory
 from holofusion.report.collect import RunResults
-from holofusion.report.grids import FRAME_MILLISECONDS, Sheet, nearest_rows, open_picture, paste
+from holofusion.report.grids import Sheet, nearest_rows, open_picture, paste, save_animation
 from holofusion.utils.files import replacing
 
-ACROSS, DOWN = 4, 2  # samples, and half as many photographs
+ACROSS, DOWN = 2, 2  # samples, and as many photographs of the same size
 
 
 @dataclass(frozen=True)
@@ -41,20 +41,8 @@ def band_of(
     count = min(map(len, stills)) if turning else 1
     columns = min(ACROSS, len(seeds))
     frames = [paste(_rows([open_picture(files[index]) for files in stills], columns)) for index in range(count)]
-    path, still = folder / f"best-{stem}.webp", folder / f"best-{stem}.png"
-    with replacing(path) as temporary:
-        frames[0].save(
-            temporary,
-            save_all=True,
-            append_images=frames[1:],
-            duration=FRAME_MILLISECONDS,
-            loop=0,
-            quality=82,
-            method=2,
-        )
-    with replacing(still) as temporary:
-        frames[0].save(temporary)
-    samples = Sheet(path, still, [run.label], seeds, columns)
+    path = folder / f"best-{stem}.webp"
+    samples = Sheet(path, save_animation(frames, path), [run.label], seeds, columns)
     surface = next(iter(run.meshes), None)
     return Band(run.label, samples, _photographs(run, seeds, data, folder / f"photographs-{stem}.png"), surface)
 
@@ -63,14 +51,14 @@ def _photographs(run: RunResults, seeds: list[int], data: PreparedCategory | Non
     """Training images from cameras near those of the samples, each of another object as long as there are any."""
     if data is None:
         return None
-    cameras = [run.scenes[seed].cameras[0] for seed in seeds[: ACROSS * DOWN // 2]]
+    cameras = [run.scenes[seed].cameras[0] for seed in seeds]
     owner = {row: name for name, rows in data.frames.items() for row in rows}
     chosen = {owner[row]: row for row in nearest_rows(data, cameras)}
     for name in data.train:  # two cameras can be nearest to views of one object
         if len(chosen) < len(cameras):
             chosen.setdefault(name, data.frames[name][0])
     pictures = [Image.fromarray(np.asarray(data.images[row])) for row in chosen.values()]
-    columns = min(ACROSS // 2, len(pictures))
+    columns = min(ACROSS, len(pictures))
     with replacing(path) as temporary:
         paste(_rows(pictures, columns)).save(temporary)
     return Sheet(path, path, ["Real images"], [], columns)

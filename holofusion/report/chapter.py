@@ -7,7 +7,7 @@ from pathlib import Path
 
 from holofusion.config.evaluation import Report
 from holofusion.data.prepared import PreparedCategory
-from holofusion.evaluation.claims import HOLDS, Measured, Verdict
+from holofusion.evaluation.claims import HOLDS, UNTESTED, Measured, Verdict
 from holofusion.pipeline.registry import FLOOR
 from holofusion.pipeline.runs import seed_name
 from holofusion.report import curves, figures, grids, tradeoffs
@@ -116,6 +116,11 @@ class Chapter:
     def holding(self) -> int:
         """Number of claims that hold."""
         return sum(verdict.verdict == HOLDS for verdict, _ in self.verdicts)
+
+    @property
+    def tested(self) -> int:
+        """Number of claims whose rows are there."""
+        return sum(verdict.verdict != UNTESTED for verdict, _ in self.verdicts)
 
 
 def chapter_of(

@@ -176,17 +176,8 @@ def busiest_window(views: np.ndarray, side: int) -> tuple[int, int]:
     return int(left), int(top)
 
 
-def turntable_sheet(runs: list[RunResults], columns: int, path: Path) -> Sheet | None:
-    """All runs' turntables in one animated WebP, so that every row turns in step; beside it its first frame as PNG."""
-    runs = [run for run in runs if any(scene.turntable for scene in run.scenes.values())]
-    seeds = shared_seeds(runs, columns, moving=True)
-    if not seeds:
-        return None
-    count = min(len(run.scenes[seed].turntable) for run in runs for seed in seeds)
-    frames = []
-    for index in range(count):
-        rows = [[open_picture(run.scenes[seed].turntable[index]) for seed in seeds] for run in runs]
-        frames.append(paste(rows))
+def save_animation(frames: list[Image.Image], path: Path) -> Path:
+    """Write an animated WebP, and beside it its first frame as PNG, for readers who avoid motion; return that one."""
     with replacing(path) as temporary:
         frames[0].save(
             temporary,
@@ -200,4 +191,18 @@ def turntable_sheet(runs: list[RunResults], columns: int, path: Path) -> Sheet |
     still = path.with_suffix(".png")
     with replacing(still) as temporary:
         frames[0].save(temporary)
-    return Sheet(path, still, [run.label for run in runs], seeds, len(seeds))
+    return still
+
+
+def turntable_sheet(runs: list[RunResults], columns: int, path: Path) -> Sheet | None:
+    """All runs' turntables in one animated WebP, so that every row turns in step; beside it its first frame as PNG."""
+    runs = [run for run in runs if any(scene.turntable for scene in run.scenes.values())]
+    seeds = shared_seeds(runs, columns, moving=True)
+    if not seeds:
+        return None
+    count = min(len(run.scenes[seed].turntable) for run in runs for seed in seeds)
+    frames = []
+    for index in range(count):
+        rows = [[open_picture(run.scenes[seed].turntable[index]) for seed in seeds] for run in runs]
+        frames.append(paste(rows))
+    return Sheet(path, save_animation(frames, path), [run.label for run in runs], seeds, len(seeds))

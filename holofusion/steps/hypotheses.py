@@ -7,7 +7,7 @@ import time
 from holofusion.config.steps import HypothesesSettings
 from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.files import load_method
-from holofusion.methods.hypotheses import fusing
+from holofusion.methods.fusing import fusing
 from holofusion.pipeline.job import Job
 from holofusion.pipeline.paths import scene_name
 from holofusion.scenes.files import load_scene

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from holofusion.config.row_steps import SampleSettings
 from holofusion.methods.files import load_method
-from holofusion.methods.hypotheses import HypothesisBank, fusing
+from holofusion.methods.fusing import fusing
+from holofusion.methods.hypotheses import HypothesisBank
 from holofusion.methods.superresolution import SuperResolvedScene
 from holofusion.pipeline.job import Job
 from holofusion.pipeline.paths import scene_name

@@ -61,6 +61,15 @@ def test_a_shipped_model_samples_as_its_training_does(trained: Path, models: Pat
     assert 0 < error < 0.05 and math.isfinite(error)
 
 
+def test_of_a_results_folder_the_run_is_meant_that_is_fused(tmp_path: Path) -> None:
+    for run, rows in (("code_fusion-a-s0", ["code_fusion", "code_fusion_coarse"]), ("gaussian-a-s0", ["gaussian"])):
+        (tmp_path / "runs" / run).mkdir(parents=True)
+        (tmp_path / "runs" / run / "model.json").write_text(json.dumps({"rows": dict.fromkeys(rows)}))
+    assert locate(tmp_path).name == "code_fusion-a-s0"
+    shutil.rmtree(tmp_path / "runs/code_fusion-a-s0")
+    assert locate(tmp_path).name == "gaussian-a-s0"
+
+
 def test_a_file_that_was_changed_is_refused(trained: Path, models: Path) -> None:
     path = ship(trained / f"runs/{RUN}", "hydrant") / "model.safetensors"
     content = bytearray(path.read_bytes())
