@@ -63,8 +63,7 @@ def measure(context: Context) -> dict[str, Any]:
 
 def sections_for(params: Params, mode: str) -> dict[str, Section]:
     """What the scenes of the row `holofusion` are made with in this mode."""
-    distillation = params.distillation.model_copy(update={"mode": mode})
-    content = settings_for(params.model_copy(update={"distillation": distillation}), "holofusion")
+    content = settings_for(params, "holofusion", mode)
     return read_sections(Path("params.yaml"), {name: content[name] for name in SECTIONS})
 
 

@@ -2,8 +2,8 @@
 
     python -m tools.reference RESULTS
 
-RESULTS is a run of `mini`, `seeds` or `codes`. Copies its tables to docs/; from a run of `mini` also small pictures, and
-bench.json if there is one; from a run of `codes` pictures and the ladder. Draws docs/pipeline.svg. Then rewrites the tables of
+RESULTS is a run of `mini` or `seeds`. Copies its tables to docs/; from a run of `mini` also small pictures, the ladder, and
+bench.json if there is one. Draws docs/pipeline.svg. Then rewrites the tables of
 README.md and docs/*.md from the copies: they stand between the marks `<!-- NAME -->` and `<!-- end -->`. A test compares the
 documents with the copies.
 """
@@ -22,7 +22,7 @@ from PIL import Image
 from benchmarks.table import TARGETS
 from holofusion.evaluation.ladder import Ladder, entry_of
 from holofusion.evaluation.metrics import METRICS
-from holofusion.pipeline.registry import label_of
+from holofusion.pipeline.registry import REAL_ROWS, ROWS, label_of
 from holofusion.utils.files import read_json, write_json
 from tools.diagram import write_diagram
 
@@ -43,7 +43,17 @@ SHORT: tuple[Column, ...] = (
     ("view consistency, dB (high)", "consistency_psnr", 1, 1, True),
     ("distance to true shapes × 1000 (low)", "chamfer_mmd", 1000, 0, False),
 )
-SHORT_ROWS = ("code_fusion", "holofusion", "holodiffusion_star", "holodiffusion", "pigan", "get3d", "real_floor")
+SHORT_ROWS = (
+    "code_fusion",
+    "code_fusion_coarse",
+    "local_estimate",
+    "holofusion",
+    "holodiffusion_star",
+    "holodiffusion",
+    "pigan",
+    "get3d",
+    "real_floor",
+)
 CODES: tuple[Column, ...] = (
     *COLUMNS[:1],
     ("sharpness", "sharpness", 1, 2, False),
@@ -54,12 +64,23 @@ CODES: tuple[Column, ...] = (
     ("sources", "sources", 1, 1, False),
 )
 LADDER = ("kernel", "sharpness", "precision", "coverage")
-CODES_PICTURES = {
-    "samples": "samples-hydrant-s0",
-    "nearest": "nearest-hydrant-s0",
-    "ladder": "ladder-code_fusion-hydrant-s0-pictures",
+SHEETS: dict[str, tuple[str | None, ...]] = {  # rows of pictures; None: training images
+    "overview": ("code_fusion", "holofusion", "holodiffusion", "pigan", None),
+    "codes-overview": ("code_fusion", None),
+    "codes-samples": (
+        "code_fusion",
+        "code_fusion_mse",
+        "code_fusion_sds",
+        "code_fusion_star",
+        "code_fusion_coarse",
+        "code_fusion_linear",
+        "local_estimate",
+        "gaussian",
+        None,
+    ),
 }
-OVERVIEW_ROWS = ("holofusion", "holodiffusion", "pigan", None)  # None: the training images, last on the sheet
+NEAREST_ROWS = ("code_fusion", "code_fusion_coarse", "local_estimate")
+LADDER_OF = "ladder-code_fusion-hydrant-s0"
 
 
 def text(value: str, factor: float, digits: int) -> str:
@@ -95,14 +116,15 @@ def scores(docs: Path = DOCS) -> str:
 
 
 def summary(docs: Path = DOCS) -> str:
-    """README's small table, from mini-metrics.csv and codes-metrics.csv."""
-    return table(read_metrics(docs, "codes") + read_metrics(docs), SHORT_ROWS, SHORT)
+    """README's small table, from mini-metrics.csv."""
+    return table(read_metrics(docs), SHORT_ROWS, SHORT)
 
 
 def codes(docs: Path = DOCS) -> str:
-    """The table of the rows over codes, from codes-metrics.csv."""
-    rows = read_metrics(docs, "codes")
-    return table(rows, dict.fromkeys(row["method"] for row in rows), CODES)
+    """The table of the rows over codes and of the real images, from mini-metrics.csv."""
+    rows = read_metrics(docs)
+    methods = dict.fromkeys(row["method"] for row in rows)
+    return table(rows, [name for name in methods if name in REAL_ROWS or ROWS[name].over_codes], CODES)
 
 
 def ladder(docs: Path = DOCS) -> str:
@@ -150,8 +172,10 @@ def claims(docs: Path = DOCS) -> str:
         with open(docs / f"{name}-claims.csv", newline="") as file:
             columns.append({row["text"]: row["verdict"].replace("not tested", "–") for row in csv.DictReader(file)})
     one, several = columns
-    lines = ["| claim of the papers | seed 0 | seeds 0, 1, 2 |", "|---|---|---|"]
-    return "\n".join([*lines, *(f"| {claim} | {verdict} | {several[claim]} |" for claim, verdict in one.items())])
+    lines = ["| claim | over codes, seed 0 | over features, seeds 0, 1, 2 |", "|---|---|---|"]
+    return "\n".join(
+        [*lines, *(f"| {claim} | {verdict} | {several.get(claim, '–')} |" for claim, verdict in one.items())]
+    )
 
 
 def speed(docs: Path = DOCS) -> str:
@@ -215,34 +239,43 @@ def fill_pages(root: Path = ROOT) -> None:
 
 def main(results: Path) -> None:
     preset = read_json(results / "preset.json")["preset"]
-    if preset not in ("mini", "seeds", "codes"):
-        sys.exit(
-            f"error: {results}: a run of the preset {preset!r}; the reference results are of `mini`, `seeds` and `codes`"
-        )
-    for name in ("metrics",) if preset == "codes" else ("metrics", "claims", "curves"):
+    if preset not in ("mini", "seeds"):
+        sys.exit(f"error: {results}: a run of the preset {preset!r}; the reference results are of `mini` and `seeds`")
+    for name in ("metrics", "claims", "curves"):
         shutil.copy(results / "tables" / f"{name}.csv", DOCS / f"{preset}-{name}.csv")
     if preset == "mini":
         take_pictures(results)
+        take_ladder(results)
         if (results / "bench.json").is_file():
             shutil.copy(results / "bench.json", DOCS / "mini-bench.json")
-    if preset == "codes":
-        found: Ladder = read_json(results / "metrics" / "ladder-code_fusion-hydrant-s0.json")
-        for entry in (entry for rung in found["rungs"] for entry in rung["entries"]):
-            entry["replicates"] = None  # hundreds of redraws behind each interval
-        write_json(DOCS / "codes-ladder.json", found)
-        for name, source in CODES_PICTURES.items():
-            save_small(results / "figures" / f"{source}.png", DOCS / f"codes-{name}.jpg", 1100)
-        take_overview("codes-samples.jpg", ("code_fusion", None), "codes", "codes-overview.jpg")
     write_diagram(ROOT)
     fill_pages()
 
 
+def take_ladder(results: Path) -> None:
+    """Copy the ladder, without the hundreds of redraws behind each interval, and its pictures."""
+    found: Ladder = read_json(results / "metrics" / f"{LADDER_OF}.json")
+    for entry in (entry for rung in found["rungs"] for entry in rung["entries"]):
+        entry["replicates"] = None
+    write_json(DOCS / "codes-ladder.json", found)
+    save_small(results / "figures" / f"{LADDER_OF}-pictures.png", DOCS / "codes-ladder.jpg", 1100)
+
+
 def take_pictures(results: Path) -> None:
     """Copy small versions of the figures that the documents show."""
-    for name, width in (("samples-hydrant-s0", 900), ("consistency-hydrant", 900), ("curves-hydrant-s0", 1100)):
-        short, source = name.split("-")[0], results / "figures" / f"{name}.png"
-        save_small(source, DOCS / (f"{short}.jpg" if short == "samples" else f"{short}.png"), width)
-    take_overview("samples.jpg", OVERVIEW_ROWS, "mini", "overview.jpg")
+    for name, out, width in (
+        ("samples-hydrant-s0", "samples.jpg", 900),
+        ("consistency-hydrant", "consistency.png", 900),
+        ("curves-hydrant-s0", "curves.png", 1100),
+    ):
+        save_small(results / "figures" / f"{name}.png", DOCS / out, width)
+    found = dict.fromkeys(row["method"] for row in read_metrics(DOCS))
+    methods = [name for name in found if name not in REAL_ROWS]
+    for name, rows in SHEETS.items():
+        places = [methods.index(row) if row else len(methods) for row in rows]
+        cut_rows(results / "figures" / "samples-hydrant-s0.png", len(methods) + 1, places, DOCS / f"{name}.jpg")
+    places = [2 * methods.index(row) + half for row in NEAREST_ROWS for half in (0, 1)]
+    cut_rows(results / "figures" / "nearest-hydrant-s0.png", 2 * len(methods), places, DOCS / "codes-nearest.jpg")
 
 
 def save_small(source: Path, out: Path, width: int) -> None:
@@ -252,18 +285,16 @@ def save_small(source: Path, out: Path, width: int) -> None:
     picture.save(out, quality=85, optimize=True)
 
 
-def take_overview(sheet: str, rows: tuple[str | None, ...], preset: str, out: str) -> None:
-    """Cut some rows out of a sheet of samples in docs/; None: the training images, last on the sheet."""
-    whole = Image.open(DOCS / sheet)
-    found = dict.fromkeys(row["method"] for row in read_metrics(DOCS, preset))
-    methods = [name for name in found if not name.startswith("real_")]
-    edges = [round(whole.height * row / (len(methods) + 1)) for row in range(len(methods) + 2)]
-    places = [methods.index(name) if name else len(methods) for name in rows]
+def cut_rows(sheet: Path, total: int, places: list[int], out: Path, width: int = 1100) -> None:
+    """A small copy of some rows of a sheet that holds `total` rows of one height."""
+    whole = Image.open(sheet).convert("RGB")
+    edges = [round(whole.height * row / total) for row in range(total + 1)]
     strips = [whole.crop((0, edges[place], whole.width, edges[place + 1])) for place in places]
-    overview = Image.new("RGB", (whole.width, sum(strip.height for strip in strips)))
+    picture = Image.new("RGB", (whole.width, sum(strip.height for strip in strips)))
     for number, strip in enumerate(strips):
-        overview.paste(strip, (0, sum(above.height for above in strips[:number])))
-    overview.save(DOCS / out, quality=90, optimize=True)
+        picture.paste(strip, (0, sum(above.height for above in strips[:number])))
+    picture.thumbnail((width, 4000), Image.Resampling.LANCZOS)
+    picture.save(out, quality=87, optimize=True)
 
 
 if __name__ == "__main__":

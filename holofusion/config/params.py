@@ -202,6 +202,12 @@ class SuperResolutionChanges(Partial, SuperResolutionSection):
     __doc__ = SuperResolutionSection.__doc__
 
 
+class OverCodes(Fast):
+    """What rows over codes change, all alike."""
+
+    superresolution: SuperResolutionChanges = Field(description="keys of superresolution")
+
+
 class TrainingOverrides(Partial):
     """What a row with a training of its own changes."""
 
@@ -252,6 +258,7 @@ class Params(Section):
     holofusion_mse: DistillationOverrides = Field(description="what this row changes")
     holofusion_sds: DistillationOverrides = Field(description="what this row changes")
     holodiffusion_nobootstrap: TrainingOverrides = Field(description="what this row changes")
+    over_codes: OverCodes
     code_fusion: DistillationOverrides = Field(description="what this row changes")
     code_fusion_mse: DistillationOverrides = Field(description="what this row changes")
     code_fusion_sds: DistillationOverrides = Field(description="what this row changes")

@@ -1,4 +1,4 @@
-"""The papers' claims as rules over measured numbers: each holds, fails or stays undecided on a run's own intervals.
+"""The papers' claims, and our own, as rules over measured numbers: each holds, fails or stays undecided on a run's own intervals.
 
 A rule is one or more weighted sums of measured numbers that the claim says are above zero. Replicates of methods share
 their redraws (`bootstrap.py`), so a sum's interval is that of paired differences. Sums are averaged over the seeds.
@@ -6,7 +6,7 @@ their redraws (`bootstrap.py`), so a sum's interval is that of paired difference
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from holofusion.evaluation.entries import Entry
 HOLDS, FAILS, UNDECIDED, UNTESTED = "holds", "fails", "undecided", "not tested"
 KERNEL, CONSISTENCY, SHARPNESS, FLOATERS = "kernel", "consistency_psnr", "sharpness", "floaters"  # of METRICS
 TIE = 0.1  # differences below this share of HoloFusion's own value count as a tie
-CONSISTENT = ("holodiffusion", "holofusion_sds", "eg3d", "get3d", "stable_dreamfusion", "sds")
+CONSISTENT = ("holodiffusion", "eg3d", "get3d", "stable_dreamfusion", "sds")
 
 Find = Callable[[str, str, int], Entry | None]
 """(method, metric, seed) -> the entry of a metrics file; None where it was not measured."""
@@ -46,79 +46,124 @@ class Claim:
     optional: bool = False
 
 
-CLAIMS = (
-    Claim(
+@dataclass(frozen=True)
+class Family:
+    """The rows of HoloFusion over one representation, stage by stage: what the claims call them."""
+
+    coarse: str
+    superresolved: str
+    fused: str
+    mse: str
+    sds: str
+
+
+FEATURES = Family("holodiffusion", "holodiffusion_star", "holofusion", "holofusion_mse", "holofusion_sds")
+CODES = Family("code_fusion_coarse", "code_fusion_star", "code_fusion", "code_fusion_mse", "code_fusion_sds")
+
+
+def _papers(of: Family) -> Iterator[Claim]:
+    """What the papers say of the methods, with these rows as HoloFusion's."""
+    consistent = dict.fromkeys((of.coarse, of.sds, *CONSISTENT))
+    yield Claim(
         "best_consistent",
         "Of the methods whose views agree, HoloFusion comes nearest to real images.",
-        tuple(above(KERNEL, baseline, "holofusion") for baseline in CONSISTENT),
+        tuple(above(KERNEL, baseline, of.fused) for baseline in consistent),
         optional=True,
-    ),
-    Claim(
+    )
+    yield Claim(
         "bootstrap",
         "The bootstrap brings the coarse scenes nearer to real images.",
         (above(KERNEL, "holodiffusion_nobootstrap", "holodiffusion"),),
-    ),
-    Claim(
+    )
+    yield Claim(
         "sharper",
         "Super-resolving each view on its own brings it nearer to real images.",
-        (above(KERNEL, "holodiffusion", "holodiffusion_star"),),
-    ),
-    Claim(
+        (above(KERNEL, of.coarse, of.superresolved),),
+    )
+    yield Claim(
         "loses_consistency",
         "Super-resolving each view on its own loses consistency between views.",
-        (above(CONSISTENCY, "holodiffusion", "holodiffusion_star"),),
-    ),
-    Claim(
+        (above(CONSISTENCY, of.coarse, of.superresolved),),
+    )
+    yield Claim(
         "keeps_gain",
         "Distillation keeps more than half of what super-resolution gained.",
         (
-            above(KERNEL, "holodiffusion", "holodiffusion_star"),
-            Sum(KERNEL, {"holodiffusion": 0.5, "holodiffusion_star": 0.5, "holofusion": -1.0}),
+            above(KERNEL, of.coarse, of.superresolved),
+            Sum(KERNEL, {of.coarse: 0.5, of.superresolved: 0.5, of.fused: -1.0}),
         ),
-    ),
-    Claim(
+    )
+    yield Claim(
         "restores_consistency",
         "Distillation restores consistency between views.",
-        (above(CONSISTENCY, "holofusion", "holodiffusion_star"),),
-    ),
-    Claim(
+        (above(CONSISTENCY, of.fused, of.superresolved),),
+    )
+    yield Claim(
         "sds_worse",
         "Distilling by score instead of patch-remix ends farther from real images.",
-        (above(KERNEL, "holofusion_sds", "holofusion"),),
-    ),
-    Claim(
+        (above(KERNEL, of.sds, of.fused),),
+    )
+    yield Claim(
         "sds_smoother",
         "Distilling by score instead of patch-remix gives smoother texture.",
-        (above(SHARPNESS, "holofusion", "holofusion_sds"),),
-    ),
-    Claim(
+        (above(SHARPNESS, of.fused, of.sds),),
+    )
+    yield Claim(
         "mse_ties",
         f"Plain squared error ties with patch-remix in distance (within {TIE:.0%}).",
         (
-            Sum(KERNEL, {"holofusion": 1 + TIE, "holofusion_mse": -1.0}),
-            Sum(KERNEL, {"holofusion": TIE - 1, "holofusion_mse": 1.0}),
+            Sum(KERNEL, {of.fused: 1 + TIE, of.mse: -1.0}),
+            Sum(KERNEL, {of.fused: TIE - 1, of.mse: 1.0}),
         ),
-    ),
-    Claim(
-        "mse_floaters", "Plain squared error leaves more floaters.", (above(FLOATERS, "holofusion_mse", "holofusion"),)
-    ),
-    Claim(
+    )
+    yield Claim("mse_floaters", "Plain squared error leaves more floaters.", (above(FLOATERS, of.mse, of.fused),))
+    yield Claim(
         "mse_inconsistent",
         "Plain squared error leaves views that agree less.",
-        (above(CONSISTENCY, "holofusion", "holofusion_mse"),),
-    ),
-    Claim(
+        (above(CONSISTENCY, of.fused, of.mse),),
+    )
+    yield Claim(
         "gans_behind",
         "Tri-plane and mesh GANs stay behind HoloFusion on small sets of unaligned objects.",
-        (above(KERNEL, "eg3d", "holofusion"), above(KERNEL, "get3d", "holofusion")),
-    ),
-    Claim(
+        (above(KERNEL, "eg3d", of.fused), above(KERNEL, "get3d", of.fused)),
+    )
+    yield Claim(
         "pigan_near",
         "pi-GAN comes nearer to real images than tri-plane and mesh GANs.",
         (above(KERNEL, "eg3d", "pigan"), above(KERNEL, "get3d", "pigan")),
-    ),
-    Claim("pigan_identity", "pi-GAN changes the object with the view.", (above(CONSISTENCY, "holofusion", "pigan"),)),
-)
+    )
+    yield Claim("pigan_identity", "pi-GAN changes the object with the view.", (above(CONSISTENCY, of.fused, "pigan"),))
+
+
+def _over_codes(of: Family) -> Iterator[Claim]:
+    """What this project says of HoloFusion over codes."""
+    yield Claim(
+        "codes_nearer",
+        "Over codes, HoloFusion comes nearer to real images than over an encoder's features.",
+        (above(KERNEL, FEATURES.fused, of.fused),),
+    )
+    yield Claim(
+        "second_stage",
+        "What the second stage makes is nearer to real images than the codes as sampled.",
+        (above(KERNEL, of.coarse, of.fused),),
+    )
+    yield Claim(
+        "beats_linear",
+        "A denoiser that corrects both estimates makes nearer samples than one that sees the linear estimate alone.",
+        (above(KERNEL, "code_fusion_linear", of.coarse),),
+    )
+    yield Claim(
+        "beats_closed_form",
+        "The trained denoiser makes nearer samples than the local estimate, for which nothing is trained.",
+        (above(KERNEL, "local_estimate", of.coarse),),
+    )
+
+
+def claims_for(methods: Collection[str]) -> tuple[Claim, ...]:
+    """The claims of a run with these rows; they speak of HoloFusion over codes where it is among them."""
+    if CODES.fused in methods:
+        return (*_papers(CODES), *_over_codes(CODES))
+    return tuple(_papers(FEATURES))
 
 
 @dataclass(frozen=True)

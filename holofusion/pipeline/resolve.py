@@ -30,12 +30,15 @@ from holofusion.utils.files import UserError, read_json, reading, replacing, wri
 IDENTITY = ("method", "category", "seed", "settings")
 
 
-def settings_for(params: Params, method: str | None) -> dict[str, Any]:
-    """All settings as plain values, with those that the row's own section and fast distillation change."""
+def settings_for(params: Params, method: str | None, mode: str | None = None) -> dict[str, Any]:
+    """All settings as plain values, with those that the row's own section, its kind and fast distillation change.
+
+    mode: a `distillation.mode` to take, unless the row's own section names one.
+    """
     if method is None:
         return with_overrides(params)
     row = ROWS[method]
-    return with_overrides(params, method, row.changes, distilled=row.source == Source.HYPOTHESES)
+    return with_overrides(params, method, row.changes, row.source == Source.HYPOTHESES, row.over_codes, mode)
 
 
 def resolve(params: Params, step: Step, subject: Subject) -> dict[str, Any]:
@@ -66,8 +69,7 @@ def fusions_of(params: Params, method: str) -> dict[str, dict[str, Any]]:
         return {}
     found = {}
     for mode in get_args(Distillation.model_fields["mode"].annotation):
-        distillation = params.distillation.model_copy(update={"mode": mode})
-        values = settings_for(params.model_copy(update={"distillation": distillation}), method)
+        values = settings_for(params, method, mode)
         found[mode] = {section: values[section] for section in Fast.model_fields}
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holofusion.evaluation.claims import CLAIMS, Sum, Verdict, verdict_of
+from holofusion.evaluation.claims import Sum, Verdict, claims_for, verdict_of
 from holofusion.evaluation.metrics import METRICS
 from holofusion.pipeline.registry import label_of
 from holofusion.report.collect import Results
@@ -16,7 +16,7 @@ def verdicts_of(results: Results, category: str, seeds: list[int]) -> list[Verdi
     """Every claim, judged on this category."""
     methods = list(dict.fromkeys(run.method for run in results.runs if run.category == category))
     find = finder(results, category)
-    return [verdict_of(claim, find, seeds, methods) for claim in CLAIMS]
+    return [verdict_of(claim, find, seeds, methods) for claim in claims_for(methods)]
 
 
 @dataclass(frozen=True)

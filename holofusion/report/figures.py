@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from holofusion.evaluation.claims import Find
+from holofusion.evaluation.claims import CODES, FEATURES, Find
 from holofusion.pipeline.registry import FLOOR, label_of
 from holofusion.pipeline.runs import seed_name
 from holofusion.report.collect import Results, read_log
@@ -91,7 +91,7 @@ def distance_plot(find: Find, methods: list[str], category: str, seeds: list[int
         figure = Figure(figsize=(3.7 * panels + 1.2, 0.34 * len(measured) + 1.1), layout="constrained")
         axes = np.atleast_1d(figure.subplots(1, panels, sharey=True))
         for place, (method, cell) in enumerate(measured):
-            colour = ACCENT if method == "holofusion" else INK
+            colour = ACCENT if method in (CODES.fused, FEATURES.fused) else INK
             if cell.low is not None and cell.high is not None:
                 axes[0].plot([cell.low * 1000, cell.high * 1000], [place, place], color=colour, linewidth=1.4)
             axes[0].plot(cell.value * 1000, place, "o", color=colour, markersize=5.5)

@@ -11,13 +11,14 @@ from PIL import Image
 
 from holofusion.cameras import CAMERA_KEYS, Cameras, cameras_from_json
 from holofusion.data.prepared import PreparedCategory
+from holofusion.evaluation.claims import CODES, FEATURES
 from holofusion.report.collect import RunResults
 from holofusion.utils.files import UserError, replacing
 
 GAP = 4
 CELL = 128  # pixels a picture should about fill; smaller ones are enlarged by a whole factor, each pixel a square
 ZOOM_CELL = 168
-ZOOM_ORDER = ("holodiffusion", "holodiffusion_star", "holofusion")
+ZOOM_ORDER = [row for of in (CODES, FEATURES) for row in (of.coarse, of.superresolved, of.fused)]
 FRAME_MILLISECONDS = 110
 
 

@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from holofusion.evaluation.claims import Find, Measured
+from holofusion.evaluation.claims import CODES, FEATURES, Find, Measured
 from holofusion.evaluation.metrics import METRICS
 from holofusion.pipeline.registry import FLOOR, label_of
 from holofusion.report.cost import Cost
@@ -88,7 +88,7 @@ def scatter_plot(
         if x.line is not None:
             axes.axvline(x.line, color=SECOND, linewidth=1, linestyle=(0, (4, 3)))
         for method, (across, up) in points.items():
-            colour, above = (ACCENT, 3) if method == "holofusion" else (INK, 2)
+            colour, above = (ACCENT, 3) if method in (CODES.fused, FEATURES.fused) else (INK, 2)
             if across.low is not None and across.high is not None:
                 axes.plot([across.low, across.high], [up.at, up.at], color=colour, alpha=0.35, linewidth=1)
             if up.low is not None and up.high is not None:

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from holofusion.evaluation.claims import CLAIMS, FAILS, HOLDS, UNDECIDED, UNTESTED, Claim, above, verdict_of
+from holofusion.evaluation.claims import FAILS, HOLDS, UNDECIDED, UNTESTED, Claim, above, claims_for, verdict_of
 from holofusion.pipeline.registry import ROWS
 
+CLAIMS = claims_for(["holofusion"])
+OVER_CODES = claims_for(["holofusion", "code_fusion"])
 LOWER = Claim("lower", "the first is lower", (above("kernel", "second", "first"),))
 
 
@@ -93,6 +95,15 @@ def test_best_of_those_that_were_run() -> None:
     assert verdict({**values, "eg3d": [0.5]}, 0.01, claim=claim).verdict == FAILS
 
 
-def test_claims_speak_of_methods_there_are() -> None:
-    assert {method for claim in CLAIMS for part in claim.sums for method in part.weights} <= set(ROWS)
-    assert len({claim.name for claim in CLAIMS}) == len(CLAIMS)
+@pytest.mark.parametrize("claims", [CLAIMS, OVER_CODES], ids=["features", "codes"])
+def test_claims_speak_of_methods_there_are(claims: tuple[Claim, ...]) -> None:
+    assert {method for claim in claims for part in claim.sums for method in part.weights} <= set(ROWS)
+    assert len({claim.name for claim in claims}) == len(claims)
+
+
+def test_with_codes_the_claims_are_about_the_rows_over_codes() -> None:
+    values = {"code_fusion": [1.0], "code_fusion_mse": [1.02], "holofusion": [2.0], "holofusion_mse": [9.0]}
+    by_name = {claim.name: claim for claim in OVER_CODES}
+    assert verdict(values, 0.01, claim=by_name["mse_ties"]).verdict == HOLDS
+    assert verdict(values, 0.01, claim=by_name["codes_nearer"]).verdict == HOLDS
+    assert "codes_nearer" not in {claim.name for claim in CLAIMS}

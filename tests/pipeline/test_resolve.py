@@ -16,6 +16,10 @@ from holofusion.utils.files import UserError
 
 Edit = Callable[..., None]
 FROM_NOISE = (
+    "code_fusion_coarse",
+    "code_fusion_linear",
+    "local_estimate",
+    "gaussian",
     "holodiffusion",
     "holodiffusion_nobootstrap",
     "pigan",
@@ -35,7 +39,15 @@ def resolved_files(project: Path, preset: str = "mini") -> dict[str, str]:
     ("key", "changed"),
     [
         ("holofusion_mse.distillation.top_k", {"sample/holofusion_mse"}),
-        ("distillation.top_k", {"sample/holofusion", "sample/holofusion_mse", "sample/holofusion_sds"}),
+        (
+            "distillation.top_k",
+            {f"sample/{of}{loss}" for of in ("holofusion", "code_fusion") for loss in ("", "_mse", "_sds")}
+            | {"ladder/code_fusion"},
+        ),
+        (
+            "over_codes.distillation.samples",
+            {"sample/code_fusion", "sample/code_fusion_mse", "sample/code_fusion_sds", "ladder/code_fusion"},
+        ),
         (
             "denoiser.noise_steps",
             {
@@ -85,6 +97,8 @@ def test_resolved_settings_hold_what_the_step_reads(project: Path, edit: Edit) -
         "dataset",
         "prepare",
         "warmup",
+        "reconstruct",
+        "encode",
         "train",
         "hypotheses",
         "sample",
@@ -97,6 +111,8 @@ def test_resolved_settings_hold_what_the_step_reads(project: Path, edit: Edit) -
         "geometry",
         "reference",
         "geometry_floor",
+        "memorisation",
+        "ladder",
     }
     step = read(project, "sample/holofusion_sds-hydrant-s0")
     assert (step.step, step.method, step.category, step.seed) == ("sample", "holofusion_sds", "hydrant", 0)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from holofusion.pipeline.steps import STEPS
-from tools.reference import DOCS, OVERVIEW_ROWS, PAGES, filled
+from tools.reference import DOCS, PAGES, SHEETS, SHORT_ROWS, filled
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -21,22 +21,24 @@ def test_tables_are_those_of_the_files(page: str, repository: Path) -> None:
 
 @pytest.mark.parametrize("page", ("README.md", "docs/results.md"))
 def test_kernel_distances_are_those_of_the_file(page: str, repository: Path) -> None:
-    rows = []
-    for name in ("mini", "codes") if page == "README.md" else ("mini",):
-        with open(repository / f"docs/{name}-metrics.csv") as file:
-            rows += [row for row in csv.DictReader(file) if row["metric"] == "kd_efficientnet_lite2"]
+    with open(repository / "docs/mini-metrics.csv") as file:
+        rows = [row for row in csv.DictReader(file) if row["metric"] == "kd_efficientnet_lite2"]
     expected = [[round(1000 * float(row[key])) for key in ("value", "low", "high")] for row in rows]
     found = re.findall(r"^\| [^|]+ \| (-?\d+) \[(-?\d+), (-?\d+)\] \|", (repository / page).read_text(), re.MULTILINE)
     shown = [[int(value) for value in row] for row in found]
-    assert shown == expected if page != "README.md" else len(shown) == 7 and all(row in expected for row in shown)
+    assert (
+        shown == expected
+        if page != "README.md"
+        else len(shown) == len(SHORT_ROWS) and all(row in expected for row in shown)
+    )
 
 
-def test_the_picture_of_the_readme_is_cut_from_the_sheet_between_its_rows() -> None:
+@pytest.mark.parametrize("name", SHEETS)
+def test_pictures_are_cut_from_the_sheet_between_its_rows(name: str) -> None:
     """Sheets have a white rim around every object, so a cut through one would leave colours at the edge."""
-    overview = Image.open(DOCS / "overview.jpg").convert("L")
-    height = overview.height / len(OVERVIEW_ROWS)
-    assert overview.width == Image.open(DOCS / "samples.jpg").width
-    for row in range(1, len(OVERVIEW_ROWS)):
+    overview = Image.open(DOCS / f"{name}.jpg").convert("L")
+    height = overview.height / len(SHEETS[name])
+    for row in range(1, len(SHEETS[name])):
         line = overview.crop((0, round(row * height) - 1, overview.width, round(row * height)))
         assert min(line.tobytes()) > 200
 

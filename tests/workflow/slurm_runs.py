@@ -67,6 +67,10 @@ class Run:
     def said(self) -> str:
         return (self.folder / "snakemake.log").read_text()
 
+    def messages(self) -> str:
+        """What Snakemake itself noted, in its own log files."""
+        return "".join(path.read_text() for path in (self.folder / ".snakemake/log").glob("*.log"))
+
     def until(self, ready: Callable[[], object], seconds: float = 300) -> None:
         """Wait until `ready()` holds."""
         end = time.monotonic() + seconds

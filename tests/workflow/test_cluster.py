@@ -194,7 +194,7 @@ def test_a_whole_run_asks_for_gpus_where_there_are_networks(name: str, runs: dic
 def test_a_small_run_ends_with_its_page(name: str, runs: dict[str, Future[Run]]) -> None:
     run = runs[name].result()
     assert "HoloDiffusion" in (run.folder / "results/report.html").read_text()
-    assert "Submitted array job" in run.said()
+    assert "Submitted array job" in run.messages(), "as the plugin says it; the terminal is quiet"
 
 
 def test_two_nodes_train_like_one_process(cluster: Cluster, undisturbed: Path, edit: Callable[..., None]) -> None:
