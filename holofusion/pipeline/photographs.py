@@ -1,6 +1,7 @@
 """Notice by content when photographs or masks that prepared data was made from change on disk.
 
 `prepare` lists size, time of change and SHA-256 of every file it used. Later only files whose size or time differ are read.
+The time is that of the inode: copying a file over another with its date kept does not set it back.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Stamp = tuple[int, int, str]  # size in bytes, time of change in ns, SHA-256
 def stamp_of(path: Path) -> Stamp:
     """Of a file as it is now."""
     status = path.stat()
-    return status.st_size, status.st_mtime_ns, sha256_of(path)
+    return status.st_size, status.st_ctime_ns, sha256_of(path)
 
 
 def write_stamps(folder: Path, stamps: dict[str, Stamp]) -> None:
@@ -52,6 +53,6 @@ def _same(path: Path, stamp: Stamp, digest: Callable[[Path], str]) -> bool:
     if not path.is_file():
         return False
     status = path.stat()
-    if (status.st_size, status.st_mtime_ns) == tuple(stamp[:2]):
+    if (status.st_size, status.st_ctime_ns) == tuple(stamp[:2]):
         return True
     return status.st_size == stamp[0] and digest(path) == stamp[2]

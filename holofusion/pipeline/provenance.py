@@ -63,9 +63,9 @@ class Digests:
     def _file(self, path: Path, times: bool) -> str:
         status, name = path.stat(), f"{path}{'' if times else '#'}"
         known = self.now.get(name) or self.before.get(name)
-        if known is None or known[:2] != [status.st_size, status.st_mtime_ns]:
+        if known is None or known[:2] != [status.st_size, status.st_ctime_ns]:
             digest = _json_digest(path, times) if path.suffix == ".json" else sha256_of(path)
-            known = [status.st_size, status.st_mtime_ns, digest]
+            known = [status.st_size, status.st_ctime_ns, digest]
         self.now[name] = known
         return known[2]
 

@@ -90,9 +90,13 @@ def _baseline(name: str, label: str, model: str, train: type[TrainSettings], sam
 ROWS: dict[str, Row] = {
     row.name: row
     for row in (
-        _holofusion("holofusion", "HoloFusion", "holofusion", Source.HYPOTHESES, "distillation"),
-        _holofusion("holofusion_mse", "HoloFusion (MSE)", "holofusion", Source.HYPOTHESES, "distillation"),
-        _holofusion("holofusion_sds", "HoloFusion (SDS)", "holofusion", Source.HYPOTHESES, "distillation"),
+        _holofusion("holofusion", "HoloFusion over features", "holofusion", Source.HYPOTHESES, "distillation"),
+        _holofusion(
+            "holofusion_mse", "HoloFusion over features (MSE)", "holofusion", Source.HYPOTHESES, "distillation"
+        ),
+        _holofusion(
+            "holofusion_sds", "HoloFusion over features (SDS)", "holofusion", Source.HYPOTHESES, "distillation"
+        ),
         _holofusion("holodiffusion_star", "HoloDiffusion*", "holofusion", Source.COARSE),
         _holofusion("holodiffusion", "HoloDiffusion", "holofusion", Source.NOISE),
         _holofusion(

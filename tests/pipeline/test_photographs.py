@@ -38,6 +38,14 @@ def test_files_are_not_read_where_size_and_time_are_the_same(photographs: Path) 
     assert changed_photographs(photographs / "data", [str(photographs / "mug")], read) is None
 
 
+def test_content_that_changes_under_the_same_size_and_date_is_noticed(photographs: Path) -> None:
+    path = photographs / "mug/b.png"
+    before = path.stat()
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert "1 of 2 files" in str(fault(photographs))
+
+
 def test_other_content_and_missing_files_are_counted(photographs: Path) -> None:
     content = (photographs / "mug/b.png").read_bytes()
     (photographs / "mug/b.png").write_bytes(content[:-1] + b"!")

@@ -52,7 +52,7 @@ def test_claims_follow_the_numbers(results: Path, resolved: Any) -> None:
     assert (line.what, line.value) == ("HoloDiffusion, no bootstrap \u2212 HoloDiffusion", "60.0")
     assert line.published == "111.0 (teddybear)"  # 1000 (.217 - .106)
     line = claim_lines(found["keeps_gain"], "hydrant")[1]
-    assert line.what == "0.5 × HoloDiffusion + 0.5 × HoloDiffusion* \u2212 HoloFusion"
+    assert line.what == "0.5 × HoloDiffusion + 0.5 × HoloDiffusion* \u2212 HoloFusion over features"
     assert line.value == "8.0" and line.published == "15.0 (hydrant)"  # 1000 (.5 .079 + .5 .045 - .047)
     assert "holofusion_sds kernel (seed 0)" in found["sds_worse"].reason
 
@@ -117,7 +117,7 @@ def test_cost_adds_up_shared_steps(results: Path, resolved: Any) -> None:
     assert costs["holodiffusion_star"].scene_seconds == 10 + 10
     assert costs["holodiffusion"].scene_seconds == 10
     assert costs["holofusion"].parameters == 1_500_000 and costs["holofusion"].trained_with is None
-    assert costs["holodiffusion"].trained_with == "HoloFusion" and costs["holodiffusion"].train_seconds == 60
+    assert costs["holodiffusion"].trained_with == "HoloFusion over features" and costs["holodiffusion"].train_seconds == 60
     assert costs["holodiffusion_nobootstrap"].train_seconds == 50
     assert costs["holofusion"].peak_megabytes == 1500
     assert step_seconds(found) == {"sample": (2, 22.0)}
@@ -132,7 +132,7 @@ def test_cost_says_when_a_part_is_unknown(results: Path, resolved: Any) -> None:
 def test_terms_count_the_warm_up_and_say_who_had_more(results: Path, resolved: Any) -> None:
     runs = read(results, resolved).runs
     first, second = terms_of(runs)
-    assert (first.label, first.seconds, first.share) == ("HoloFusion", 80.0, 1.0)
+    assert (first.label, first.seconds, first.share) == ("HoloFusion over features", 80.0, 1.0)
     assert (second.seconds, second.share, second.equal) == (70.0, 0.875, True)
     assert replace(second, share=0.8).equal is False
     assert set(settings_tried()) <= {entry.trained_by for entry in ROWS.values()}

@@ -65,7 +65,7 @@ def test_page_holds_everything_and_fetches_nothing(results: Path, resolved: Any)
     assert "data:image/webp" in text and page.tags.count("svg") == 5 == text.count('class="plot')
     assert text.count('role="img" aria-label="') == 3
     for words in (
-        "HoloFusion",
+        "HoloFusion over features",
         "HoloDiffusion*",
         "HoloDiffusion, no bootstrap",
         "Real images (floor)",
@@ -130,7 +130,7 @@ def test_absent_pieces_are_named(results: Path, resolved: Any) -> None:
             scene["turntable"] = []
         path.write_text(json.dumps(content))
     text = make(results, resolved)
-    assert "holofusion-teddybear-s0: no rendered views" in text and "Without samples: HoloFusion." in text
+    assert "holofusion-teddybear-s0: no rendered views" in text and "Without samples: HoloFusion over features." in text
     assert "holodiffusion_star-teddybear-s0: not scored" in text and 'class="absent">–</span>' in text
     assert "holodiffusion-teddybear-s0: no turntable" in text
 
@@ -173,7 +173,7 @@ def test_large_media_stand_beside_the_page(results: Path, resolved: Any) -> None
     beside = [address for address in page.addresses if not address.startswith("#")]
     assert len(beside) == 9 and all((results / address).is_file() for address in beside)
     assert "figures/meshes.js" in beside and "data:image" not in text
-    assert (results / "figures" / "meshes.js").read_text().startswith('window.VIEWER_MESHES = [{"label": "HoloFusion"')
+    assert (results / "figures" / "meshes.js").read_text().startswith('window.VIEWER_MESHES = [{"label": "HoloFusion over features"')
 
 
 def test_a_name_of_a_sample_is_text(results: Path, resolved: Any) -> None:

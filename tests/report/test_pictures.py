@@ -61,7 +61,7 @@ def test_real_images_come_from_the_columns_cameras() -> None:
 def test_zoom_shows_one_window_of_one_view(runs: list, tmp_path: Path) -> None:
     sheet = grids.zoom_sheet(runs, 1, tmp_path / "zoom.png")
     # The row that was trained on its own has other scenes, so it has no place here.
-    assert sheet.labels == ["HoloDiffusion", "HoloDiffusion*", "HoloFusion"]
+    assert sheet.labels == ["HoloDiffusion", "HoloDiffusion*", "HoloFusion over features"]
     order = [runs[2], runs[1], runs[0]]
     views = np.stack([np.asarray(Image.open(run.scenes[0].views[0])) for run in order])
     left, top = grids.busiest_window(views, SIDE // 3)

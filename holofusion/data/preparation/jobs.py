@@ -41,7 +41,7 @@ class Job:
 
     def part(self) -> Path:
         """The file of the finished part. Its name tells everything that went into it."""
-        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self.files()]
+        stats = [(path.name, path.stat().st_size, path.stat().st_ctime_ns) for path in self.files()]
         cameras = (self.cameras.R, self.cameras.T, self.cameras.focal, self.cameras.principal)
         content = (self.name, self.frames, stats, self.settings, [column.tolist() for column in cameras])
         return self.folder / f"{hashlib.sha256(repr(content).encode()).hexdigest()[:32]}.npz"
