@@ -73,7 +73,6 @@ SHEETS: dict[str, tuple[str | None, ...]] = {  # rows of pictures; None: trainin
         "code_fusion_sds",
         "code_fusion_star",
         "code_fusion_coarse",
-        "code_fusion_linear",
         "local_estimate",
         "gaussian",
         None,

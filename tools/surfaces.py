@@ -2,7 +2,7 @@
 
     python -m tools.surfaces RESULTS
 
-RESULTS is a run of the preset `codes`, with its embedded objects, prepared photographs and reconstructions. Writes
+RESULTS is a run of `mini`, with its embedded objects, prepared photographs and reconstructions. Writes
 docs/surfaces.png and docs/surfaces.json, from which `make reference` fills the table.
 """
 

@@ -17,7 +17,6 @@ from holofusion.utils.files import UserError
 Edit = Callable[..., None]
 FROM_NOISE = (
     "code_fusion_coarse",
-    "code_fusion_linear",
     "local_estimate",
     "gaussian",
     "holodiffusion",
