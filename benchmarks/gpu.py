@@ -16,7 +16,6 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch import nn
 
 from benchmarks.gpu_page import fill
 from holofusion.codes.decoder import CodeDecoder
@@ -26,12 +25,13 @@ from holofusion.methods.holodiffusion import VoxelAutoencoder
 from holofusion.networks.encoder import ViewEncoder
 from holofusion.networks.unet import UNet
 from holofusion.pipeline.registry import ROWS
+from holofusion.training.base import Trainable
 from holofusion.utils.files import write_json
 from holofusion.utils.progress import say
 from tools import work
 from tools.tally import Watch
 
-Made = tuple[nn.Module, work.Work]
+Made = tuple[Trainable, work.Work]
 LIMIT = 330.0  # seconds after which nothing new begins
 SIDE = 8192  # of the matrices whose product stands for the card's peak
 COMPILED = (UNet, ViewEncoder, CodeDecoder)  # what torch.compile is given; steps around them ask for values in between
@@ -47,7 +47,7 @@ def make(name: str, preset: str, precision: str, device: torch.device) -> Made:
     params = work.settings_of(
         preset, name if name in ROWS else None, volume={"precision": precision}, pigan={"doublings": 0}
     )
-    makers: dict[str, Callable[[], nn.Module]] = {
+    makers: dict[str, Callable[[], Trainable]] = {
         "warmup": lambda: construct(VoxelAutoencoder, dict(params)).to(device),
         "encode": lambda: work.decoder_training(params, device),
         "code_fusion": lambda: work.code_fusion(params, OBJECTS, device),

@@ -1,14 +1,15 @@
 """Count the steps of HoloFusion's rows at the sizes of three presets, and write docs/scale.json and the tables of docs/scale.md.
 
-python -m tools.scale            # counts everything: three minutes of one core, 6 GB
-python -m tools.scale --tables   # the tables alone, from the counts that are there
+python -m tools.scale             # counts everything: three minutes of one core, 6 GB
+python -m tools.scale PRESET ...  # some presets anew
+python -m tools.scale --tables    # the tables alone, from the counts that are there
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
-import sys
 import time
 from collections import defaultdict
 from dataclasses import asdict
@@ -151,16 +152,23 @@ def filled(page: str, counts: dict[str, Any]) -> str:
     return page
 
 
-def main(tables_only: bool) -> None:
-    if not tables_only:
+def main(presets: list[str]) -> None:
+    """Count these presets anew, and make the tables of all."""
+    counts = json.loads(COUNTS.read_text()) if COUNTS.is_file() else {}
+    if presets:
         import torch
 
-        from tools.scale_units import PRESETS
-
         torch.set_num_threads(1)
-        COUNTS.write_text(json.dumps({preset: counted(preset) for preset in PRESETS}, indent=1) + "\n")
-    PAGE.write_text(filled(PAGE.read_text(), json.loads(COUNTS.read_text())))
+        counts |= {preset: counted(preset) for preset in presets}
+        COUNTS.write_text(json.dumps(counts, indent=1) + "\n")
+    PAGE.write_text(filled(PAGE.read_text(), counts))
 
 
 if __name__ == "__main__":
-    main("--tables" in sys.argv[1:])
+    from tools.scale_units import PRESETS
+
+    parser = argparse.ArgumentParser("python -m tools.scale")
+    parser.add_argument("presets", nargs="*", metavar="PRESET", help=f"of {', '.join(PRESETS)}; all by default")
+    parser.add_argument("--tables", action="store_true", help="count nothing")
+    given = parser.parse_args()
+    main([] if given.tables else given.presets or list(PRESETS))

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import nn
-
 from holofusion.config.params import Params
 from holofusion.methods.base import construct
 from holofusion.methods.holodiffusion import VoxelAutoencoder
 from holofusion.methods.pairs import VIEWS
 from holofusion.pipeline.registry import ROWS, Source
 from holofusion.scenes.base import Scene
+from holofusion.training.base import Trainable
 from tools import work
 from tools.work import OBJECTS, Work
 
@@ -36,7 +35,7 @@ class Unit:
     times: int
     prepare: Callable[[], Work]
     fake: bool = False
-    method: Callable[[], nn.Module] | None = None
+    method: Callable[[], Trainable] | None = None
 
     @property
     def name(self) -> str:
@@ -68,7 +67,7 @@ def views_of(params: Params) -> int:
     return seen * shown.views + turned + shown.consistency_scenes * shown.consistency_views
 
 
-def trained(step: str, what: str, times: int, params: Params, method: Callable[[], nn.Module], fake: bool) -> Unit:
+def trained(step: str, what: str, times: int, params: Params, method: Callable[[], Trainable], fake: bool) -> Unit:
     return Unit(step, what, times, lambda: work.training(method(), params), fake, method)
 
 

@@ -38,6 +38,7 @@ from holofusion.reconstruction.photographs import Photographs
 from holofusion.rendering.grids import DenseField, voxel_centres
 from holofusion.rendering.plain import PlainField
 from holofusion.scenes.voxel import SparseVoxelScene, VoxelScene
+from holofusion.training.base import Trainable
 
 Work = Callable[[], object]
 RADIUS = 0.6  # of the ball
@@ -76,7 +77,7 @@ def batch_of(params: Params, objects: int, views: int) -> ViewBatch:
     return ViewBatch(list(NAMES[:objects]), images, disc, cameras(objects * views))
 
 
-def training(method: torch.nn.Module, params: Params, device: torch.device | str = "cpu") -> Work:
+def training(method: Trainable, params: Params, device: torch.device | str = "cpu") -> Work:
     """One micro-batch: forward, backward, optimiser. Its result is the loss."""
     batch = batch_of(params, method.objects_per_batch, method.views_per_object)
     images, masks = batch.images.to(device), batch.masks.to(device)
@@ -107,7 +108,7 @@ def code_fusion(params: Params, objects: int, device: torch.device | str = "cpu"
     """The training over codes, as on so many objects; estimates and renders are random numbers of the right shapes."""
     method = construct(CodeFusion, dict(params)).to(device)
     estimates, shape = method.estimates, method.space.shape
-    estimates.codes = torch.randn(objects, *shape, device=device).half()
+    estimates.codes = torch.randn(objects, *shape).half().to(device)
     estimates.folds = [LinearDenoiser(shape, params.estimates.rank).to(device) for _ in range(params.estimates.folds)]
     estimates.chosen = torch.tensor([[9.0, 1.0, 1.0]]).expand(estimates.chosen.shape).contiguous().to(device)
     method.rows = {name: row % objects for row, name in enumerate(NAMES)}

@@ -18,7 +18,7 @@ from holofusion.utils.progress import duration
 
 TIMES = Path(__file__).with_name("reference_times.json")
 CALIBRATION = "holofusion.training.calibration"  # takes torch, which the workflow does not import
-PATIENCE = 3.0  # seconds that a run waits for it, beyond what Snakemake takes to plan the jobs
+PATIENCE = 2.0  # seconds that a run waits for it, beyond what Snakemake takes to plan the jobs
 SMALLEST = "smoke"
 
 
@@ -66,16 +66,21 @@ class Forecast:
             )
 
     def told(self, rules: Counter[str], cores: int) -> str:
-        """How long the jobs (by rule) take, and what the smallest preset would; "" where nothing is known."""
-        calibration = self._calibration()
-        if calibration is None:
+        """How long the jobs (by rule) take, and what the smallest preset would; "" where nothing is known.
+
+        Where the step was not measured in time, it is told how long they took on the machine of the finished run.
+        """
+        if self.process is None:
             return ""
+        measured, theirs = self._calibration(), self.runs[self.preset].calibration
+        where = "on the machine of a finished run" if measured is None else "here, going by a finished run elsewhere"
+        calibration = theirs if measured is None else measured
         names = {step.rule: step.name for step in STEPS.values()}
         jobs = Counter({names[rule]: count for rule, count in rules.items() if rule in names})
         seconds = self.runs[self.preset].seconds(jobs, cores, calibration)
         if seconds is None:
             return ""
-        told = f"about {duration(seconds)} here, going by a run of `{self.preset}` elsewhere and a training step"
+        told = f"about {duration(seconds)} {where}"
         smallest = self.runs.get(SMALLEST)
         if smallest is None or self.preset == SMALLEST:
             return told
@@ -84,8 +89,7 @@ class Forecast:
 
     def _calibration(self) -> float | None:
         """Seconds of a training step; None where it was not measured in time."""
-        if self.process is None:
-            return None
+        assert self.process is not None
         try:
             return float(self.process.communicate(timeout=PATIENCE)[0])
         except (subprocess.TimeoutExpired, ValueError):

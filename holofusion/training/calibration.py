@@ -14,7 +14,7 @@ from holofusion.utils.malloc import keep_freed_memory
 from holofusion.utils.precision import autocast
 
 BATCH, CHANNELS, SIDE = 4, 64, 12  # folded grids that are denoised
-STEPS = 4  # measured, after one that is not
+STEPS = 2  # measured, after one that is not
 
 
 def step_seconds() -> float:
