@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 file="${1:-docs/gpu.json}"
 PYTHON="${PYTHON:-.venv/bin/python}"
-export PYTHONPATH="$PWD" PYTHONUNBUFFERED=1
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
 status=0
 timeout 360 "$PYTHON" -m benchmarks.gpu --out "$file" || status=$?
 [ "$status" -eq 0 ] || [ "$status" -eq 124 ] || exit "$status" # 124: time was up; what was measured by then is in the file

@@ -19,7 +19,12 @@ from typing import Any
 from holofusion.utils.progress import say, size
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-COUNTS, PAGE = DOCS / "scale.json", DOCS / "scale.md"
+COUNTS, PAGE, ESTIMATES = DOCS / "scale.json", DOCS / "scale.md", DOCS / "paper-estimates.md"
+MEASURED = {  # what both pages have: its name, and rule or step with the unit there and here
+    "the warm-up's micro-batch": (("warmup", "micro-batch"), ("warmup", "micro-batch")),
+    "a step on an object's grid": (("warmup", "refinement step of an object"), ("warmup", "step on an object's grid")),
+    "a denoising step": (("sample", "holodiffusion: denoising step"), ("sample", "holodiffusion, denoising step")),
+}
 
 # A card of 24 GB: NVIDIA's whitepaper on the GA102 (GeForce RTX 3090), dense rates of bf16 products with fp32 sums
 PEAK = 71e12  # floating-point operations a second
@@ -141,9 +146,18 @@ def verdict(counts: dict[str, Any]) -> str:
     )
 
 
+def agreement(counts: dict[str, Any]) -> str:
+    """Memory counted, beside what processes held that did the same on a CPU (docs/paper-estimates.md)."""
+    rows = [line.strip("| ").split(" | ") for line in ESTIMATES.read_text().splitlines() if line.startswith("| ")]
+    measured = {(row[0], row[1]): row[3] for row in rows if len(row) == 6}
+    counted = {(unit["step"], unit["what"]): unit["peak"] for unit in counts["paper"]["units"]}
+    parts = [f"{name} {measured[there]} and {counted[here] / 1e9:.1f} GB" for name, (there, here) in MEASURED.items()]
+    return f"Held on a CPU at the sizes of `paper`, and counted: {'; '.join(parts)}."
+
+
 def filled(page: str, counts: dict[str, Any]) -> str:
     """The page with its blocks made again."""
-    blocks = {"card": card(), "plan": plan(counts), "verdict": verdict(counts)}
+    blocks = {"card": card(), "plan": plan(counts), "verdict": verdict(counts), "agreement": agreement(counts)}
     blocks |= {preset: steps_table(found) for preset, found in counts.items()}
     for name, text in blocks.items():
         block = f"<!-- {name} -->\n{text}\n<!-- end -->"

@@ -149,7 +149,7 @@ def sampling(preset: str) -> list[Unit]:
             "sample",
             "local_estimate, denoising step",
             scenes * codes.code_sampling.steps,
-            lambda: work.local_denoising(codes, objects),
+            lambda: work.local_denoising(settings(preset, "local_estimate"), objects),
             True,
         ),
         Unit(
