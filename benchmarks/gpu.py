@@ -19,6 +19,7 @@ import torch
 
 from benchmarks.gpu_page import fill
 from holofusion.codes.decoder import CodeDecoder
+from holofusion.config.params import Params
 from holofusion.methods.base import construct
 from holofusion.methods.files import method_class
 from holofusion.methods.holodiffusion import VoxelAutoencoder
@@ -31,7 +32,6 @@ from holofusion.utils.progress import say
 from tools import work
 from tools.tally import Watch
 
-Made = tuple[Trainable, work.Work]
 LIMIT = 330.0  # seconds after which nothing new begins
 SIDE = 8192  # of the matrices whose product stands for the card's peak
 COMPILED = (UNet, ViewEncoder, CodeDecoder)  # what torch.compile is given; steps around them ask for values in between
@@ -41,8 +41,8 @@ ADVERSARIAL = ("pigan", "eg3d", "get3d")
 TRAININGS = ("code_fusion", "holofusion", "holodiffusion_nobootstrap", "encode", "warmup", *ADVERSARIAL, "sds")
 
 
-def make(name: str, preset: str, precision: str, device: torch.device) -> Made:
-    """A training's method, with weights and data that are the same on every device, and its step."""
+def make(name: str, preset: str, precision: str, device: torch.device) -> tuple[Trainable, Params]:
+    """A training's method and settings. Its weights, and what is drawn after it, are the same on every device."""
     torch.manual_seed(0)
     params = work.settings_of(
         preset, name if name in ROWS else None, volume={"precision": precision}, pigan={"doublings": 0}
@@ -56,7 +56,7 @@ def make(name: str, preset: str, precision: str, device: torch.device) -> Made:
     }
     method = makers[name]() if name in makers else construct(method_class(ROWS[name]), dict(params)).to(device)
     torch.manual_seed(1)  # weights may have been drawn in another number
-    return method, work.training(method, params, device)
+    return method, params
 
 
 def measure(
@@ -112,11 +112,13 @@ def of_training(name: str, preset: str, device: torch.device) -> dict[str, Any]:
     flop: of its products and convolutions. peak: bytes that tensors held at most; None where that is not known. networks:
     number of those that torch.compile can be given."""
     places = {"cpu": ("fp32", torch.device("cpu")), "fp32": ("fp32", device), "bf16": ("bf16", device)}
-    loss = {place: float(make(name, preset, *where)[1]()) for place, where in places.items()}
-    method, step = make(name, preset, "bf16", device)
+    loss = {place: work.first_loss(*make(name, preset, *how), how[1])().item() for place, how in places.items()}
+    method, params = make(name, preset, "bf16", device)
+    step = work.training(method, params, device)
     step()  # makes the optimiser's state
     with Watch() as watch:
         step()
+    gc.collect()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     milliseconds = 1000 * seconds_of(step, device)
@@ -127,7 +129,8 @@ def of_training(name: str, preset: str, device: torch.device) -> dict[str, Any]:
 
 def compiled(name: str, preset: str, device: torch.device, mode: str) -> float:
     """Milliseconds of a step in bf16 whose networks are compiled in this mode."""
-    method, step = make(name, preset, "bf16", device)
+    method, params = make(name, preset, "bf16", device)
+    step = work.training(method, params, device)
     for part in method.modules():
         if isinstance(part, COMPILED):
             part.compile(mode=mode, dynamic=False)

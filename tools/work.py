@@ -77,19 +77,23 @@ def batch_of(params: Params, objects: int, views: int) -> ViewBatch:
     return ViewBatch(list(NAMES[:objects]), images, disc, cameras(objects * views))
 
 
-def training(method: Trainable, params: Params, device: torch.device | str = "cpu") -> Work:
-    """One micro-batch: forward, backward, optimiser. Its result is the loss."""
+def first_loss(method: Trainable, params: Params, device: torch.device | str = "cpu") -> Callable[[], Tensor]:
+    """The loss of a training's first micro-batch: forward alone."""
     batch = batch_of(params, method.objects_per_batch, method.views_per_object)
     images, masks = batch.images.to(device), batch.masks.to(device)
     batch = ViewBatch(batch.names, images, masks, batch.cameras.to(device))
+    return lambda: method.training_step(batch, 0, torch.Generator().manual_seed(0))["loss"]
+
+
+def training(method: Trainable, params: Params, device: torch.device | str = "cpu") -> Work:
+    """One micro-batch: forward, backward, optimiser."""
+    loss = first_loss(method, params, device)
     optimiser = torch.optim.Adam(method.parameter_groups(), foreach=True)  # as torch chooses on a GPU, on any device
 
-    def step() -> Tensor:
-        loss = method.training_step(batch, 0, torch.Generator().manual_seed(0))["loss"]
-        loss.backward()
+    def step() -> None:
+        loss().backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
-        return loss.detach()
 
     return step
 
