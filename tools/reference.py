@@ -2,10 +2,9 @@
 
     python -m tools.reference RESULTS
 
-RESULTS is a run of `mini` or `seeds`. Copies its tables to docs/; from a run of `mini` also small pictures, the ladder, and
-bench.json if there is one. Draws docs/pipeline.svg. Then rewrites the tables of
-README.md and docs/*.md from the copies: they stand between the marks `<!-- NAME -->` and `<!-- end -->`. A test compares the
-documents with the copies.
+RESULTS is a run of `mini` or `seeds`. Copies its tables to docs/; from a run of `mini` also small pictures, the ladder, the
+times of its jobs, and bench.json if there is one. Draws docs/pipeline.svg. Then rewrites the tables of README.md and docs/*.md
+from the copies: they stand between the marks `<!-- NAME -->` and `<!-- end -->`. A test compares the documents with the copies.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from holofusion.evaluation.metrics import METRICS
 from holofusion.pipeline.registry import REAL_ROWS, ROWS, label_of
 from holofusion.utils.files import read_json, write_json
 from tools.diagram import write_diagram
+from tools.reference_times import take_times
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -129,10 +129,8 @@ def codes(docs: Path = DOCS) -> str:
 def ladder(docs: Path = DOCS) -> str:
     """The stages of HoloFusion over codes, from codes-ladder.json."""
     found: Ladder = read_json(docs / "codes-ladder.json")
-    lines = [
-        "| pictures of | kernel distance × 1000 | sharpness | precision | coverage | dB to the truth |",
-        "|---" * 6 + "|",
-    ]
+    lines = ["| pictures of | kernel distance × 1000 | sharpness | precision | coverage | dB to the truth |"]
+    lines.append("|---" * 6 + "|")
     for rung in found["rungs"]:
         cells = []
         for metric in LADDER:
@@ -245,6 +243,7 @@ def main(results: Path) -> None:
     if preset == "mini":
         take_pictures(results)
         take_ladder(results)
+        take_times(results)
         if (results / "bench.json").is_file():
             shutil.copy(results / "bench.json", DOCS / "mini-bench.json")
     write_diagram(ROOT)

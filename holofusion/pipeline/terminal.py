@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import get_terminal_size
 
+from holofusion.pipeline.forecast import Forecast
 from holofusion.pipeline.status import error_in, progress_in
 from holofusion.pipeline.time_left import Pace, benchmark_of
 from holofusion.utils.log_file import STATUS
@@ -45,12 +46,16 @@ class RunningJob:
 
 
 class RunDisplay(logging.Handler):
-    """Shows a run on standard error. again: the command that goes on after a stop."""
+    """Shows a run on standard error. again: the command that goes on after a stop.
 
-    def __init__(self, results: Path, log: Path | None, cores: int, again: str) -> None:
+    preset: what a forecast goes by where no earlier run here tells how long this one takes; None: on a cluster nothing does.
+    """
+
+    def __init__(self, results: Path, log: Path | None, cores: int, again: str, preset: str | None = None) -> None:
         super().__init__(logging.INFO)
         self.log, self.cores, self.again = log, cores, again
         self.pace, self.began, self.stream = Pace(results), time.monotonic(), sys.stderr
+        self.forecast = Forecast(preset) if preset is not None and not self.pace.known else None
         self.terminal = self.stream.isatty()
         self.jobs: Counter[str] = Counter()  # by rule: all, and those that are not finished
         self.unfinished: Counter[str] = Counter()
@@ -86,8 +91,8 @@ class RunDisplay(logging.Handler):
         self.unfinished = Counter(self.jobs)
         steps = ", ".join(f"{rule.removeprefix('step_')} {count}" for rule, count in self.jobs.items())
         left = self._left()
-        told = f"; about {duration(left)}, going by earlier runs here" if left is not None else ""
-        self._print(f"{self.jobs.total()} jobs{told}: {steps}")
+        told = f"about {duration(left)}, going by earlier runs here" if left is not None else self._forecast()
+        self._print(f"{self.jobs.total()} jobs{told and '; '}{told}: {steps}")
         if self.log is not None:
             self._print(f"Snakemake's own messages: {self.log} (VERBOSE=1 shows them here)")
 
@@ -126,6 +131,9 @@ class RunDisplay(logging.Handler):
         self._print(f"{str(job['rule_name']).removeprefix('step_')}{subject} failed: {reason}")
         for log in logs:
             self._print(f"  its log: {log}")
+
+    def _forecast(self) -> str:
+        return self.forecast.told(self.jobs, self.cores) if self.forecast is not None else ""
 
     def _left(self) -> float | None:
         now, waiting = time.monotonic(), Counter(self.unfinished)
@@ -168,6 +176,8 @@ class RunDisplay(logging.Handler):
 
     def close(self) -> None:
         """Snakemake has come to its end, or was stopped: say how far it got."""
+        if self.forecast is not None:
+            self.forecast.close()
         if not self.done.is_set():
             self.done.set()
             left = self.unfinished.total()
@@ -179,9 +189,10 @@ class RunDisplay(logging.Handler):
         super().close()
 
 
-def show_run(logger: logging.Logger, results: Path, cores: int, again: str) -> None:
+def show_run(logger: logging.Logger, results: Path, cores: int, again: str, preset: str | None = None) -> None:
     """Put the display in place of what Snakemake prints. Its log file stays as it is."""
     files = [each for each in logger.handlers if isinstance(each, logging.FileHandler)]
     for handler in [each for each in logger.handlers if each not in files]:
         logger.removeHandler(handler)
-    logger.addHandler(RunDisplay(results, Path(files[0].baseFilename) if files else None, cores, again))
+    log = Path(files[0].baseFilename) if files else None
+    logger.addHandler(RunDisplay(results, log, cores, again, preset))

@@ -170,3 +170,28 @@ def test_a_benchmark_that_cannot_be_read_counts_for_nothing(tmp_path: Path) -> N
         assert benchmark_of(path) is None
     write_benchmark(path, 3.5, 12.0)
     assert benchmark_of(path) == (3.5, 12.0)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_before_anything_was_measured_here_a_forecast_is_told(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    monkeypatch.setattr("sys.stderr", screen := Screen(False))
+
+    class Told:
+        def __init__(self, preset: str) -> None:
+            self.preset = preset
+
+        def told(self, rules: Counter[str], cores: int) -> str:
+            return f"{self.preset}, {rules['step_train']} on {cores}"
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(terminal, "Forecast", Told)
+    logger = logging.getLogger(f"told {tmp_path}")
+    logger.setLevel(logging.INFO)
+    show_run(logger, results if known else tmp_path / "none", 2, "make report", "mini")
+    say(logger, "run_info", stats={"step_train": 2, "total": 2})
+    end(logger)
+    told = "about 1m40s, going by earlier runs here" if known else "mini, 2 on 2"
+    assert screen.getvalue().splitlines()[0] == f"2 jobs; {told}: train 2"
