@@ -39,15 +39,19 @@ def test_jobs_of_a_fresh_run(repository: Path, snakemake: Snakemake, tmp_path: P
         "step_reference": 4,
         "step_geometry_floor": 1,
         "step_warmup": 1,
-        "step_train": 6,
+        "step_reconstruct": 1,
+        "step_encode": 1,
+        "step_train": 9,
         "step_sample": rows * shards,
-        "step_hypotheses": shards,
+        "step_hypotheses": 2 * shards,  # over codes, and over features
         "step_render": rows * shards,
         "step_mesh": rows * shards,
         "step_evaluate": rows,
         "step_consistency": rows,
         "step_geometry": rows,
-        "step_curve": 6,
+        "step_curve": 9,
+        "step_memorisation": 3,
+        "step_ladder": 1,
         "step_report": 1,
     }
 
