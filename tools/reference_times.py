@@ -3,11 +3,13 @@
     python -m tools.reference_times RESULTS
 
 Reads the benchmarks that Snakemake wrote to RESULTS, measures a training step, and writes both to
-`holofusion/pipeline/reference_times.json` under the run's preset. To be done on the machine of the run, with nothing beside.
+`holofusion/pipeline/reference_times.json` under the run's preset. To be done on the machine of the run. A job counts with the
+seconds that cores worked for it, so that other work beside it does not lengthen it.
 """
 
 from __future__ import annotations
 
+import csv
 import os
 import sys
 from collections.abc import Mapping
@@ -24,26 +26,26 @@ from holofusion.utils.files import read_json, write_json
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def seconds_by_step(results: Path) -> dict[str, tuple[int, float]]:
-    """Number of jobs and their seconds, of every step that has benchmarks."""
-    found = {}
-    for step in STEPS:
-        read = map(benchmark_of, sorted((results / "benchmarks" / step).rglob("*.tsv")))
-        seconds = [each[0] for each in read if each is not None]
-        if seconds:
-            found[step] = (len(seconds), sum(seconds))
-    return found
+def core_seconds_of(path: Path, threads: int) -> float | None:
+    """Of one job; where Snakemake noted none, since it was over too soon, its seconds times the cores that it held."""
+    with open(path, newline="") as file:
+        row = next(csv.DictReader(file, delimiter="\t"), {})
+    try:
+        return float(row["cpu_time"])
+    except (KeyError, ValueError):
+        found = benchmark_of(path)
+        return None if found is None else found[0] * threads
 
 
 def times_of(results: Path, threads: Mapping[str, int]) -> dict[str, dict[str, Any]]:
-    """By step: the number of jobs, and the mean core seconds of one, which are its seconds times the cores that it held.
-
-    threads: cores of a job by step, 1 where none are named.
-    """
+    """By step: the number of jobs, and the mean core seconds of one. threads: cores of a job, 1 where none are named."""
     found: dict[str, dict[str, Any]] = {"jobs": {}, "core_seconds": {}}
-    for step, (jobs, seconds) in seconds_by_step(results).items():
-        found["jobs"][step] = jobs
-        found["core_seconds"][step] = round(seconds / jobs * threads.get(step, 1), 1)
+    for step in STEPS:
+        paths = sorted((results / "benchmarks" / step).rglob("*.tsv"))
+        seconds = [each for path in paths if (each := core_seconds_of(path, threads.get(step, 1))) is not None]
+        if seconds:
+            found["jobs"][step] = len(seconds)
+            found["core_seconds"][step] = round(sum(seconds) / len(seconds), 1)
     return found
 
 

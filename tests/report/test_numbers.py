@@ -117,7 +117,9 @@ def test_cost_adds_up_shared_steps(results: Path, resolved: Any) -> None:
     assert costs["holodiffusion_star"].scene_seconds == 10 + 10
     assert costs["holodiffusion"].scene_seconds == 10
     assert costs["holofusion"].parameters == 1_500_000 and costs["holofusion"].trained_with is None
-    assert costs["holodiffusion"].trained_with == "HoloFusion over features" and costs["holodiffusion"].train_seconds == 60
+    assert (
+        costs["holodiffusion"].trained_with == "HoloFusion over features" and costs["holodiffusion"].train_seconds == 60
+    )
     assert costs["holodiffusion_nobootstrap"].train_seconds == 50
     assert costs["holofusion"].peak_megabytes == 1500
     assert step_seconds(found) == {"sample": (2, 22.0)}

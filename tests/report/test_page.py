@@ -173,7 +173,11 @@ def test_large_media_stand_beside_the_page(results: Path, resolved: Any) -> None
     beside = [address for address in page.addresses if not address.startswith("#")]
     assert len(beside) == 9 and all((results / address).is_file() for address in beside)
     assert "figures/meshes.js" in beside and "data:image" not in text
-    assert (results / "figures" / "meshes.js").read_text().startswith('window.VIEWER_MESHES = [{"label": "HoloFusion over features"')
+    assert (
+        (results / "figures" / "meshes.js")
+        .read_text()
+        .startswith('window.VIEWER_MESHES = [{"label": "HoloFusion over features"')
+    )
 
 
 def test_a_name_of_a_sample_is_text(results: Path, resolved: Any) -> None:
