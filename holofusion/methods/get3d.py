@@ -86,6 +86,7 @@ class StyledMeshScene(MeshScene):
 
     kind = "mesh"
     Facts: ClassVar = MeshFacts
+    texture: TextureField
 
     def __init__(self, vertices: Tensor, faces: Tensor, texture: TextureField, facts: MeshFacts) -> None:
         self.vertices, self.faces, self.texture, self.facts = vertices, faces, texture, facts

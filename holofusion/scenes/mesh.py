@@ -114,7 +114,7 @@ def texture_of(colours: SparseGrid) -> Texture:
     def texture(points: Tensor) -> Tensor:
         index, shares = corners(points[0], len(colours.index), colours.extent)
         rows = colours.index.flatten().index_select(0, index.flatten())
-        around = colours.values.index_select(0, rows).reshape(*shares.shape, -1)
+        around = colours.values.index_select(0, rows).unflatten(0, shares.shape)
         return torch.sigmoid((around * shares[..., None]).sum(1))[None]
 
     return texture
