@@ -60,8 +60,7 @@ class Distillation(Section):
 
 
 class SurfaceFusion(Section):
-    """Stage 2 on a surface, in the rows that say so: one coloured mesh from the same views. Of `distillation`, the loss, top_k,
-    patch and checkpoint_every count there."""
+    """Stage 2 on a surface: one coloured mesh of the same views. Of `distillation` loss, top_k, patch, checkpoint_every count."""
 
     cells: int = Field(description="points per side of the grid that the coarse scene's surface is found on", ge=8)
     resolution: int = Field(description="voxels per side of the grid of colours", ge=8)
