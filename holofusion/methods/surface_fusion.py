@@ -10,6 +10,7 @@ weights, which are ours.
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 
@@ -39,7 +40,7 @@ from holofusion.utils.random import generator_for
 OVERSAMPLING = (
     2  # pixels a side that each pixel of a view is averaged from, so that outlines are as smooth as photographs'
 )
-REACH = 3  # voxels of the grid of colours to each side of the first surface: vertices stay within
+REACH = 2  # cells to each side of the first surface that have colours: vertices stay within
 COLOUR_MARGIN = 0.01  # first colours stay that far from 0 and 1, where the sigmoid has hardly any gradient
 
 
@@ -105,7 +106,7 @@ def start_from(coarse: VoxelScene, bank: HypothesisBank, section: SurfaceFusion)
     places = torch.cat([start, start[corners].mean(1)])
     x, y, z = ((places / extent + 1) * (size / 2)).long().clamp(0, size - 1).unbind(1)
     active[z, y, x] = True
-    active = dilate(active, REACH)
+    active = dilate(active, math.ceil(REACH * size / section.cells))
     centres = voxel_centres(size, extent)[active.flatten().nonzero().squeeze(1).cpu()].to(device)
     logits = torch.logit(coarse.colour(centres).clamp(COLOUR_MARGIN, 1 - COLOUR_MARGIN))
     grid = SparseGrid.of_rows(active, logits, logits.new_zeros(1, 3), extent)
