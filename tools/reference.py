@@ -45,6 +45,7 @@ SHORT: tuple[Column, ...] = (
 )
 SHORT_ROWS = (
     "code_fusion",
+    "code_fusion_mesh",
     "code_fusion_coarse",
     "local_estimate",
     "holofusion",
@@ -71,6 +72,8 @@ SHEETS: dict[str, tuple[str | None, ...]] = {  # rows of pictures; None: trainin
         "code_fusion",
         "code_fusion_mse",
         "code_fusion_sds",
+        "code_fusion_mesh",
+        "code_fusion_mesh_mse",
         "code_fusion_star",
         "code_fusion_coarse",
         "local_estimate",
@@ -78,7 +81,7 @@ SHEETS: dict[str, tuple[str | None, ...]] = {  # rows of pictures; None: trainin
         None,
     ),
 }
-NEAREST_ROWS = ("code_fusion", "code_fusion_coarse", "local_estimate")
+NEAREST_ROWS = ("code_fusion", "code_fusion_mesh", "code_fusion_coarse", "local_estimate")
 LADDER_OF = "ladder-code_fusion-hydrant-s0"
 
 

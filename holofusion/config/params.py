@@ -51,6 +51,7 @@ from holofusion.config.sampling import (
     Hypotheses,
     Sampling,
     SuperResolutionSampling,
+    SurfaceFusion,
 )
 from holofusion.config.section import Count, Name, Partial, Positive, Section, Share, Weight, Width
 
@@ -254,6 +255,7 @@ class Params(Section):
     hypotheses: Hypotheses
     distillation: Distillation
     fast: Fast
+    surface_fusion: SurfaceFusion
     holofusion: DistillationOverrides = Field(description="what this row changes")
     holofusion_mse: DistillationOverrides = Field(description="what this row changes")
     holofusion_sds: DistillationOverrides = Field(description="what this row changes")
@@ -262,6 +264,8 @@ class Params(Section):
     code_fusion: DistillationOverrides = Field(description="what this row changes")
     code_fusion_mse: DistillationOverrides = Field(description="what this row changes")
     code_fusion_sds: DistillationOverrides = Field(description="what this row changes")
+    code_fusion_mesh: DistillationOverrides = Field(description="what this row changes")
+    code_fusion_mesh_mse: DistillationOverrides = Field(description="what this row changes")
     code_fusion_linear: LinearOverrides = Field(description="what this row changes")
     local_estimate: LocalEstimateOverrides = Field(description="what this row changes")
     adversarial: Adversarial

@@ -26,7 +26,7 @@ from holofusion.config.params import (
     Training,
     Volume,
 )
-from holofusion.config.sampling import Distillation, Sampling, SuperResolutionSampling
+from holofusion.config.sampling import Distillation, Sampling, SuperResolutionSampling, SurfaceFusion
 from holofusion.config.steps import StepSettings
 
 
@@ -137,6 +137,12 @@ class HypothesesSampleSettings(CoarseSampleSettings):
     """Of scenes distilled from hypotheses."""
 
     distillation: Distillation
+
+
+class SurfaceSampleSettings(HypothesesSampleSettings):
+    """Of meshes fused from hypotheses."""
+
+    surface_fusion: SurfaceFusion
 
 
 class PiGanSampleSettings(SampleSettings):

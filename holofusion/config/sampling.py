@@ -59,6 +59,19 @@ class Distillation(Section):
     checkpoint_every: Count = Field(description="steps between saved states")
 
 
+class SurfaceFusion(Section):
+    """Stage 2 on a surface: one coloured mesh of the same views. Of `distillation` loss, top_k, patch, checkpoint_every count."""
+
+    cells: int = Field(description="points per side of the grid that the coarse scene's surface is found on", ge=8)
+    resolution: int = Field(description="voxels per side of the grid of colours", ge=8)
+    steps: Count = Field(description="optimisation steps per scene, a view each")
+    learning_rate: Positive = Field(description="Adam's step size for the colours")
+    vertex_rate: Weight = Field(description="Adam's step size for the vertices, in cells")
+    smoothness: Weight = Field(description="weight of vertices moving unlike their neighbours, squared cells")
+    normal_weight: Weight = Field(description="weight of neighbouring faces being turned against each other")
+    silhouette_weight: Weight = Field(description="weight of the opacity error against the coarse scene's")
+
+
 class FastSuperResolutionSampling(Partial, SuperResolutionSampling):
     __doc__ = SuperResolutionSampling.__doc__
 

@@ -148,6 +148,21 @@ def _over_codes(of: Family) -> Iterator[Claim]:
         (above(KERNEL, of.coarse, of.fused),),
     )
     yield Claim(
+        "surface_nearer",
+        "Fused on a surface, scenes are nearer to real images than fused as a field.",
+        (above(KERNEL, of.fused, "code_fusion_mesh"),),
+    )
+    yield Claim(
+        "surface_consistent",
+        "Fused on a surface, views agree more than those of a field.",
+        (above(CONSISTENCY, "code_fusion_mesh", of.fused),),
+    )
+    yield Claim(
+        "surface_remix",
+        "On a surface, patch-remix ends nearer to real images than plain squared error.",
+        (above(KERNEL, "code_fusion_mesh_mse", "code_fusion_mesh"),),
+    )
+    yield Claim(
         "beats_linear",
         "A denoiser that corrects both estimates makes nearer samples than one that sees the linear estimate alone.",
         (above(KERNEL, "code_fusion_linear", of.coarse),),

@@ -20,7 +20,7 @@ from holofusion.config.codes import (
     Reconstruction,
 )
 from holofusion.config.params import SuperResolutionSection, Volume
-from holofusion.config.sampling import Distillation, Hypotheses, SuperResolutionSampling
+from holofusion.config.sampling import Distillation, Hypotheses, SuperResolutionSampling, SurfaceFusion
 from holofusion.data.batches import ViewBatch
 from holofusion.diffusion.estimates import Estimates
 from holofusion.diffusion.local import Neighbourhood
@@ -39,7 +39,7 @@ from holofusion.scenes.voxel import VoxelScene
 class CodeFusion(Fuses):
     """The denoiser over codes and, if `code_training.crops` > 0, the 2D denoiser.
 
-    The sections with the default None are read in sampling alone.
+    The sections with the default None are read in sampling alone. With `surface_fusion`, scenes are fused on a surface.
     """
 
     switch = "code_training.crops"
@@ -57,11 +57,13 @@ class CodeFusion(Fuses):
         superresolution_sampling: SuperResolutionSampling | None = None,
         hypotheses: Hypotheses | None = None,
         distillation: Distillation | None = None,
+        surface_fusion: SurfaceFusion | None = None,
     ) -> None:
         super().__init__()
         self.reconstruction, self.training_section, self.estimates_section = reconstruction, code_training, estimates
         self.superresolution_section, self.superresolution_sampling = superresolution, superresolution_sampling
         self.code_sampling, self.hypotheses, self.distillation = code_sampling, hypotheses, distillation
+        self.surface_fusion = surface_fusion
         self.space = space_of(volume, reconstruction, codes)
         self.schedule = NoiseSchedule(estimates.noise_steps, estimates.schedule_shift)
         self.estimates = Estimates(self.space.shape, estimates.rank, self.schedule)

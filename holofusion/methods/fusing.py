@@ -8,13 +8,14 @@ from typing import ClassVar
 
 from holofusion.cameras import Cameras
 from holofusion.config.params import SuperResolutionSection
-from holofusion.config.sampling import Distillation, Hypotheses, SuperResolutionSampling
+from holofusion.config.sampling import Distillation, Hypotheses, SuperResolutionSampling, SurfaceFusion
 from holofusion.methods.base import Method, given
 from holofusion.methods.distillation import distil
 from holofusion.methods.hypotheses import HypothesisBank, draw_hypotheses
 from holofusion.methods.superresolution import SuperResolution, SuperResolvedFacts, SuperResolvedScene
+from holofusion.methods.surface_fusion import fuse_on_surface
 from holofusion.scenes.base import Scene
-from holofusion.scenes.voxel import SparseVoxelScene, VoxelScene
+from holofusion.scenes.voxel import VoxelScene
 from holofusion.utils.files import UserError
 
 
@@ -30,6 +31,7 @@ class Fuses(Method):
     superresolution_sampling: SuperResolutionSampling | None
     hypotheses: Hypotheses | None
     distillation: Distillation | None
+    surface_fusion: SurfaceFusion | None = None
 
     def superresolve(self, coarse: Scene, seed: int) -> SuperResolvedScene:
         """The coarse scene of that seed, each view of it super-resolved.
@@ -56,9 +58,15 @@ class Fuses(Method):
 
     def fuse(
         self, scene: SuperResolvedScene, bank: HypothesisBank, state: Path | None = None, stamp: str = ""
-    ) -> SparseVoxelScene:
-        """One high-resolution scene of a bank of hypotheses; an unfinished one is kept in the folder `state`."""
-        return distil(scene, bank, given(self.distillation, "distillation"), state, stamp)
+    ) -> Scene:
+        """One high-resolution scene of a bank of hypotheses; an unfinished one is kept in the folder `state`.
+
+        A field, or a mesh where the method was built with `surface_fusion`.
+        """
+        distillation = given(self.distillation, "distillation")
+        if self.surface_fusion is None:
+            return distil(scene, bank, distillation, state, stamp)
+        return fuse_on_surface(scene, bank, distillation, self.surface_fusion, state, stamp)
 
 
 def fusing(method: Method) -> Fuses:

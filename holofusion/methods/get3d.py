@@ -11,7 +11,6 @@ of heads; differentiable augmentation; both players step together; the camera la
 
 from __future__ import annotations
 
-from functools import partial
 from typing import ClassVar
 
 import torch
@@ -23,18 +22,16 @@ from holofusion.config.baselines import Adversarial, GET3DSection
 from holofusion.config.params import Volume
 from holofusion.config.section import Positive, Section
 from holofusion.data.batches import ViewBatch
-from holofusion.meshing.atlas import colour_bytes
-from holofusion.meshing.mesh import Mesh
-from holofusion.meshing.surface import colours_at, outlines_of
 from holofusion.methods.adversarial import AdversarialMethod
 from holofusion.methods.eg3d import LABEL, camera_label
 from holofusion.networks.discriminator import Discriminator
 from holofusion.networks.style import MappingNetwork, ModulatedConv, StyleBackbone, leaky
 from holofusion.networks.triplane import sample_planes
 from holofusion.rendering.marching_tetrahedra import EDGES, marching_tetrahedra, tetrahedral_grid
-from holofusion.rendering.rasterise import rasterise
+from holofusion.rendering.paint import paint
 from holofusion.rendering.views import Views
-from holofusion.scenes.base import SampleRequest, Scene, prefixed, unprefixed
+from holofusion.scenes.base import SampleRequest, prefixed, unprefixed
+from holofusion.scenes.mesh import MeshScene
 from holofusion.training.adversarial import adversarial_losses
 from holofusion.utils.random import generator_for
 
@@ -78,54 +75,25 @@ class TextureField:
         return torch.sigmoid(self.head(sample_planes(self.planes, points, self.extent).sum(1), self.w))
 
 
-def paint(texture: TextureField, vertices: list[Tensor], faces: list[Tensor], cameras: Cameras, size: int) -> Views:
-    """Views of mesh i from camera i; the texture is asked only at visible points (padded to the fullest image)."""
-    surface = rasterise(vertices, faces, cameras, size)
-    count = len(cameras)
-    seen = surface.seen.reshape(count, -1)
-    most = max(1, int(seen.sum(1).max()))
-    order = seen.float().argsort(dim=1, descending=True, stable=True)[:, :most]
-    points = surface.points.reshape(count, -1, 3).gather(1, order[..., None].expand(-1, -1, 3))
-    colour = torch.ones(count, size * size, 3, device=seen.device)
-    colour = colour.scatter(1, order[..., None].expand(-1, -1, 3), texture(points)).reshape(count, size, size, 3)
-    rgb = 1 - surface.alpha[..., None] * (1 - colour)
-    depth = torch.where(surface.seen, surface.depth, torch.zeros_like(surface.depth))
-    return Views(rgb.permute(0, 3, 1, 2), surface.alpha[:, None], depth[:, None])
-
-
 class MeshFacts(Section):
     """What a textured mesh needs beside its tensors."""
 
     extent: Positive
 
 
-class MeshScene(Scene):
-    """A closed triangle mesh, vertices (M, 3) and faces (F, 3), outwards, and its texture field. It has no density."""
+class StyledMeshScene(MeshScene):
+    """A closed mesh whose texture is a `TextureField`."""
 
     kind = "mesh"
     Facts: ClassVar = MeshFacts
+    texture: TextureField
 
     def __init__(self, vertices: Tensor, faces: Tensor, texture: TextureField, facts: MeshFacts) -> None:
         self.vertices, self.faces, self.texture, self.facts = vertices, faces, texture, facts
 
-    @torch.no_grad()
-    def render(self, cameras: Cameras, size: int) -> Views:
-        """As in `Scene`."""
-        views = [paint(self.texture, [self.vertices], [self.faces], cameras[i], size) for i in range(len(cameras))]
-        return Views(*(torch.cat([getattr(view, part) for view in views]) for part in ("rgb", "alpha", "depth")))
-
-    def surface(self, resolution: int = 128, level: float | None = None, cameras: Cameras | None = None) -> Mesh:
-        """The mesh itself, whatever the resolution, with its texture's colours at the vertices."""
-        device, paint = self.vertices.device, partial(colours_at, self, self.vertices.device)
-        vertices, faces = (part.cpu() for part in (self.vertices, self.faces))
-        outlines = None if cameras is None else outlines_of(self, cameras, device)
-        colours = colour_bytes(paint(vertices, vertices))
-        return Mesh(vertices.numpy(), faces.numpy(), colours, paint, outlines=outlines)
-
-    @torch.no_grad()
-    def colour(self, points: Tensor) -> Tensor:
-        """Colour (N, 3) in [0, 1] at points (N, 3) of the surface."""
-        return self.texture(points[None])[0]
+    def view(self, camera: Cameras, size: int) -> Views:
+        """As in `MeshScene`."""
+        return paint(self.texture, [self.vertices], [self.faces], camera, size)
 
     def tensors(self) -> dict[str, Tensor]:
         """As in `Scene`."""
@@ -134,7 +102,7 @@ class MeshScene(Scene):
         return {**mesh, **texture, **prefixed("head", self.texture.head.state_dict())}
 
     @classmethod
-    def from_tensors(cls, tensors: dict[str, Tensor], facts: MeshFacts) -> MeshScene:
+    def from_tensors(cls, tensors: dict[str, Tensor], facts: MeshFacts) -> StyledMeshScene:
         """As in `Scene`."""
         head = StyledHead(tensors["planes"].shape[2], 3, tensors["w"].shape[1]).to(tensors["w"].device)
         head.load_state_dict(unprefixed("head", tensors))
@@ -233,10 +201,10 @@ class GET3D(AdversarialMethod):
         return losses
 
     @torch.no_grad()
-    def sample(self, request: SampleRequest) -> MeshScene:
+    def sample(self, request: SampleRequest) -> StyledMeshScene:
         """The scene of one seed."""
         generator = generator_for("coarse", request.seed)
         z = torch.randn((2, 1, self.section.latent), generator=generator).to(self.vertices.device, non_blocking=True)
         moved, distance, texture = self.fields(z[0], z[1], generator)
         vertices, faces = marching_tetrahedra(moved[0], distance[0], self.tetrahedra)
-        return MeshScene(vertices, faces, texture, MeshFacts(extent=self.volume.extent))
+        return StyledMeshScene(vertices, faces, texture, MeshFacts(extent=self.volume.extent))

@@ -72,9 +72,16 @@ def _holofusion(name: str, label: str, trained_by: str, source: Source, *changes
     return Row(name, trained_by, source, HOLOFUSION, train, FROM[source], (Need.WARMUP,), changes, label)
 
 
-def _code_fusion(name: str, label: str, trained_by: str, source: Source, *changes: str) -> Row:
+def _code_fusion(
+    name: str, label: str, trained_by: str, source: Source, *changes: str, sample: type[SampleSettings] | None = None
+) -> Row:
     train, model = settings.CodeFusionTrainSettings, "holofusion.methods.code_fusion:CodeFusion"
-    return Row(name, trained_by, source, model, train, OF_CODES[source], (Need.CODES,), changes, label)
+    return Row(name, trained_by, source, model, train, sample or OF_CODES[source], (Need.CODES,), changes, label)
+
+
+def _on_surface(name: str, label: str) -> Row:
+    sample = settings.SurfaceSampleSettings
+    return _code_fusion(name, label, "code_fusion", Source.HYPOTHESES, "distillation", sample=sample)
 
 
 def _estimates(name: str, label: str, model: str, *changes: str) -> Row:
@@ -114,6 +121,8 @@ ROWS: dict[str, Row] = {
         _code_fusion(
             "code_fusion_sds", "HoloFusion over codes (SDS)", "code_fusion", Source.HYPOTHESES, "distillation"
         ),
+        _on_surface("code_fusion_mesh", "HoloFusion over codes, on a surface"),
+        _on_surface("code_fusion_mesh_mse", "HoloFusion over codes, on a surface (MSE)"),
         _code_fusion("code_fusion_star", "HoloFusion over codes, not fused", "code_fusion", Source.COARSE),
         _code_fusion("code_fusion_coarse", "HoloFusion over codes, as sampled", "code_fusion", Source.NOISE),
         _code_fusion(

@@ -143,7 +143,8 @@ def _distilled(row: str) -> list[str]:
 
 
 def _laddered(row: str) -> list[str]:
-    return _distilled(row) if ROWS[row].over_codes else []
+    """The row after which its training is named; a ladder shows the scenes of that one."""
+    return [row] if ROWS[row].over_codes and _distilled(row) == [row] else []
 
 
 EACH_CATEGORY = Scope(CATEGORY, _each_category)

@@ -40,10 +40,30 @@ def nearest(covered: Covered, depth: np.ndarray) -> Covered:
     return Covered(covered.triangle[chosen], covered.pixel[chosen], covered.shares[chosen])
 
 
+def pixels_of_boxes(low: np.ndarray, high: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """All pixels whose centres lie in boxes from low to high (N, 2), x and y: numbers of the boxes (K,), pixels (K,)."""
+    first, count = _box(low, high, size)
+    number, place = _each(first, count)
+    return number, place[:, 1] * size + place[:, 0]
+
+
+def _box(low: np.ndarray, high: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first pixel and the number of pixels (N, 2), x and y, of boxes."""
+    first = np.ceil(low - 0.5).clip(0, size).astype(int)
+    return first, (np.floor(high - 0.5).clip(-1, size - 1).astype(int) + 1 - first).clip(0)
+
+
+def _each(first: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels of boxes one by one: numbers of the boxes (K,), and places (K, 2), x and y."""
+    tests = count.prod(1)
+    row = np.repeat(np.arange(len(first)), tests)
+    within = np.arange(len(row)) - np.repeat(np.cumsum(tests) - tests, tests)
+    return row, first[row] + np.stack([within % count[row, 0], within // count[row, 0]], 1)
+
+
 def _boxes(triangles: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Triangles in portions: their numbers (f,), and the first and the number of the pixels of their boxes (f, 2), x and y."""
-    low = np.ceil(triangles.min(1) - 0.5).clip(0, size).astype(int)
-    count = (np.floor(triangles.max(1) - 0.5).clip(-1, size - 1).astype(int) + 1 - low).clip(0)
+    low, count = _box(triangles.min(1), triangles.max(1), size)
     ends = np.cumsum(count.prod(1))
     portions = ends // TESTS_AT_ONCE
     for portion in np.unique(portions) if len(ends) else [0]:
@@ -55,10 +75,7 @@ def _covered(
     triangles: np.ndarray, boxes: tuple[np.ndarray, np.ndarray, np.ndarray], size: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     numbers, low, count = boxes
-    tests = count.prod(1)
-    row = np.repeat(np.arange(len(numbers)), tests)
-    within = np.arange(len(row)) - np.repeat(np.cumsum(tests) - tests, tests)
-    place = low[row] + np.stack([within % count[row, 0], within // count[row, 0]], 1)
+    row, place = _each(low, count)
     first, second, third = triangles[numbers].astype(float).transpose(1, 0, 2)
     one, two = second - first, third - first
     area = one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]

@@ -22,7 +22,8 @@ SCENES = {
     "superresolved": "holofusion.methods.superresolution:SuperResolvedScene",
     "pigan": "holofusion.methods.pigan:PiGanScene",
     "eg3d": "holofusion.methods.eg3d:EG3DScene",
-    "mesh": "holofusion.methods.get3d:MeshScene",
+    "mesh": "holofusion.methods.get3d:StyledMeshScene",
+    "painted_mesh": "holofusion.scenes.mesh:PaintedMeshScene",
 }
 
 

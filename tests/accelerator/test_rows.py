@@ -62,12 +62,22 @@ STEPS_OF_ROWS = {
         }
         for row in ("holofusion", "holofusion_sds")
     },
+    ("hypotheses", "code_fusion"): {"model": "train code_fusion", "coarse": "sample code_fusion_coarse"},
+    ("sample", "code_fusion_mesh"): {
+        "model": "train code_fusion",
+        "coarse": "sample code_fusion_coarse",
+        "hypotheses": "hypotheses code_fusion",
+    },
     ("render", "holodiffusion"): {"samples": "sample holodiffusion"},
     ("mesh", "get3d"): {"samples": "sample get3d"},
+    ("mesh", "code_fusion_mesh"): {"samples": "sample code_fusion_mesh"},
     ("evaluate", "holodiffusion"): {"views": "render holodiffusion/.."},
     ("consistency", "holodiffusion"): {"views": "render holodiffusion/.."},
 }
-SCENES = ("holodiffusion", "holodiffusion_star", "holofusion", "code_fusion_coarse", "pigan", "eg3d", "get3d", "sds")
+SCENES = (
+    *("holodiffusion", "holodiffusion_star", "holofusion", "code_fusion_coarse", "code_fusion_mesh"),
+    *("pigan", "eg3d", "get3d", "sds"),
+)
 EXACT = 2e-6
 # Adam's first steps are as long for gradients of any size, so that a rounding of them can turn a step round: that of a bias
 # in front of a normalisation is nothing else
@@ -86,7 +96,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, prepared_smoke: Path) -> P
         overlay.setdefault(name, {})["steps"] = 2
     overlay["volume"]["precision"] = "fp32"
     overlay["adversarial"]["r1_every"] = 1
-    overlay["reconstruction"] |= {"free_steps": 4, "tuned_steps": 3}
+    overlay["reconstruction"] |= {"free_steps": 20, "tuned_steps": 10}  # enough for codes whose scenes have a surface
     overlay["codes"]["tuned_steps"] = 1
     overlay["consistency"]["steps"] = 3
     overlay["holofusion_sds"] = {"distillation": {"mode": "full", "loss": "sds", "steps": 2}}

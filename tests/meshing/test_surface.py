@@ -14,7 +14,7 @@ from holofusion.cameras import turntable
 from holofusion.meshing.mesh import pieces
 from holofusion.meshing.surface import surface_mesh
 from holofusion.methods.eg3d import EG3DFacts, EG3DScene
-from holofusion.methods.get3d import MeshFacts, MeshScene
+from holofusion.methods.get3d import MeshFacts, StyledMeshScene
 from holofusion.methods.pigan import PiGanFacts, PiGanScene
 from holofusion.methods.superresolution import SuperResolvedFacts, SuperResolvedScene
 from holofusion.rendering.grids import PlainDecoder, voxel_centres
@@ -216,10 +216,10 @@ def test_a_scene_that_is_a_mesh_is_taken_as_it_is():
     box = trimesh.creation.box()
     vertices, faces = torch.tensor(box.vertices, dtype=torch.float32), torch.tensor(box.faces)
     facts = MeshFacts(extent=1.0)
-    mesh = MeshScene(vertices, faces, place, facts).surface(8, LEVEL)
+    mesh = StyledMeshScene(vertices, faces, place, facts).surface(8, LEVEL)
     np.testing.assert_array_equal(mesh.vertices, box.vertices)
     np.testing.assert_array_equal(mesh.faces, box.faces)
     np.testing.assert_allclose(mesh.colours / 255, (box.vertices + 1) / 2, atol=0.5 / 255)
     assert mesh.level is None
-    none = MeshScene(vertices[:0], faces[:0], place, facts).surface(8, LEVEL)
+    none = StyledMeshScene(vertices[:0], faces[:0], place, facts).surface(8, LEVEL)
     assert len(none.faces) == 0

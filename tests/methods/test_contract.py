@@ -145,6 +145,13 @@ def test_get3d_meshes_are_closed(samples):
     assert len(mesh.faces) > 50 and mesh.is_watertight and mesh.volume > 0
 
 
+@pytest.mark.parametrize("method", ["code_fusion_mesh", "code_fusion_mesh_mse"])
+def test_rows_on_a_surface_are_closed_meshes(samples, method):
+    scene = load_scene(samples(method) / "000000", CPU)[0]
+    mesh = scene.surface(16).trimesh()
+    assert scene.kind == "painted_mesh" and len(mesh.faces) > 50 and mesh.is_watertight and mesh.volume > 0
+
+
 def test_a_toy_method_reaches_the_table_with_one_class_and_one_line(results, tmp_path, monkeypatch):
     monkeypatch.setitem(SCENES, "toy_ball", "tests.methods.toy:Ball")
     monkeypatch.setitem(registry.ROWS, "toy", Row("toy", "toy", Source.NOISE, "tests.methods.toy:Toy"))

@@ -41,11 +41,12 @@ def resolved_files(project: Path, preset: str = "mini") -> dict[str, str]:
         (
             "distillation.top_k",
             {f"sample/{of}{loss}" for of in ("holofusion", "code_fusion") for loss in ("", "_mse", "_sds")}
-            | {"ladder/code_fusion"},
+            | {"sample/code_fusion_mesh", "sample/code_fusion_mesh_mse", "ladder/code_fusion"},
         ),
         (
             "over_codes.distillation.samples",
-            {"sample/code_fusion", "sample/code_fusion_mse", "sample/code_fusion_sds", "ladder/code_fusion"},
+            {f"sample/code_fusion{kind}" for kind in ("", "_mse", "_sds", "_mesh", "_mesh_mse")}
+            | {"ladder/code_fusion"},
         ),
         (
             "denoiser.noise_steps",
