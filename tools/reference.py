@@ -16,14 +16,13 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from PIL import Image
-
 from benchmarks.table import TARGETS
 from holofusion.evaluation.ladder import Ladder, entry_of
 from holofusion.evaluation.metrics import METRICS
 from holofusion.pipeline.registry import REAL_ROWS, ROWS, label_of
-from holofusion.utils.files import read_json, write_json
+from holofusion.utils.files import read_json
 from tools.diagram import write_diagram
+from tools.pictures import take_ladder, take_pictures
 from tools.reference_times import take_times
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,24 +64,6 @@ CODES: tuple[Column, ...] = (
     ("sources", "sources", 1, 1, False),
 )
 LADDER = ("kernel", "sharpness", "precision", "coverage")
-SHEETS: dict[str, tuple[str | None, ...]] = {  # rows of pictures; None: training images
-    "overview": ("code_fusion", "holofusion", "holodiffusion", "pigan", None),
-    "codes-overview": ("code_fusion", None),
-    "codes-samples": (
-        "code_fusion",
-        "code_fusion_mse",
-        "code_fusion_sds",
-        "code_fusion_mesh",
-        "code_fusion_mesh_mse",
-        "code_fusion_star",
-        "code_fusion_coarse",
-        "local_estimate",
-        "gaussian",
-        None,
-    ),
-}
-NEAREST_ROWS = ("code_fusion", "code_fusion_mesh", "code_fusion_coarse", "local_estimate")
-LADDER_OF = "ladder-code_fusion-hydrant-s0"
 
 
 def text(value: str, factor: float, digits: int) -> str:
@@ -244,58 +225,14 @@ def main(results: Path) -> None:
     for name in ("metrics", "claims", "curves"):
         shutil.copy(results / "tables" / f"{name}.csv", DOCS / f"{preset}-{name}.csv")
     if preset == "mini":
-        take_pictures(results)
-        take_ladder(results)
+        methods = dict.fromkeys(row["method"] for row in read_metrics(DOCS))
+        take_pictures(results, DOCS, [name for name in methods if name not in REAL_ROWS])
+        take_ladder(results, DOCS)
         take_times(results)
         if (results / "bench.json").is_file():
             shutil.copy(results / "bench.json", DOCS / "mini-bench.json")
     write_diagram(ROOT)
     fill_pages()
-
-
-def take_ladder(results: Path) -> None:
-    """Copy the ladder, without the hundreds of redraws behind each interval, and its pictures."""
-    found: Ladder = read_json(results / "metrics" / f"{LADDER_OF}.json")
-    for entry in (entry for rung in found["rungs"] for entry in rung["entries"]):
-        entry["replicates"] = None
-    write_json(DOCS / "codes-ladder.json", found)
-    save_small(results / "figures" / f"{LADDER_OF}-pictures.png", DOCS / "codes-ladder.jpg", 1100)
-
-
-def take_pictures(results: Path) -> None:
-    """Copy small versions of the figures that the documents show."""
-    for name, out, width in (
-        ("samples-hydrant-s0", "samples.jpg", 900),
-        ("consistency-hydrant", "consistency.png", 900),
-        ("curves-hydrant-s0", "curves.png", 1100),
-    ):
-        save_small(results / "figures" / f"{name}.png", DOCS / out, width)
-    found = dict.fromkeys(row["method"] for row in read_metrics(DOCS))
-    methods = [name for name in found if name not in REAL_ROWS]
-    for name, rows in SHEETS.items():
-        places = [methods.index(row) if row else len(methods) for row in rows]
-        cut_rows(results / "figures" / "samples-hydrant-s0.png", len(methods) + 1, places, DOCS / f"{name}.jpg")
-    places = [2 * methods.index(row) + half for row in NEAREST_ROWS for half in (0, 1)]
-    cut_rows(results / "figures" / "nearest-hydrant-s0.png", 2 * len(methods), places, DOCS / "codes-nearest.jpg")
-
-
-def save_small(source: Path, out: Path, width: int) -> None:
-    """A copy of a picture, at most so many pixels wide."""
-    picture = Image.open(source).convert("RGB")
-    picture.thumbnail((width, 4000), Image.Resampling.LANCZOS)
-    picture.save(out, quality=85, optimize=True)
-
-
-def cut_rows(sheet: Path, total: int, places: list[int], out: Path, width: int = 1100) -> None:
-    """A small copy of some rows of a sheet that holds `total` rows of one height."""
-    whole = Image.open(sheet).convert("RGB")
-    edges = [round(whole.height * row / total) for row in range(total + 1)]
-    strips = [whole.crop((0, edges[place], whole.width, edges[place + 1])) for place in places]
-    picture = Image.new("RGB", (whole.width, sum(strip.height for strip in strips)))
-    for number, strip in enumerate(strips):
-        picture.paste(strip, (0, sum(above.height for above in strips[:number])))
-    picture.thumbnail((width, 4000), Image.Resampling.LANCZOS)
-    picture.save(out, quality=87, optimize=True)
 
 
 if __name__ == "__main__":

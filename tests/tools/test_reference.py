@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from holofusion.pipeline.steps import STEPS
-from tools.reference import DOCS, PAGES, SHEETS, SHORT_ROWS, filled
+from tools.pictures import SHEETS
+from tools.reference import DOCS, PAGES, SHORT_ROWS, filled
 
 
 @pytest.mark.parametrize("page", PAGES)
