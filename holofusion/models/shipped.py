@@ -62,7 +62,7 @@ def locate(model: Path | str) -> Path:
 
 
 def fused(run: Path) -> bool:
-    """Whether the scenes of a run can be fused, which needs the cameras that are kept with it."""
+    """Whether the scenes of a run can be fused."""
     with reading(run / FACTS):
         rows = read_json(run / FACTS).get("rows") or []
     return any(row in ROWS and ROWS[row].source == Source.HYPOTHESES for row in rows)
@@ -98,8 +98,7 @@ def ship(run: Path, name: str) -> Path:
     """
     if not name.isidentifier():
         raise UserError(f"{name}: not a name of a model; expected letters, digits and underscores")
-    copied = (FACTS, CAMERAS) if (run / FACTS).is_file() and fused(run) else (FACTS,)
-    for needed in (WEIGHTS, CARD, *copied):
+    for needed in (WEIGHTS, FACTS, CARD, CAMERAS):
         if not (run / needed).is_file():
             raise UserError(f"{run / needed}: no such file; expected the folder of a finished training")
     try:
@@ -112,8 +111,8 @@ def ship(run: Path, name: str) -> Path:
         temporary.mkdir()
         save_file(small, temporary / WEIGHTS)
         (temporary / WEIGHTS).chmod(0o644)  # the library leaves it to its owner
-        for file in copied:
-            shutil.copyfile(run / file, temporary / file)
+        for copied in (FACTS, CAMERAS):
+            shutil.copyfile(run / copied, temporary / copied)
         (temporary / CARD).write_text(_card(scored if scored.is_file() else run / CARD, name))
         write_json(temporary / ORIGIN, _origin(run, name, tensors, small, temporary))
         total = sum(path.stat().st_size for path in temporary.iterdir())

@@ -11,8 +11,8 @@ from holofusion.objects.surfaces import FORMATS
 from holofusion.scenes.base import FACTS
 from holofusion.utils.files import UserError, read_json, reading
 
-READ_FIRST = ("ply", "glb", "obj")
-"""Of a mesh in several formats the one that is read: PLY holds colours as they are seen."""
+READ_FIRST = ("glb", "obj", "ply")
+"""Of a mesh in several formats the one that is read: those with a texture first."""
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import holofusion.report
 from holofusion.objects.find import Found, find
-from holofusion.report.viewer import packed, read_mesh, thinned
+from holofusion.report.viewer import TEMPLATES, Surface, packed, read_mesh, script, thinned
 from holofusion.scenes.files import load_scene
 from holofusion.utils.files import replacing
 
-TEMPLATES = Path(holofusion.report.__file__).parent / "templates"
 FACES, FACES_OF_ALL = 20_000, 800_000  # most of one surface, and of a page: 14 MB
+TEXTURES_OF_ALL = 8_000_000  # bytes of all textures of a page
 SCENE_RESOLUTION = 64  # of the surface of a scene that comes without one
 
 
@@ -30,9 +29,7 @@ def write_page(folder: Path) -> Path:
     Raises UserError where there is nothing to show, or a file cannot be read.
     """
     objects, page = find(folder), folder / "index.html"
-    entries = [
-        entry for each in objects if (entry := _entry(each, min(FACES, FACES_OF_ALL // len(objects)))) is not None
-    ]
+    entries = [entry for each in objects if (entry := _entry(each, len(objects))) is not None]
     with replacing(page) as temporary:
         temporary.write_text(_html(folder, objects, entries), encoding="utf-8")
     return page
@@ -44,18 +41,19 @@ def show(page: Path) -> None:
         webbrowser.open(page.resolve().as_uri())
 
 
-def _entry(each: Found, most: int) -> dict[str, Any] | None:
-    """What the viewer draws of an object; None where it has no surface."""
+def _entry(each: Found, count: int) -> dict[str, Any] | None:
+    """What the viewer draws of an object, of `count` on the page; None where it has no surface."""
     if each.mesh is None:
         return None
     if each.mesh.is_dir():
         mesh = load_scene(each.mesh)[0].surface(SCENE_RESOLUTION)
         if mesh is None or not len(mesh.faces):
             return None
-        arrays = mesh.vertices, mesh.faces, mesh.colours
+        surface = Surface(mesh.vertices, mesh.faces, mesh.colours)
     else:
-        arrays = read_mesh(each.mesh)
-    return {"label": each.label, "seed": each.seed, **packed(*thinned(*arrays, most))}
+        surface = read_mesh(each.mesh)
+    surface = thinned(surface, min(FACES, FACES_OF_ALL // count))
+    return {"label": each.label, "seed": each.seed, **packed(surface, TEXTURES_OF_ALL / count)}
 
 
 def _html(folder: Path, objects: Sequence[Found], entries: Sequence[dict[str, Any]]) -> str:
@@ -69,7 +67,7 @@ def _html(folder: Path, objects: Sequence[Found], entries: Sequence[dict[str, An
         viewer = (
             f'<section><h2>Turn them</h2><div id="viewer" class="viewer" hidden></div></section>\n'
             f'<script type="application/json" id="viewer-meshes">{data}</script>\n'
-            f"<script>{(TEMPLATES / 'viewer.js').read_text()}</script>"
+            f"<script>{script()}</script>"
         )
     return f"""<!DOCTYPE html>
 <html lang="en">

@@ -77,7 +77,7 @@ class Chapter:
 
     best: the row with the least kernel distance, and that distance; floor: that of real held-out images. other: the
     category behind the row `real_other`. verdicts: every claim with the numbers behind it. meshes: (label, sample seed,
-    .ply). unsampled, unturned: labels of rows without samples, without turntables.
+    file). unsampled, unturned: labels of rows without samples, without turntables.
     """
 
     category: str
@@ -169,5 +169,5 @@ def chapter_of(
 
 
 def viewer_meshes(runs: list[RunResults], scenes: int) -> list[tuple[str, int, Path]]:
-    """(label, sample seed, .ply) of the first scenes of every run that has surfaces."""
+    """(label, sample seed, file) of the first scenes of every run that has surfaces."""
     return [(run.label, seed, path) for run in runs for seed, path in list(run.meshes.items())[:scenes]]

@@ -67,14 +67,14 @@ class RunResults:
 
     @property
     def meshes(self) -> dict[int, Path]:
-        """Sample seed -> surface, of the scenes that have one."""
-        surfaces = {}
+        """Sample seed -> surface, of the scenes that have one: the file with a texture, or that without."""
+        surfaces: dict[int, Path] = {}
         for listing in sorted((self.results / "meshes" / self.name).glob("*/meshes.json")):
             with reading(listing):
                 for scene in read_json(listing)["scenes"]:
-                    path = listing.parent / f"{scene_name(scene['seed'])}.ply"
-                    if path.is_file():
-                        surfaces[int(scene["seed"])] = path
+                    stem = listing.parent / scene_name(scene["seed"])
+                    files = [path for kind in (".glb", ".ply") if (path := stem.with_suffix(kind)).is_file()]
+                    surfaces |= {int(scene["seed"]): path for path in files[:1]}
         return dict(sorted(surfaces.items()))
 
     @property

@@ -23,12 +23,12 @@ from holofusion.report.cost import step_seconds
 from holofusion.report.paper import CATEGORIES, SOURCES, published_table
 from holofusion.report.provenance import commits, machine, versions
 from holofusion.report.settings_table import settings_table
-from holofusion.report.viewer import pack
+from holofusion.report.viewer import TEMPLATES, pack, script
 from holofusion.utils.files import read_json, replacing
 from holofusion.utils.progress import duration, say
 
 MEDIA = {".png": "image/png", ".webp": "image/webp"}
-TEMPLATES = Path(__file__).parent / "templates"
+TEXTURES = 0.25  # most of the page's size inline that is textures of surfaces
 
 
 def data_uri(path: Path) -> str:
@@ -72,7 +72,7 @@ def run_report(resolved: Resolved[ReportSettings], results: Path, out: Path) -> 
         "options": settings_table(folder, gathered.runs),
         "versions": versions(gathered.runs),
         "commits": commits(gathered.runs),
-        "meshes": Markup(pack(meshes)) if meshes else None,
+        "meshes": Markup(pack(meshes, TEXTURES * settings.report.inline_megabytes * 2**20)) if meshes else None,
     }
     text = render(content, None)
     if len(text) > settings.report.inline_megabytes * 2**20:
@@ -101,11 +101,10 @@ def render(content: dict[str, Any], beside: Path | None) -> str:
     environment.filters.update(
         duration=duration, label=label_of, safe_svg=Markup, source=source, spoken=spoken, tally=tally
     )
-    files = {
-        name.replace(".", "_"): Markup((TEMPLATES / name).read_text())
-        for name in ("page.css", "viewer.css", "viewer.js")
-    }
-    return environment.get_template("page.html.j2").render(**content, **files, inline=beside is None)
+    styles = {name.replace(".", "_"): Markup((TEMPLATES / name).read_text()) for name in ("page.css", "viewer.css")}
+    return environment.get_template("page.html.j2").render(
+        **content, **styles, viewer_js=Markup(script()), inline=beside is None
+    )
 
 
 def spoken(items: list[str]) -> str:

@@ -7,14 +7,17 @@ import math
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 import holofusion
 from holofusion.models import shipped
 from holofusion.models.shipped import halved, locate, names, ship
 from holofusion.objects.demo import make_demo
+from holofusion.objects.generate import Request, generate
 from holofusion.utils.files import UserError
 from tests.trained import RUN, SEED
 
@@ -101,6 +104,14 @@ def test_models_in_the_package_are_what_was_shipped() -> None:
     for name in names():
         shipped.check(shipped.MODELS / name)
         assert sum(path.stat().st_size for path in (shipped.MODELS / name).iterdir()) <= shipped.LARGEST
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_model_in_the_package_makes_an_object(name: str, tmp_path: Path) -> None:
+    request = Request(stage="coarse", fusion=None, views=2, size=32, formats=["glb"])
+    (folder,) = generate(holofusion.load(name), name, [0], tmp_path, request)
+    assert {"view.png", "turntable.mp4", "object.glb", "scene"} <= {path.name for path in folder.iterdir()}
+    assert 0.02 < (np.asarray(Image.open(folder / "view.png").convert("L")) < 250).mean() < 0.9
 
 
 def test_the_demonstration_needs_a_model_and_nothing_else(

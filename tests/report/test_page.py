@@ -9,8 +9,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from holofusion.meshing.textured import TexturedMesh
 from holofusion.report.page import run_report
 from holofusion.utils.files import UserError
 
@@ -178,6 +180,16 @@ def test_large_media_stand_beside_the_page(results: Path, resolved: Any) -> None
         .read_text()
         .startswith('window.VIEWER_MESHES = [{"label": "HoloFusion over features"')
     )
+
+
+def test_surfaces_are_shown_with_their_textures(results: Path, resolved: Any) -> None:
+    folder = results / "meshes" / "holofusion-teddybear-s0" / "0"
+    corners, faces = np.eye(3, dtype=np.float32), np.arange(3)[None]
+    TexturedMesh(corners, faces, np.eye(3)[:, :2], faces, np.zeros((8, 8, 3), np.uint8)).export(folder / "000000.glb")
+    text = make(results, resolved)
+    (data,) = re.findall(r'id="viewer-meshes">(.*?)</script>', text, re.DOTALL)
+    shown = {(entry["faces"], "texture" in entry) for entry in json.loads(data)}
+    assert shown == {(1, True), (12, False)}  # where there is a .ply alone, that
 
 
 def test_a_name_of_a_sample_is_text(results: Path, resolved: Any) -> None:

@@ -1,4 +1,4 @@
-// Two panes, one camera: meshes with vertex colours, drawn by the processor so that no graphics driver is needed.
+// Two panes, one camera: meshes with a texture or with colours at the vertices, drawn by raster.js.
 (() => {
   "use strict";
   const FIELD = 30 * Math.PI / 180;   // field of view
@@ -22,7 +22,6 @@
   const distance = 1.04 * Math.max(...entries.map(entry => entry.radius)) / Math.sin(FIELD / 2);
   const labels = [...new Set(entries.map(entry => entry.label))], panes = [];
   let surface = "colour", waiting = 0, resting = 0;
-  let depths = new Float32Array(0), pixels = new Uint32Array(0);  // of whichever pane is being drawn
 
   function element(tag, properties, ...children) {
     const made = Object.assign(document.createElement(tag), properties);
@@ -42,13 +41,40 @@
     const steps = new Int16Array(bytes(entry.positions).buffer), indices = bytes(entry.indices).buffer;
     const points = Float32Array.from(steps, step => step * entry.scale);
     const faces = entry.vertices > 0xffff ? new Uint32Array(indices) : new Uint16Array(indices);
-    return { points, faces, colours: bytes(entry.colours), normals: normals(points, faces) };
+    const mesh = { points, faces, normals: normals(points, faces, entry.texture ? places(steps) : null) };
+    if (entry.texture) {
+      mesh.uvs = Float32Array.from(new Uint16Array(bytes(entry.uvs).buffer), step => step / 0xffff);
+      load(entry, mesh);
+    } else mesh.colours = bytes(entry.colours);
+    return mesh;
   }
 
-  function normals(points, faces) {
-    const out = new Float32Array(points.length);
+  function load(entry, mesh) {  // until its texture is there, and if it cannot be read, the shape alone is shown
+    const image = new Image();
+    image.onload = () => {
+      const { width, height } = image, canvas = element("canvas", { width, height });
+      const context = canvas.getContext("2d", { willReadFrequently: true });
+      context.drawImage(image, 0, 0);
+      mesh.texture = Raster.levels(context.getImageData(0, 0, width, height));
+      redraw(panes.filter(pane => pane.entry === entry));
+    };
+    image.src = entry.texture;
+  }
+
+  function places(steps) {  // of every vertex the first at its place: along the seams of a texture there are several
+    const first = new Map(), out = new Uint32Array(steps.length / 3);
+    for (let i = 0; i < out.length; i++) {
+      const place = (steps[3 * i] * 65536 + steps[3 * i + 1]) * 65536 + steps[3 * i + 2];
+      if (!first.has(place)) first.set(place, i);
+      out[i] = first.get(place);
+    }
+    return out;
+  }
+
+  function normals(points, faces, place) {
+    const out = new Float32Array(points.length), of = vertex => 3 * (place ? place[vertex] : vertex);
     for (let f = 0; f < faces.length; f += 3) {
-      const a = 3 * faces[f], b = 3 * faces[f + 1], c = 3 * faces[f + 2];
+      const a = of(faces[f]), b = of(faces[f + 1]), c = of(faces[f + 2]);
       const ux = points[b] - points[a], uy = points[b + 1] - points[a + 1], uz = points[b + 2] - points[a + 2];
       const vx = points[c] - points[a], vy = points[c + 1] - points[a + 1], vz = points[c + 2] - points[a + 2];
       for (const i of [a, b, c]) {
@@ -58,21 +84,22 @@
       }
     }
     for (let i = 0; i < out.length; i += 3) {
-      const length = Math.hypot(out[i], out[i + 1], out[i + 2]) || 1;
-      out[i] /= length; out[i + 1] /= length; out[i + 2] /= length;
+      const from = of(i / 3);  // never after i, and if before, of length one already
+      const length = Math.hypot(out[from], out[from + 1], out[from + 2]) || 1;
+      out[i] = out[from] / length; out[i + 1] = out[from + 1] / length; out[i + 2] = out[from + 2] / length;
     }
     return out;
   }
 
-  // ---- drawing: per vertex x, y in pixels, 1 / depth, and colour / depth, all of which are linear on the screen
+  // ---- drawing
 
   function project(mesh, width, height) {
     const a = camera.azimuth * Math.PI / 180, e = camera.elevation * Math.PI / 180;
     const sa = Math.sin(a), ca = Math.cos(a), se = Math.sin(e), ce = Math.cos(e);
     const side = Math.min(width, height), focal = camera.zoom * side / 2 / Math.tan(FIELD / 2);
     const cx = width / 2 + camera.x * side - 0.5, cy = height / 2 + camera.y * side - 0.5;
-    const { points, normals, colours } = mesh, out = new Float32Array(2 * points.length);
-    const dim = DIM[surface], clay = surface === "shape";
+    const { points, normals, colours, uvs } = mesh, out = new Float32Array(2 * points.length);
+    const clay = surface === "shape" || !colours && !mesh.texture, dim = DIM[clay ? "shape" : "colour"];
     for (let i = 0, o = 0; i < points.length; i += 3, o += 6) {
       const x = points[i], y = points[i + 1], z = points[i + 2];
       const w = 1 / (distance - x * sa * ce - y * se - z * ca * ce);
@@ -81,54 +108,15 @@
       out[o] = cx + focal * w * (x * ca - z * sa);
       out[o + 1] = cy - focal * w * (y * ce - x * sa * se - z * ca * se);
       out[o + 2] = w;
-      out[o + 3] = light * (clay ? CLAY : colours[i]);
-      out[o + 4] = light * (clay ? CLAY : colours[i + 1]);
-      out[o + 5] = light * (clay ? CLAY : colours[i + 2]);
+      if (clay) out[o + 3] = out[o + 4] = out[o + 5] = light * CLAY;
+      else if (colours) for (let k = 0; k < 3; k++) out[o + 3 + k] = light * colours[i + k];
+      else {
+        out[o + 3] = light;
+        out[o + 4] = w * uvs[2 * i / 3];
+        out[o + 5] = w * uvs[2 * i / 3 + 1];
+      }
     }
     return out;
-  }
-
-  function rasterise(faces, v, width, height) {
-    const SLACK = 1e-6;  // shared edges are drawn twice rather than never
-    for (let f = 0; f < faces.length; f += 3) {
-      const a = 6 * faces[f], b = 6 * faces[f + 1], c = 6 * faces[f + 2];
-      const x0 = v[a], y0 = v[a + 1], x1 = v[b] - x0, y1 = v[b + 1] - y0, x2 = v[c] - x0, y2 = v[c + 1] - y0;
-      const left = Math.max(0, Math.ceil(x0 + Math.min(0, x1, x2)));
-      const right = Math.min(width - 1, Math.floor(x0 + Math.max(0, x1, x2)));
-      const top = Math.max(0, Math.ceil(y0 + Math.min(0, y1, y2)));
-      const bottom = Math.min(height - 1, Math.floor(y0 + Math.max(0, y1, y2)));
-      const area = x1 * y2 - x2 * y1;
-      if (left > right || top > bottom || area === 0) continue;
-      const px = y2 / area, py = -x2 / area, qx = -y1 / area, qy = x1 / area;
-      const w0 = v[a + 2], w1 = v[b + 2] - w0, w2 = v[c + 2] - w0;
-      const r0 = v[a + 3], r1 = v[b + 3] - r0, r2 = v[c + 3] - r0;
-      const g0 = v[a + 4], g1 = v[b + 4] - g0, g2 = v[c + 4] - g0;
-      const b0 = v[a + 5], b1 = v[b + 5] - b0, b2 = v[c + 5] - b0;
-      for (let y = top; y <= bottom; y++) {
-        let p = (left - x0) * px + (y - y0) * py, q = (left - x0) * qx + (y - y0) * qy;
-        for (let at = y * width + left, end = y * width + right; at <= end; at++, p += px, q += qx) {
-          if (p < -SLACK || q < -SLACK || p + q > 1 + SLACK) continue;
-          const w = w0 + p * w1 + q * w2;
-          if (w <= depths[at]) continue;
-          depths[at] = w;
-          const red = (r0 + p * r1 + q * r2) / w + 0.5, green = (g0 + p * g1 + q * g2) / w + 0.5;
-          const blue = (b0 + p * b1 + q * b2) / w + 0.5;
-          pixels[at] = 0xff000000 | blue << 16 | green << 8 | red;
-        }
-      }
-    }
-  }
-
-  function average(width, height, n, out) {
-    for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
-      let red = 0, green = 0, blue = 0, seen = 0;
-      for (let j = 0; j < n; j++) for (let i = 0, at = (y * n + j) * width * n + x * n; i < n; i++, at++) {
-        const colour = pixels[at];
-        if (!colour) continue;
-        red += colour & 255; green += colour >> 8 & 255; blue += colour >> 16 & 255; seen++;
-      }
-      out[y * width + x] = seen && (255 * seen / n / n << 24 | blue / seen << 16 | green / seen << 8 | red / seen);
-    }
   }
 
   function draw(pane, fine) {
@@ -140,14 +128,10 @@
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     const mesh = entry.mesh = entry.mesh || decode(entry);
     const n = fine ? Math.min(3, Math.floor(FINE / Math.max(width, height))) : 1;
-    const count = width * height * n * n;
-    if (depths.length < count) { depths = new Float32Array(count); pixels = new Uint32Array(count); }
-    depths.fill(0, 0, count);
-    pixels.fill(0, 0, count);
-    rasterise(mesh.faces, project(mesh, width * n, height * n), width * n, height * n);
-    const image = new ImageData(width, height);
-    average(width, height, n, new Uint32Array(image.data.buffer));
-    canvas.getContext("2d").putImageData(image, 0, 0);
+    Raster.clear(width * n, height * n);
+    Raster.fill(mesh.faces, project(mesh, width * n, height * n), width * n, height * n,
+      surface === "colour" ? mesh.texture : null);
+    canvas.getContext("2d").putImageData(Raster.average(width, height, n), 0, 0);
     for (const key of ["azimuth", "elevation", "zoom"]) canvas.dataset[key] = +camera[key].toFixed(3);
     pane.stale = false;
   }
@@ -254,9 +238,9 @@
     fill(sample, found);
     sample.value = found.map(String).includes(wanted) ? wanted : found[0];
     pane.entry = entries.find(entry => entry.label === method.value && String(entry.seed) === sample.value);
-    const { label, seed, vertices, faces } = pane.entry, count = number => number.toLocaleString("en");
-    caption.replaceChildren(
-      element("b", {}, label), `, sample ${seed}: ${count(vertices)} vertices, ${count(faces)} faces`);
+    const { label, seed, vertices, faces, texture } = pane.entry, count = number => number.toLocaleString("en");
+    caption.replaceChildren(element("b", {}, label),
+      `, sample ${seed}: ${texture ? "" : `${count(vertices)} vertices, `}${count(faces)} faces${texture ? ", textured" : ""}`);
     canvas.setAttribute("aria-label", `Surface of ${label}, sample ${seed}. ${HINT}`);
     redraw([pane]);
   }
@@ -279,6 +263,7 @@
     method.addEventListener("change", () => choose(pane));
     sample.addEventListener("change", () => choose(pane));
     listen(canvas);
+    canvas.addEventListener("contextrestored", () => redraw([pane]));
     new ResizeObserver(() => refine(pane)).observe(canvas);
     choose(pane);
     return element("div", { className: "pane" }, choices, canvas, caption);
