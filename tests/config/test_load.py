@@ -88,6 +88,16 @@ def test_exponents_without_a_point_are_numbers(project: Path) -> None:
             99,
             "99 is not valid; it should be at most training.batch, which is {training.batch}",
         ),
+        (
+            "over_codes.superresolution.low_size",
+            512,
+            "512 is not valid; it should be at most dataset.image_size, which is 128",
+        ),
+        (
+            "code_fusion_mesh.distillation.loss",
+            "sds",
+            "'sds' is not valid; a surface is fused with 'patch_remix' or 'mse'",
+        ),
         ("methods", ["holofusion_msa"], "unknown method 'holofusion_msa'; did you mean 'holofusion_mse'?"),
         ("seeds", [0, 0], "an entry is given twice"),
         ("seeds", [], "[] is not valid; it should have at least 1 item"),
