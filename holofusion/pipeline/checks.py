@@ -73,7 +73,10 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
     for method in params.methods:
         if method in ROWS and "surface_fusion" in ROWS[method].sample_settings.model_fields:
             if settings_for(params, method)["distillation"]["loss"] == "sds":
-                yield f"{method}.distillation.loss", "'sds' is not valid; a surface is fused with 'patch_remix' or 'mse'"
+                yield (
+                    f"{method}.distillation.loss",
+                    "'sds' is not valid; a surface is fused with 'patch_remix' or 'mse'",
+                )
     rendered = params.sampling.scenes * params.render.views
     if params.evaluation.images > rendered:
         yield (
