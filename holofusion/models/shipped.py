@@ -41,8 +41,8 @@ def names() -> list[str]:
 def locate(model: Path | str) -> Path:
     """The run folder that is meant: `model` itself, the run of a results folder that is fused, or the model of that name.
 
-    Of runs that are fused those over codes come first. Raises UserError where it is none of these, where a results folder holds several such runs, and where a file that ships
-    is not what was shipped.
+    Of runs that are fused those over codes come first. Raises UserError where it is none of these, where a results folder
+    holds several such runs, and where a file that ships is not what was shipped.
     """
     path = Path(model)
     if (path / FACTS).is_file():
