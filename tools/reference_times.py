@@ -24,17 +24,26 @@ from holofusion.training.calibration import step_seconds
 from holofusion.utils.files import read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
+OFTEN, THEN_EVERY = 15.0, 30.0  # seconds: Snakemake looks twice a second for so long, then that rarely
 
 
 def core_seconds_of(path: Path, threads: int) -> float | None:
-    """Of one job; where Snakemake noted none, since it was over too soon, its seconds times the cores that it held."""
+    """Of one job; where Snakemake noted none, since it was over too soon, its seconds times the cores that it held.
+
+    What Snakemake notes ends with its last look. The job is taken to have gone on as it did until then.
+    """
     with open(path, newline="") as file:
         row = next(csv.DictReader(file, delimiter="\t"), {})
     try:
-        return float(row["cpu_time"])
+        return float(row["cpu_time"]) * float(row["s"]) / looked_at(float(row["s"]))
     except (KeyError, ValueError):
         found = benchmark_of(path)
         return None if found is None else found[0] * threads
+
+
+def looked_at(seconds: float) -> float:
+    """When Snakemake last looked at a job of so many seconds."""
+    return seconds if seconds <= OFTEN else seconds - (seconds - OFTEN) % THEN_EVERY
 
 
 def times_of(results: Path, threads: Mapping[str, int]) -> dict[str, dict[str, Any]]:

@@ -41,15 +41,16 @@ def names() -> list[str]:
 def locate(model: Path | str) -> Path:
     """The run folder that is meant: `model` itself, the run of a results folder that is fused, or the model of that name.
 
-    Raises UserError where it is none of these, where a results folder holds several such runs, and where a file that ships
-    is not what was shipped.
+    Of runs that are fused those over codes come first. Raises UserError where it is none of these, where a results folder
+    holds several such runs, and where a file that ships is not what was shipped.
     """
     path = Path(model)
     if (path / FACTS).is_file():
         return path
     runs = sorted(found.parent for found in path.glob(f"runs/*/{FACTS}"))
     if runs:
-        chosen = [run for run in runs if fused(run)] or runs
+        all_fused = [run for run in runs if fused(run)]
+        chosen = [run for run in all_fused if fused(run, over_codes=True)] or all_fused or runs
         if len(chosen) > 1:
             raise UserError(f"{path}: holds several runs; name one of {', '.join(map(str, chosen))}")
         return chosen[0]
@@ -61,11 +62,12 @@ def locate(model: Path | str) -> Path:
     raise UserError(f"{model}: no such folder, and no model that ships ({', '.join(names()) or 'there are none yet'})")
 
 
-def fused(run: Path) -> bool:
-    """Whether the scenes of a run can be fused."""
+def fused(run: Path, over_codes: bool = False) -> bool:
+    """Whether the scenes of a run can be fused; with `over_codes`, whether they are such as well."""
     with reading(run / FACTS):
         rows = read_json(run / FACTS).get("rows") or []
-    return any(row in ROWS and ROWS[row].source == Source.HYPOTHESES for row in rows)
+    found = [ROWS[row] for row in rows if row in ROWS and ROWS[row].source == Source.HYPOTHESES]
+    return any(row.over_codes or not over_codes for row in found)
 
 
 def check(folder: Path) -> None:

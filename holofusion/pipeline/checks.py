@@ -9,7 +9,7 @@ from typing import Any
 
 from holofusion.config.load import Overlay, read_params
 from holofusion.config.messages import nearest
-from holofusion.config.params import Params
+from holofusion.config.params import OverCodes, Params
 from holofusion.pipeline.registry import ROWS, Source
 from holofusion.pipeline.resolve import settings_for
 from holofusion.pipeline.scopes import categories_of
@@ -70,6 +70,13 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
             if settings_for(params, ROWS[method].trained_by)[section][key] == 0:
                 yield f"{section}.{key}", f"0 is not valid; the row {method} needs super-resolution, so at least 1"
                 break
+    for method in params.methods:
+        if method in ROWS and "surface_fusion" in ROWS[method].sample_settings.model_fields:
+            if settings_for(params, method)["distillation"]["loss"] == "sds":
+                yield (
+                    f"{method}.distillation.loss",
+                    "'sds' is not valid; a surface is fused with 'patch_remix' or 'mse'",
+                )
     rendered = params.sampling.scenes * params.render.views
     if params.evaluation.images > rendered:
         yield (
@@ -110,7 +117,15 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
         for key, message in (*_over_limit(content), *_indivisible(content), *_uncounted(content)):
             if key not in seen:
                 seen.add(key)
-                yield (key if row is None else f"{row}.{key}"), message
+                yield (key if row is None else _named(params, row, key)), message
+
+
+def _named(params: Params, row: str, key: str) -> str:
+    """The key as it can be edited for this row: in the row's own section, or in that of all rows over codes."""
+    section, name = key.split(".")
+    own = getattr(getattr(params, row, None), section, None)
+    kind = ROWS[row].over_codes and section in OverCodes.model_fields and getattr(own, name, None) is None
+    return f"{'over_codes' if kind else row}.{key}"
 
 
 def _over_limit(content: dict[str, Any]) -> Iterator[tuple[str, str]]:

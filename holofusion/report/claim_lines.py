@@ -1,15 +1,17 @@
-"""Word the papers' claims for the report: verdicts, and the numbers behind each."""
+"""Word the claims for the report: verdicts, and the numbers behind each."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
-from holofusion.evaluation.claims import Sum, Verdict, claims_for, verdict_of
+from holofusion.evaluation.claims import CODES, FEATURES, Sum, Verdict, claims_for, verdict_of
 from holofusion.evaluation.metrics import METRICS
 from holofusion.pipeline.registry import label_of
 from holofusion.report.collect import Results
 from holofusion.report.paper import CATEGORIES, published_table
 from holofusion.report.scores import finder
+
+PUBLISHED_AS = dict(zip(astuple(CODES), astuple(FEATURES), strict=True))
 
 
 def verdicts_of(results: Results, category: str, seeds: list[int]) -> list[Verdict]:
@@ -54,11 +56,14 @@ def in_words(part: Sum) -> str:
 
 
 def published_sum(part: Sum, category: str) -> str:
-    """The same sum of the published KID × 1000: of this category where it is in the paper, else of the mean."""
-    table = published_table()
-    if part.metric != "kernel" or not set(part.weights) <= set(table):
+    """The same sum of the published KID × 1000: of this category where it is in the paper, else of the mean.
+
+    Rows over codes stand for the published ones that they take the place of.
+    """
+    table, weights = published_table(), {PUBLISHED_AS.get(name, name): part.weights[name] for name in part.weights}
+    if part.metric != "kernel" or not set(weights) <= set(table) or len(weights) < len(part.weights):
         return ""
     where = category if category in CATEGORIES else "mean"
-    kid = {name: table[name].kid[category] if where == category else table[name].mean[1] for name in part.weights}
-    value = sum(weight * kid[name] for name, weight in part.weights.items())
+    kid = {name: table[name].kid[category] if where == category else table[name].mean[1] for name in weights}
+    value = sum(weight * kid[name] for name, weight in weights.items())
     return f"{METRICS['kernel'].text(value)} ({where})"

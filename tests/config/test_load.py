@@ -21,7 +21,7 @@ from holofusion.pipeline.resolve import resolved_steps
 from holofusion.utils.files import UserError
 
 Edit = Callable[..., None]
-PRESETS = ("mini", "smoke", "photos", "paper")
+PRESETS = ("mini", "smoke", "photos", "paper", "gpu", "night", "seeds")
 
 
 def refusal(project: Path, preset: str | None = None) -> list[str]:
@@ -87,6 +87,16 @@ def test_exponents_without_a_point_are_numbers(project: Path) -> None:
             "holodiffusion_nobootstrap.training.rendered",
             99,
             "99 is not valid; it should be at most training.batch, which is {training.batch}",
+        ),
+        (
+            "over_codes.superresolution.low_size",
+            512,
+            "512 is not valid; it should be at most dataset.image_size, which is 128",
+        ),
+        (
+            "code_fusion_mesh.distillation.loss",
+            "sds",
+            "'sds' is not valid; a surface is fused with 'patch_remix' or 'mse'",
         ),
         ("methods", ["holofusion_msa"], "unknown method 'holofusion_msa'; did you mean 'holofusion_mse'?"),
         ("seeds", [0, 0], "an entry is given twice"),

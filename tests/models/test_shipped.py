@@ -65,11 +65,18 @@ def test_a_shipped_model_samples_as_its_training_does(trained: Path, models: Pat
 
 
 def test_of_a_results_folder_the_run_is_meant_that_is_fused(tmp_path: Path) -> None:
-    for run, rows in (("code_fusion-a-s0", ["code_fusion", "code_fusion_coarse"]), ("gaussian-a-s0", ["gaussian"])):
+    runs = {
+        "code_fusion": ["code_fusion", "code_fusion_coarse"],
+        "holofusion": ["holofusion"],
+        "gaussian": ["gaussian"],
+    }
+    for run, rows in ((f"{name}-a-s0", rows) for name, rows in runs.items()):
         (tmp_path / "runs" / run).mkdir(parents=True)
         (tmp_path / "runs" / run / "model.json").write_text(json.dumps({"rows": dict.fromkeys(rows)}))
     assert locate(tmp_path).name == "code_fusion-a-s0"
     shutil.rmtree(tmp_path / "runs/code_fusion-a-s0")
+    assert locate(tmp_path).name == "holofusion-a-s0"
+    shutil.rmtree(tmp_path / "runs/holofusion-a-s0")
     assert locate(tmp_path).name == "gaussian-a-s0"
 
 

@@ -81,15 +81,21 @@ def test_times_are_taken_from_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (results / "preset.json").write_text('{"preset": "mini"}')
     with pytest.raises(SystemExit, match="benchmarks: no times of jobs"):
         take_times(results, path)
-    for name, seconds, worked in (("train/a", 300, 90), ("train/b", 110, 110), ("prepare/hydrant", 7, "-")):
+    for name, seconds, worked in (
+        ("train/a", 315, 90),
+        ("train/b", 120, 87.5),
+        ("mesh/a", 30, 15),
+        ("prepare/hydrant", 7, "-"),
+    ):
         file = results / f"benchmarks/{name}.tsv"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"s\th:m:s\tmax_rss\tcpu_time\n{seconds}\t0:00:10\t1500.0\t{worked}\n")
     take_times(results, path)
     found = reference_runs(path)
     assert found["smoke"] == ReferenceRun(**SMOKE)
-    assert found["mini"].calibration == 0.1235 and found["mini"].jobs == {"prepare": 1, "train": 2}
-    assert found["mini"].core_seconds["train"] == 100.0, "what cores worked, not what the job waited for them"
+    assert found["mini"].calibration == 0.1235 and found["mini"].jobs == {"prepare": 1, "mesh": 1, "train": 2}
+    assert found["mini"].core_seconds["train"] == 95.0, "what cores worked, not what the job waited for them"
+    assert found["mini"].core_seconds["mesh"] == 30.0, "also after the fifteenth second, when Snakemake last looked"
     assert found["mini"].core_seconds["prepare"] in (7.0, 14.0)  # two threads, if there are two cores
 
 

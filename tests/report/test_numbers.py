@@ -11,9 +11,10 @@ import pytest
 import typer.main
 
 from holofusion.cli.main import app
+from holofusion.evaluation.claims import Sum
 from holofusion.evaluation.metrics import METRICS
 from holofusion.pipeline.registry import ROWS
-from holofusion.report.claim_lines import claim_lines, verdicts_of
+from holofusion.report.claim_lines import claim_lines, published_sum, verdicts_of
 from holofusion.report.collect import read_log, read_results
 from holofusion.report.commands import commands
 from holofusion.report.cost import cost_of, step_seconds
@@ -55,6 +56,16 @@ def test_claims_follow_the_numbers(results: Path, resolved: Any) -> None:
     assert line.what == "0.5 × HoloDiffusion + 0.5 × HoloDiffusion* \u2212 HoloFusion over features"
     assert line.value == "8.0" and line.published == "15.0 (hydrant)"  # 1000 (.5 .079 + .5 .045 - .047)
     assert "holofusion_sds kernel (seed 0)" in found["sds_worse"].reason
+
+
+def test_rows_over_codes_stand_for_the_published_ones() -> None:
+    over_features = Sum("kernel", {"holodiffusion": 1.0, "holofusion": -1.0})
+    assert published_sum(over_features, "hydrant")
+    assert published_sum(Sum("kernel", {"code_fusion_coarse": 1.0, "code_fusion": -1.0}), "hydrant") == published_sum(
+        over_features, "hydrant"
+    )
+    assert published_sum(Sum("kernel", {"holofusion": 1.0, "code_fusion": -1.0}), "hydrant") == ""
+    assert published_sum(Sum("kernel", {"code_fusion_mesh": 1.0, "code_fusion": -1.0}), "hydrant") == ""
 
 
 def test_numbers_as_text() -> None:
