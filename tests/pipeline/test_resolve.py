@@ -37,11 +37,11 @@ def resolved_files(project: Path, preset: str = "mini") -> dict[str, str]:
 @pytest.mark.parametrize(
     ("key", "changed"),
     [
-        ("holofusion_mse.distillation.top_k", {"sample/holofusion_mse"}),
+        ("code_fusion_mse.distillation.top_k", {"sample/code_fusion_mse"}),
         (
             "distillation.top_k",
-            {f"sample/{of}{loss}" for of in ("holofusion", "code_fusion") for loss in ("", "_mse", "_sds")}
-            | {"sample/code_fusion_mesh", "sample/code_fusion_mesh_mse", "ladder/code_fusion"},
+            {f"sample/code_fusion{kind}" for kind in ("", "_mse", "_sds", "_mesh", "_mesh_mse")}
+            | {"sample/holofusion", "ladder/code_fusion"},
         ),
         (
             "over_codes.distillation.samples",
@@ -114,8 +114,8 @@ def test_resolved_settings_hold_what_the_step_reads(project: Path, edit: Edit) -
         "memorisation",
         "ladder",
     }
-    step = read(project, "sample/holofusion_sds-hydrant-s0")
-    assert (step.step, step.method, step.category, step.seed) == ("sample", "holofusion_sds", "hydrant", 0)
+    step = read(project, "sample/code_fusion_sds-hydrant-s0")
+    assert (step.step, step.method, step.category, step.seed) == ("sample", "code_fusion_sds", "hydrant", 0)
     assert (step.settings.distillation.loss, step.settings.distillation.top_k) == ("sds", 3)
     assert (
         set(type(step.settings).model_fields)
