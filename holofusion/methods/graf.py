@@ -2,10 +2,13 @@
 
 Kept: a conditional NeRF in which the code of shape joins the encoded position and that of appearance the direction at the
 colour head, patches of rays on a regular lattice with random shift and scale, the schedule of the smallest scale, real
-patches sampled bilinearly by the same kind of lattice, a discriminator that is not told the scale, with spectral and instance
-norm, non-saturating loss with R1, averaged weights.
-Departures: cameras are drawn from the photographs', with their own intrinsics, not from a prior; density is a softplus; both
-players step together, with Adam; patches are augmented before the discriminator; no density noise; sizes are settings.
+patches sampled bilinearly by the same kind of lattice, poses of fakes that are not those of the real patches, a discriminator
+that is not told the scale, non-saturating loss with R1, averaged weights.
+Departures: cameras are drawn from the photographs', with their own intrinsics, not from a prior; the discriminator is the
+residual one of the other methods, without spectral and instance norm (patches as small as these have few numbers to normalise
+over: with instance norm the colours were lost, with spectral norm alone it told nothing apart); density is a softplus and starts
+nearly empty; both players step together, with Adam; patches are augmented before the discriminator; no density noise; the
+schedule counts shares of the run; sizes are settings.
 The row `graf_whole` is the same with whole images in place of patches.
 """
 
@@ -27,7 +30,7 @@ from holofusion.methods.adversarial import AdversarialMethod
 from holofusion.methods.base import TrainingInputs
 from holofusion.methods.poses import CameraPool
 from holofusion.networks.conditional import ConditionalField
-from holofusion.networks.patches import PatchDiscriminator
+from holofusion.networks.discriminator import Discriminator
 from holofusion.rendering.rays import Rays
 from holofusion.rendering.volume import render_rays
 from holofusion.scenes.base import SampleRequest, prefixed, unprefixed
@@ -109,7 +112,7 @@ class Graf(AdversarialMethod):
         super().__init__(adversarial, graf)
         self.volume, self.section = volume, graf
         self.network = make_network(volume, graf)
-        self.discriminator = PatchDiscriminator(graf.patch, adversarial.width)
+        self.discriminator = Discriminator(3, graf.patch, adversarial.width)
         self.pool = CameraPool(POSES)
 
     def prepare(self, inputs: TrainingInputs) -> None:

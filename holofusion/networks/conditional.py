@@ -57,6 +57,7 @@ class ConditionalField(nn.Module):
             assert isinstance(layer, nn.Linear)
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
+        nn.init.constant_(self.density.bias, -3.0)  # start nearly transparent
 
     def forward(self, points: Tensor, directions: Tensor, shape: Tensor, appearance: Tensor) -> tuple[Tensor, Tensor]:
         position = encoded(points / self.extent, self.bands[0])
@@ -64,6 +65,6 @@ class ConditionalField(nn.Module):
         for index, layer in enumerate(self.trunk, start=1):
             x = layer(x)
             x = F.relu(x + self.middle(position, shape) if index == self.again else x)
-        density = self.density_scale * F.softplus(self.density(x)[..., 0] - 1)
+        density = self.density_scale * F.softplus(self.density(x)[..., 0])
         x = torch.cat([self.features(x), encoded(directions, self.bands[1])], -1)
         return density, torch.sigmoid(self.colour(F.relu(self.tint(x, appearance))))

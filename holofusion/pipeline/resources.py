@@ -97,15 +97,17 @@ def _work(step: str, params: Params) -> Iterator[Work]:
 def _trainings(params: Params) -> Iterator[Work]:
     """One training step of every network, `external` and `stable_dreamfusion` aside, which train nothing."""
     training, superresolution, batch = params.training, params.superresolution, params.adversarial.batch
-    pigan, graf, eg3d, get3d, sds = params.pigan, params.graf, params.eg3d, params.get3d, params.sds
+    pigan, eg3d, get3d, sds = params.pigan, params.eg3d, params.get3d, params.sds
     crops = superresolution.objects * training.target_views * superresolution.draws
     grids = training.batch * (1 + training.bootstrap)
     rays = batch * pigan.image_size**2 * (pigan.coarse_samples + pigan.importance_samples)
     yield Work(training.steps, grids * params.volume.resolution**3, params.denoiser.channels[0], 27)
     yield Work(training.steps, crops * superresolution.crop**2, superresolution.channels[0], 9)
     yield Work(pigan.steps, rays, pigan.width)
-    for patch in (graf.patch, params.graf_whole.graf.patch if params.graf_whole.graf else None):
-        yield Work(graf.steps, batch * (patch or graf.patch) ** 2 * graf.samples, graf.width)
+    for name, changes in (("graf", None), ("graf_whole", params.graf_whole.graf)):
+        if name in params.methods:  # few ask for these
+            graf = params.graf.model_copy(update=changes.model_dump(exclude_none=True) if changes else {})
+            yield Work(graf.steps, batch * graf.patch**2 * graf.samples, graf.width)
     yield Work(eg3d.steps, batch * (4 * eg3d.raw_size) ** 2, eg3d.width, 9)
     yield Work(get3d.steps, get3d.batch * get3d.image_size**2, params.adversarial.width, 9)
     yield Work(sds.steps, sds.batch * sds.image_size**2, sds.channels[0], 9)

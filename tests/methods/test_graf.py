@@ -162,8 +162,7 @@ def test_a_step_reaches_all_of_both_players_and_its_fakes_are_seen_from_training
     losses["loss"].backward()
     assert math.isfinite(losses["r1"].detach())
     for name, value in graf.named_parameters():
-        # a bias before an instance norm does nothing
-        if not (name.startswith("discriminator.layers.") and name.endswith(".bias")):
+        if not name.startswith("discriminator.entries.1"):  # of smaller images
             assert value.grad is not None and torch.isfinite(value.grad).all() and value.grad.abs().max() > 0, name
     ((cameras, scale),) = drawn
     train = data.cameras[[row for name in data.train for row in data.frames[name]]]

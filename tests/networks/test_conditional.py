@@ -56,3 +56,13 @@ def test_members_have_codes_of_their_own():
         alone = field(points[member], directions[member], shape[member], appearance[member])
         for part, one in zip(together, alone, strict=True):
             torch.testing.assert_close(part[member], one)
+
+
+def test_it_starts_nearly_empty():
+    torch.manual_seed(0)
+    field = ConditionalField(32, 64, 4, (6, 2), 1.0, 20.0)
+    with torch.no_grad():
+        density = field(torch.rand(8, 500, 3) * 2 - 1, torch.zeros(8, 500, 3), torch.randn(8, 32), torch.randn(8, 32))[
+            0
+        ]
+    assert 0.05 < density.median() < 2  # per world unit: the cube has a side of two
