@@ -5,10 +5,9 @@ colour head, patches of rays on a regular lattice with random shift and scale, t
 patches sampled bilinearly by the same kind of lattice, poses of fakes that are not those of the real patches, a discriminator
 that is not told the scale, non-saturating loss with R1, averaged weights.
 Departures: cameras are drawn from the photographs', with their own intrinsics, not from a prior; the discriminator is the
-residual one of the other methods, without spectral and instance norm (patches as small as these have few numbers to normalise
-over: with instance norm the colours were lost, with spectral norm alone it told nothing apart); density is a softplus and starts
-nearly empty; both players step together, with Adam; patches are augmented before the discriminator; no density noise; the
-schedule counts shares of the run; sizes are settings.
+residual one of the other methods, without spectral and instance norm (a plain one as small as this told nothing apart with
+spectral norm, in hundreds of steps); density is a softplus and starts nearly empty; both players step together, with Adam;
+patches are augmented before the discriminator; no density noise; the schedule counts shares of the run; sizes are settings.
 The row `graf_whole` is the same with whole images in place of patches.
 """
 
