@@ -1,10 +1,10 @@
-"""Settings of the baselines: pi-GAN, EG3D, GET3D, score distillation, and pictures made elsewhere."""
+"""Settings of the baselines: pi-GAN, GRAF, EG3D, GET3D, score distillation, and pictures made elsewhere."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
-from holofusion.config.section import Count, Positive, Section, Share, Weight, Width
+from holofusion.config.section import Count, Partial, Positive, Section, Share, Weight, Width
 
 
 class Adversarial(Section):
@@ -34,6 +34,38 @@ class PiGanSection(Section):
     importance_samples: int = Field(description="further points per ray, where the first met density", ge=0)
     learning_rate: Positive = Field(description="Adam's step size for the generator")
     r1: Weight = Field(description="weight (gamma) of the R1 penalty on real images")
+
+
+class GrafSection(Section):
+    """GRAF: a conditional radiance field against a discriminator of patches."""
+
+    steps: Count = Field(description="training steps")
+    image_size: int = Field(description="side of the images that real patches are taken from, px", ge=8, le=256)
+    patch: int = Field(description="rays per side of a patch; a power of 2", ge=8, le=128)
+    scale_start: float = Field(
+        description="least share of the picture's side that a patch spans at the start of training", gt=0, le=1
+    )
+    scale_end: float = Field(description="the same, once the schedule has fallen so far; 1: whole images", gt=0, le=1)
+    latent: int = Field(
+        description="numbers in a latent code; one half is for shape, the other for appearance", ge=2, multiple_of=2
+    )
+    width: int = Field(description="units per layer of the field", ge=2, multiple_of=2)
+    layers: int = Field(description="layers before the density", ge=2)
+    position_bands: int = Field(description="frequencies of the encoded position", ge=0, le=16)
+    direction_bands: int = Field(description="frequencies of the encoded direction", ge=0, le=16)
+    samples: Count = Field(description="evenly spaced points per ray")
+    learning_rate: Positive = Field(description="Adam's step size for the generator")
+    r1: Weight = Field(description="weight (gamma) of the R1 penalty on real patches")
+
+
+class GrafChanges(Partial, GrafSection):
+    __doc__ = GrafSection.__doc__
+
+
+class GrafOverrides(Partial):
+    """What the row with whole images in place of patches changes."""
+
+    graf: GrafChanges = Field(description="keys of graf")
 
 
 class EG3DSection(Section):

@@ -15,6 +15,8 @@ from holofusion.config.baselines import (
     EG3DSection,
     External,
     GET3DSection,
+    GrafOverrides,
+    GrafSection,
     PiGanSection,
     ScoreDistillationSection,
     StableDreamFusionSection,
@@ -270,6 +272,8 @@ class Params(Section):
     local_estimate: LocalEstimateOverrides = Field(description="what this row changes")
     adversarial: Adversarial
     pigan: PiGanSection
+    graf: GrafSection
+    graf_whole: GrafOverrides = Field(description="what this row changes")
     eg3d: EG3DSection
     get3d: GET3DSection
     sds: ScoreDistillationSection

@@ -6,6 +6,7 @@ from holofusion.config.baselines import (
     Adversarial,
     EG3DSection,
     GET3DSection,
+    GrafSection,
     PiGanSection,
     ScoreDistillationSection,
     StableDreamFusionSection,
@@ -67,6 +68,13 @@ class PiGanTrainSettings(TrainSettings):
 
     adversarial: Adversarial
     pigan: PiGanSection
+
+
+class GrafTrainSettings(TrainSettings):
+    """Of training GRAF."""
+
+    adversarial: Adversarial
+    graf: GrafSection
 
 
 class EG3DTrainSettings(TrainSettings):
@@ -150,6 +158,13 @@ class PiGanSampleSettings(SampleSettings):
 
     adversarial: Adversarial
     pigan: PiGanSection
+
+
+class GrafSampleSettings(SampleSettings):
+    """Of GRAF's scenes."""
+
+    adversarial: Adversarial
+    graf: GrafSection
 
 
 class EG3DSampleSettings(SampleSettings):

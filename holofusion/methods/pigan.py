@@ -14,20 +14,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from holofusion.cameras import Cameras
 from holofusion.config.baselines import Adversarial, PiGanSection
 from holofusion.config.params import Volume
 from holofusion.config.section import Section
 from holofusion.data.batches import ViewBatch
-from holofusion.meshing.mesh import Mesh
-from holofusion.meshing.surface import surface_mesh
 from holofusion.methods.adversarial import AdversarialMethod
 from holofusion.networks.discriminator import Discriminator
 from holofusion.networks.siren import FilmMapping, FilmSiren
 from holofusion.rendering.rays import Rays
-from holofusion.rendering.views import Views, render_field
 from holofusion.rendering.volume import render_rays
-from holofusion.scenes.base import SampleRequest, Scene, prefixed, unprefixed
+from holofusion.scenes.base import SampleRequest, prefixed, unprefixed
+from holofusion.scenes.implicit import ImplicitScene
 from holofusion.training.adversarial import adversarial_losses
 from holofusion.utils.random import generator_for
 
@@ -60,37 +57,16 @@ class PiGanFacts(Section):
     pigan: PiGanSection
 
 
-class PiGanScene(Scene):
-    """One latent's field. Its colour depends on the view direction: nothing forces one identity from all sides."""
+class PiGanScene(ImplicitScene):
+    """The field of one latent's frequencies and phases."""
 
     kind = "pigan"
     Facts: ClassVar = PiGanFacts
+    field: ConditionedSiren
 
     def __init__(self, siren: FilmSiren, frequency: Tensor, phase: Tensor, facts: PiGanFacts) -> None:
-        self.field, self.facts = ConditionedSiren(siren, frequency, phase, facts.volume.extent), facts
-
-    def render(self, cameras: Cameras, size: int) -> Views:
-        """As in `Scene`."""
-        samples = (self.facts.pigan.coarse_samples, self.facts.pigan.importance_samples)
-        return render_field(self.field, cameras, size, samples, self.facts.volume.precision)
-
-    @torch.no_grad()
-    def density(self, points: Tensor) -> Tensor:
-        """Density (N,) per world unit at points (N, 3)."""
-        return self.field.query(points)[0]
-
-    def colour(self, points: Tensor) -> Tensor:
-        """Colour (N, 3) in [0, 1] at points (N, 3) of the surface, as seen from straight in front of it: along the
-        direction in which density rises, which is minus the outward normal."""
-        with torch.enable_grad():
-            points = points.detach().requires_grad_()
-            inwards = torch.autograd.grad(self.field.query(points)[0].sum(), points)[0]
-        with torch.no_grad():
-            return self.field.query(points, F.normalize(inwards, dim=1))[1]
-
-    def surface(self, resolution: int = 128, level: float | None = None, cameras: Cameras | None = None) -> Mesh:
-        """As in `Scene`."""
-        return surface_mesh(self, resolution, level, self.facts.volume.extent, self.field.phase.device, cameras)
+        field = ConditionedSiren(siren, frequency, phase, facts.volume.extent)
+        super().__init__(field, (facts.pigan.coarse_samples, facts.pigan.importance_samples), phase.device, facts)
 
     def tensors(self) -> dict[str, Tensor]:
         """As in `Scene`."""

@@ -28,10 +28,13 @@ AT_MOST = (
     ("rendering.image_size", "dataset.image_size"),
     ("distillation.patch", "dataset.image_size"),
     ("distillation.sds_noise_min", "distillation.sds_noise_max"),
+    ("graf.patch", "graf.image_size"),
+    ("graf.scale_end", "graf.scale_start"),
     ("sds.noise_min", "sds.noise_max"),
 )
 POWERS_OF_TWO = (
     "pigan.image_size",
+    "graf.patch",
     "eg3d.raw_size",
     "eg3d.plane_resolution",
     "get3d.image_size",

@@ -90,8 +90,10 @@ def _estimates(name: str, label: str, model: str, *changes: str) -> Row:
     return Row(name, name, Source.NOISE, model, train, sample, (Need.CODES,), changes, label)
 
 
-def _baseline(name: str, label: str, model: str, train: type[TrainSettings], sample: type[SampleSettings]) -> Row:
-    return Row(name, name, Source.NOISE, f"holofusion.methods.{model}", train, sample, label=label)
+def _baseline(
+    name: str, label: str, model: str, train: type[TrainSettings], sample: type[SampleSettings], *changes: str
+) -> Row:
+    return Row(name, name, Source.NOISE, f"holofusion.methods.{model}", train, sample, (), changes, label)
 
 
 ROWS: dict[str, Row] = {
@@ -137,6 +139,15 @@ ROWS: dict[str, Row] = {
         _estimates("local_estimate", "Local estimate, nothing trained", "LocalSamples", "code_sampling"),
         _estimates("gaussian", "Gaussian over codes, nothing trained", "GaussianSamples"),
         _baseline("pigan", "pi-GAN", "pigan:PiGan", settings.PiGanTrainSettings, settings.PiGanSampleSettings),
+        _baseline("graf", "GRAF (shrunk)", "graf:Graf", settings.GrafTrainSettings, settings.GrafSampleSettings),
+        _baseline(
+            "graf_whole",
+            "GRAF (shrunk), whole images",
+            "graf:Graf",
+            settings.GrafTrainSettings,
+            settings.GrafSampleSettings,
+            "graf",
+        ),
         _baseline("eg3d", "EG3D", "eg3d:EG3D", settings.EG3DTrainSettings, settings.EG3DSampleSettings),
         _baseline("get3d", "GET3D", "get3d:GET3D", settings.GET3DTrainSettings, settings.GET3DSampleSettings),
         _baseline(

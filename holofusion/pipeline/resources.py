@@ -104,6 +104,10 @@ def _trainings(params: Params) -> Iterator[Work]:
     yield Work(training.steps, grids * params.volume.resolution**3, params.denoiser.channels[0], 27)
     yield Work(training.steps, crops * superresolution.crop**2, superresolution.channels[0], 9)
     yield Work(pigan.steps, rays, pigan.width)
+    for name, changes in (("graf", None), ("graf_whole", params.graf_whole.graf)):
+        if name in params.methods:  # few ask for these
+            graf = params.graf.model_copy(update=changes.model_dump(exclude_none=True) if changes else {})
+            yield Work(graf.steps, batch * graf.patch**2 * graf.samples, graf.width)
     yield Work(eg3d.steps, batch * (4 * eg3d.raw_size) ** 2, eg3d.width, 9)
     yield Work(get3d.steps, get3d.batch * get3d.image_size**2, params.adversarial.width, 9)
     yield Work(sds.steps, sds.batch * sds.image_size**2, sds.channels[0], 9)

@@ -21,6 +21,7 @@ SCENES = {
     "sparse_voxel": "holofusion.scenes.voxel:SparseVoxelScene",
     "superresolved": "holofusion.methods.superresolution:SuperResolvedScene",
     "pigan": "holofusion.methods.pigan:PiGanScene",
+    "graf": "holofusion.methods.graf:GrafScene",
     "eg3d": "holofusion.methods.eg3d:EG3DScene",
     "mesh": "holofusion.methods.get3d:StyledMeshScene",
     "painted_mesh": "holofusion.scenes.mesh:PaintedMeshScene",

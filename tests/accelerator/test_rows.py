@@ -45,12 +45,12 @@ STEPS_OF_ROWS = {
     ("train", "code_fusion"): {"codes": "encode encode"},
     ("train", "local_estimate"): {"codes": "encode encode"},
     ("train", "gaussian"): {"codes": "encode encode"},
-    **{("train", row): {} for row in ("pigan", "eg3d", "get3d", "sds")},
+    **{("train", row): {} for row in ("pigan", "graf", "eg3d", "get3d", "sds")},
     ("sample", "holodiffusion"): {"model": "train holofusion"},
     ("sample", "code_fusion_coarse"): {"model": "train code_fusion"},
     **{
         ("sample", row): {"model": f"train {row}"}
-        for row in ("local_estimate", "gaussian", "pigan", "eg3d", "get3d", "sds")
+        for row in ("local_estimate", "gaussian", "pigan", "graf", "eg3d", "get3d", "sds")
     },
     ("sample", "holodiffusion_star"): {"model": "train holofusion", "coarse": "sample holodiffusion"},
     ("hypotheses", "holofusion"): {"model": "train holofusion", "coarse": "sample holodiffusion"},
@@ -76,7 +76,7 @@ STEPS_OF_ROWS = {
 }
 SCENES = (
     *("holodiffusion", "holodiffusion_star", "holofusion", "code_fusion_coarse", "code_fusion_mesh"),
-    *("pigan", "eg3d", "get3d", "sds"),
+    *("pigan", "graf", "eg3d", "get3d", "sds"),
 )
 EXACT = 2e-6
 # Adam's first steps are as long for gradients of any size, so that a rounding of them can turn a step round: that of a bias
@@ -92,7 +92,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, prepared_smoke: Path) -> P
     (project / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
     overlay = yaml.safe_load((REPOSITORY / "config/smoke.yaml").read_text())
     overlay["methods"] = sorted({row for _, row in STEPS_OF_ROWS if row in ROWS})
-    for name in ("warmup", "training", "codes", "code_training", "pigan", "eg3d", "get3d", "sds"):
+    for name in ("warmup", "training", "codes", "code_training", "pigan", "graf", "eg3d", "get3d", "sds"):
         overlay.setdefault(name, {})["steps"] = 2
     overlay["volume"]["precision"] = "fp32"
     overlay["adversarial"]["r1_every"] = 1

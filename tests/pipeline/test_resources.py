@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from holofusion.config.baselines import GrafOverrides
 from holofusion.config.params import Params
 from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.resources import memory_mb, run_minutes
@@ -90,6 +91,13 @@ def test_large_sizes_ask_for_more(params: Params) -> None:
 )
 def test_each_size_counts(params: Params, step: str, values: dict[str, object]) -> None:
     assert memory_mb(step, changed(params, **values)) > memory_mb(step, params) + 100
+
+
+def test_whole_images_of_graf_count_where_they_are_asked_for(params: Params) -> None:
+    asked = params.model_copy(update={"methods": [*params.methods, "graf_whole"]})
+    larger = GrafOverrides.model_validate({"graf": {"patch": 128, "image_size": 128}})
+    assert memory_mb("train", asked.model_copy(update={"graf_whole": larger})) > 2 * memory_mb("train", params)
+    assert memory_mb("train", params.model_copy(update={"graf_whole": larger})) == memory_mb("train", params)
 
 
 def test_fewer_shards_take_longer(params: Params) -> None:
