@@ -15,17 +15,7 @@ from holofusion.pipeline.resolve import discard_shards, load_step, write_resolve
 from holofusion.utils.files import UserError
 
 Edit = Callable[..., None]
-FROM_NOISE = (
-    "code_fusion_coarse",
-    "local_estimate",
-    "gaussian",
-    "holodiffusion",
-    "holodiffusion_nobootstrap",
-    "pigan",
-    "eg3d",
-    "get3d",
-    "sds",
-)
+FROM_NOISE = ("code_fusion_coarse", "local_estimate", "gaussian", "holodiffusion", "pigan", "eg3d", "get3d")
 
 
 def resolved_files(project: Path, preset: str = "mini") -> dict[str, str]:
@@ -50,17 +40,10 @@ def resolved_files(project: Path, preset: str = "mini") -> dict[str, str]:
         ),
         (
             "denoiser.noise_steps",
-            {
-                "train/holofusion",
-                "train/holodiffusion_nobootstrap",
-                "sample/holodiffusion",
-                "sample/holodiffusion_nobootstrap",
-                "curve/holodiffusion",
-                "curve/holodiffusion_nobootstrap",
-            },
+            {"train/holofusion", "sample/holodiffusion", "curve/holodiffusion"},
         ),
         ("curve.views", {f"curve/{name}" for name in FROM_NOISE}),
-        ("holodiffusion_nobootstrap.training.steps", {"train/holodiffusion_nobootstrap"}),
+        ("training.steps", {"train/holofusion"}),
         ("synthetic.size", {"dataset/hydrant", "dataset/teddybear"}),
         ("fast.hypotheses.views", {"hypotheses/holofusion"}),
         ("hypotheses.views", set()),  # of the full recipe
@@ -90,6 +73,7 @@ def _read_part(text: str) -> str:
 def test_resolved_settings_hold_what_the_step_reads(project: Path, edit: Edit) -> None:
     edit(
         project,
+        methods=["code_fusion_sds", "holofusion", "holodiffusion_nobootstrap"],
         **{"distillation.top_k": 3, "training.bootstrap": 0.25, "holodiffusion_nobootstrap.training.bootstrap": 0.0},
     )
     files = resolved_files(project)
@@ -111,8 +95,6 @@ def test_resolved_settings_hold_what_the_step_reads(project: Path, edit: Edit) -
         "geometry",
         "reference",
         "geometry_floor",
-        "memorisation",
-        "ladder",
     }
     step = read(project, "sample/code_fusion_sds-hydrant-s0")
     assert (step.step, step.method, step.category, step.seed) == ("sample", "code_fusion_sds", "hydrant", 0)
