@@ -15,6 +15,9 @@ CORES ?= all
 THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 PYTHON ?= python3.11
 BIN := .venv/bin
+# One job at a time has a GPU; on a cluster its scheduler sees to that.
+GPUS := $(filter-out 0,$(shell nvidia-smi --list-gpus 2>/dev/null | grep -c ^GPU))
+ONE_EACH := $(if $(SNAKEMAKE_PROFILE),,$(if $(GPUS),--resources gpu=$(GPUS)))
 # Two files of tests side by side, each on one core; the longest come first (tests/conftest.py)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 BENCHMARKS := dataset prepare warmup reconstruct encode train sample hypotheses render import mesh evaluate reference consistency geometry \
@@ -27,7 +30,7 @@ define snakemake
 	@mkdir -p "$(RESULTS)"
 	@flock --nonblock --conflict-exit-code 75 "$(RESULTS)/.lock" \
 		env HOLOFUSION_COMMAND="make $(MAKECMDGOALS) $(MAKEOVERRIDES)" VERBOSE="$(VERBOSE)" \
-		$(BIN)/snakemake $(1) --nolock --cores $(CORES) --config preset=$(PRESET) results="$(RESULTS)"; \
+		$(BIN)/snakemake $(1) --nolock --cores $(CORES) $(ONE_EACH) --config preset=$(PRESET) results="$(RESULTS)"; \
 	status=$$?; \
 	if [ $$status -eq 75 ]; then echo "error: $(RESULTS)/: a run, or a step that outlived one, is still at work here" >&2; fi; \
 	exit $$status

@@ -228,12 +228,12 @@ def superresolved_scene(method: str, params: Params, **sampling: int) -> SuperRe
 
 
 def superresolving(method: str, params: Params, count: int) -> Work:
-    """One denoising step of `count` images of one camera, their render included."""
+    """One denoising step of `count` images of one camera; their render, one for all steps, is made beforehand."""
     scene = superresolved_scene(method, params, steps=1)
     section = scene.facts.superresolution_sampling
+    low = scene.render_low(cameras(1)).expand(count, -1, -1, -1)
 
     def step() -> None:
-        low = scene.render_low(cameras(1)).expand(count, -1, -1, -1)
         scene.network.superresolve(low, params.dataset.image_size, section, torch.Generator().manual_seed(0))
 
     return step

@@ -37,10 +37,8 @@ from holofusion.utils.files import UserError
 from holofusion.utils.progress import say
 from holofusion.utils.random import generator_for
 
-OVERSAMPLING = (
-    2  # pixels a side that each pixel of a view is averaged from, so that outlines are as smooth as photographs'
-)
-REACH = 2  # cells to each side of the first surface that have colours: vertices stay within
+OVERSAMPLING = 2  # a pixel of a view is averaged from that many a side, so that outlines are as smooth as photographs'
+REACH = 2  # cells to each side of the first surface that have colours of their own; what moves farther is grey
 COLOUR_MARGIN = 0.01  # first colours stay that far from 0 and 1, where the sigmoid has hardly any gradient
 
 
