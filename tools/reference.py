@@ -51,7 +51,7 @@ SHORT_ROWS = (
     "holodiffusion_star",
     "holodiffusion",
     "pigan",
-    "get3d",
+    "eg3d",
     "real_floor",
 )
 CODES: tuple[Column, ...] = (

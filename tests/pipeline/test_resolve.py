@@ -15,7 +15,7 @@ from holofusion.pipeline.resolve import discard_shards, load_step, write_resolve
 from holofusion.utils.files import UserError
 
 Edit = Callable[..., None]
-FROM_NOISE = ("code_fusion_coarse", "local_estimate", "gaussian", "holodiffusion", "pigan", "eg3d", "get3d")
+FROM_NOISE = ("code_fusion_coarse", "local_estimate", "gaussian", "holodiffusion", "pigan", "eg3d")
 
 
 def resolved_files(project: Path, preset: str = "mini") -> dict[str, str]:

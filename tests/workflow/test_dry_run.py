@@ -43,7 +43,7 @@ def test_jobs_of_a_fresh_run(repository: Path, snakemake: Snakemake, tmp_path: P
         "step_warmup": 1,
         "step_reconstruct": 1,
         "step_encode": 1,
-        "step_train": 7,
+        "step_train": 6,
         "step_sample": rows * shards,
         "step_hypotheses": 2 * shards,  # over codes, and over features
         "step_render": rows * shards,
@@ -51,7 +51,7 @@ def test_jobs_of_a_fresh_run(repository: Path, snakemake: Snakemake, tmp_path: P
         "step_evaluate": rows,
         "step_consistency": rows,
         "step_geometry": rows,
-        "step_curve": 7,
+        "step_curve": 6,
         "step_memorisation": 3,
         "step_ladder": 1,
         "step_report": 1,
