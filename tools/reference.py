@@ -98,6 +98,12 @@ def scores(docs: Path = DOCS) -> str:
     return table(rows, dict.fromkeys(row["method"] for row in rows), COLUMNS)
 
 
+def earlier(docs: Path = DOCS) -> str:
+    """The rows that `mini` leaves to those who ask, of a run that had them, from earlier-metrics.csv."""
+    rows = read_metrics(docs, "earlier")
+    return table(rows, dict.fromkeys(row["method"] for row in rows), COLUMNS)
+
+
 def summary(docs: Path = DOCS) -> str:
     """README's small table, from mini-metrics.csv."""
     return table(read_metrics(docs), SHORT_ROWS, SHORT)
@@ -186,6 +192,7 @@ def speed(docs: Path = DOCS) -> str:
 BLOCKS: dict[str, Callable[[Path], str]] = {
     "summary": summary,
     "scores": scores,
+    "earlier": earlier,
     "claims": claims,
     "speed": speed,
     "codes": codes,
@@ -194,7 +201,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
 }
 PAGES = {
     "README.md": ("summary",),
-    "docs/results.md": ("scores", "claims"),
+    "docs/results.md": ("scores", "earlier", "claims"),
     "docs/codes.md": ("codes", "ladder"),
     "docs/surfaces.md": ("surfaces",),
     "docs/performance.md": ("speed",),

@@ -22,8 +22,10 @@ def test_tables_are_those_of_the_files(page: str, repository: Path) -> None:
 
 @pytest.mark.parametrize("page", ("README.md", "docs/results.md"))
 def test_kernel_distances_are_those_of_the_file(page: str, repository: Path) -> None:
-    with open(repository / "docs/mini-metrics.csv") as file:
-        rows = [row for row in csv.DictReader(file) if row["metric"] == "kd_efficientnet_lite2"]
+    rows = []
+    for name in ("mini", "earlier"):
+        with open(repository / f"docs/{name}-metrics.csv") as file:
+            rows += [row for row in csv.DictReader(file) if row["metric"] == "kd_efficientnet_lite2"]
     expected = [[round(1000 * float(row[key])) for key in ("value", "low", "high")] for row in rows]
     found = re.findall(r"^\| [^|]+ \| (-?\d+) \[(-?\d+), (-?\d+)\] \|", (repository / page).read_text(), re.MULTILINE)
     shown = [[int(value) for value in row] for row in found]
