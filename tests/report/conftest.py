@@ -17,6 +17,7 @@ from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.registry import REAL_ROWS
 from holofusion.pipeline.resolve import load_step, write_resolved
 from holofusion.pipeline.steps import STEPS
+from tests.report.shapes import COLOURS, MARKS, QUARTERS, write_squares, write_textured
 
 SIDE = 32
 METHODS = ["holofusion", "holodiffusion_star", "holodiffusion", "holodiffusion_nobootstrap"]
@@ -184,3 +185,35 @@ def results(tmp_path: Path, prepared_smoke: Path) -> Path:
 @pytest.fixture
 def resolved(results: Path) -> Any:
     return load_step(results / "config" / "report" / "report.yaml")
+
+
+@pytest.fixture(scope="module")
+def quarters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A square with a texture of four colours."""
+    texture = np.zeros((64, 64, 3), np.uint8)
+    for colour, (x, y) in QUARTERS.items():
+        texture[32 * (y < 0) :, 32 * (x > 0) :][:32, :32] = colour
+    return write_textured(tmp_path_factory.mktemp("mesh") / "quarters.glb", texture)
+
+
+@pytest.fixture(scope="module")
+def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A square with a texture that is black and white by columns, far more than a canvas has."""
+    texture = np.zeros((4096, 4096, 3), np.uint8)
+    texture[:, ::2] = 255
+    return write_textured(tmp_path_factory.mktemp("mesh") / "stripes.glb", texture)
+
+
+@pytest.fixture(scope="module")
+def cube(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cube with six colours."""
+    normals = {name: np.roll([1.0, 0.0, 0.0], "xyz".index(name[1])) * (1 if name[0] == "+" else -1) for name in COLOURS}
+    squares = [(normal / 2, normal, 0.5, COLOURS[name]) for name, normal in normals.items()]
+    return write_squares(tmp_path_factory.mktemp("mesh") / "cube.ply", squares)
+
+
+@pytest.fixture(scope="module")
+def marks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three small squares that face +z, one colour each, at places without symmetry."""
+    squares = [(np.array(place), np.array([0.0, 0.0, 1.0]), 0.06, colour) for colour, place in MARKS.items()]
+    return write_squares(tmp_path_factory.mktemp("mesh") / "marks.ply", squares)
