@@ -1,6 +1,6 @@
 """Kills a run again and again, and sees whether what it makes in the end is what an undisturbed run makes.
 
-    python tests/faults/kills.py FOLDER [--kills 50] [--seed 0] [--minutes 60] [--methods holofusion,gaussian]
+    python tests/faults/kills.py FOLDER [--kills 50] [--seed 0] [--minutes 60] [--methods holofusion,code_fusion,gaussian]
 
 The workflow runs twice with the preset `smoke`: left alone in FOLDER/undisturbed, and in FOLDER/killed-0, where SIGKILL
 ends the whole process group at moments drawn by the seed, after which the same command is given again. Every rule is hit
@@ -168,7 +168,7 @@ def campaign(
     seed: int,
     seconds: float,
     target: str = "all",
-    methods: Sequence[str] = ("holofusion", "gaussian"),
+    methods: Sequence[str] = ("holofusion", "code_fusion", "gaussian"),
 ) -> Outcome:
     """Run the workflow in `folder` undisturbed and killed, and compare. After `seconds` nothing is killed any more.
 
@@ -283,7 +283,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=60, help="no more kills after that")
-    parser.add_argument("--methods", default="holofusion,gaussian", help="rows of the table")
+    parser.add_argument("--methods", default="holofusion,code_fusion,gaussian", help="rows of the table")
     given = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):  # the workflow, in a group of its own, must not outlive this
         signal.signal(number, lambda number, _: sys.exit(128 + number))
