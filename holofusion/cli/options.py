@@ -15,7 +15,7 @@ from holofusion.pipeline.job import Job, Resolved
 from holofusion.pipeline.provenance import record
 from holofusion.pipeline.resolve import load_step
 from holofusion.pipeline.steps import STEPS
-from holofusion.utils.files import UserError, read_json, reading
+from holofusion.utils.files import UserError, discard_unfinished, read_json, reading
 from holofusion.utils.log_file import mirror_to
 from holofusion.utils.malloc import keep_freed_memory
 
@@ -81,6 +81,8 @@ def perform(
         from holofusion.training.parallel import run_in_processes
 
         run_in_processes(*processes, resolved.settings.parallel.micro_batches)
+    if _first_process():
+        discard_unfinished(out)
     code = import_module(STEPS[step].module)
     job = Job(resolved, out, given, shard, threads, None if device is None else find_device(device))
     if "torch" in sys.modules:

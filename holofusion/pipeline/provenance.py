@@ -128,10 +128,13 @@ def record(resolved: Resolved, artefact: Path, inputs: Iterable[Path], results: 
     digests = Digests()
     traced: dict[str, Any] = {}
     for part in (part for path in inputs for part in parts_of(path, resolved.category)):
-        facts = (provenance_of(part) if part.is_dir() or part.suffix == ".json" else None) or {}
+        name = _name(part, results)
+        # what lies elsewhere may have been made in another results folder, where names mean other things
+        recorded = not Path(name).is_absolute() and (part.is_dir() or part.suffix == ".json")
+        facts = (provenance_of(part) if recorded else None) or {}
         traced |= facts.get("inputs", {})
         own = {key: facts[key] for key in ("step", "name", "config_hash") if key in facts}
-        traced[_name(part, results)] = {"content": digests.of_input(part, results), **own}
+        traced[name] = {"content": digests.of_input(part, results), **own}
     facts = {
         "step": resolved.step,
         "name": resolved.name,

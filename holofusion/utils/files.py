@@ -57,6 +57,16 @@ def replacing(path: Path | str) -> Iterator[Path]:
         shutil.rmtree(holder, ignore_errors=True)
 
 
+def discard_unfinished(path: Path) -> None:
+    """Remove what a writer of `path`, or of what lies in that folder, left when it was killed. None may be at work there."""
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    left = [other for other in beside if re.fullmatch(re.escape(f".{path.name}.") + r"[a-z0-9_]{8}", other.name)]
+    left += [other for other in path.rglob(".*") if re.fullmatch(r"\..+\.[a-z0-9_]{8}", other.name)]
+    for holder in left:
+        if holder.is_dir():
+            shutil.rmtree(holder)
+
+
 def write_json(path: Path | str, value: Any) -> None:
     """Write `value` as indented JSON with a final newline, atomically. A list of numbers takes one line."""
     text = json.dumps(value, indent=2, allow_nan=False)

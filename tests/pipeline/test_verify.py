@@ -88,6 +88,14 @@ def test_another_input_is_named(results: Path) -> None:
     assert faults(results)[f"runs/{RUN}"] == "made from another data/hydrant than is there now"
 
 
+def test_pictures_that_another_results_folder_made_do_not_rest_on_this_one(results: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "pictures"
+    shutil.copytree(results / f"views/{RUN}/0", elsewhere)
+    record(load_step(results / f"config/render/{RUN}.yaml"), results / f"views/{RUN}/1", [elsewhere], results)
+    inputs = json.loads((results / f"views/{RUN}/1/provenance.json").read_text())["inputs"]
+    assert list(inputs) == [str(elsewhere)] and list(inputs[str(elsewhere)]) == ["content"]
+
+
 def test_times_and_the_saved_state_are_not_content(results: Path) -> None:
     path = results / f"runs/{RUN}"
     (path / "model.json").write_text(json.dumps({"of": f"runs/{RUN}", "seconds": 99.0}))
