@@ -19,7 +19,9 @@ os._exit(9)
 
 
 def test_only_what_was_left_is_removed(tmp_path: Path) -> None:
-    files = [tmp_path / name for name in ("runs/a/model.safetensors", "runs/a/state/step", "runs/ab", "runs/a", "c.json")]
+    files = [
+        tmp_path / name for name in ("runs/a/model.safetensors", "runs/a/state/step", "runs/ab", "runs/a", "c.json")
+    ]
     subprocess.run([sys.executable, "-c", KILLED, *map(str, files)], check=False)
     (tmp_path / "runs/a/.snakemake_timestamp").touch()
     (tmp_path / "runs/a/picture.png").touch()
