@@ -25,8 +25,7 @@ class EstimateCorrector(nn.Module):
         super().__init__()
         self.both, self.precision = section.estimates == "both", precision
         folded, seen = 8 * shape[0], 3 if self.both else 2
-        self.unet = UNet(3, seen * folded, folded, section.channels, section.blocks, shape[-1] // 2)
-        self.unet.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # torch lacks it
+        self.unet = UNet(3, seen * folded, folded, section.channels, section.blocks, shape[-1] // 2, precision)
 
     def forward(self, noisy: Tensor, t: int, estimates: Estimates, left_out: Tensor | None = None) -> Tensor:
         """noisy: all at time step t. left_out (B,): in training, of which training code each is a noisy one."""
@@ -37,7 +36,7 @@ class EstimateCorrector(nn.Module):
                 local = estimates.local_at(noisy, t, left_out)
                 base = estimates.blend(linear, local, t)
                 seen.append(local)
-            folded = torch.cat([fold(part) for part in seen], 1).contiguous(memory_format=torch.channels_last_3d)
+            folded = torch.cat([fold(part) for part in seen], 1)
         time = estimates.schedule.fraction(torch.full((len(noisy),), t)).to(noisy.device, non_blocking=True)
         with autocast(noisy.device, self.precision):
             return base + unfold(self.unet(folded, time)).float()

@@ -28,15 +28,14 @@ class DenoiserGuide(nn.Module):
     def __init__(self, section: ScoreDistillationSection, precision: str) -> None:
         super().__init__()
         self.section, self.precision = section, precision
-        self.unet = UNet(2, 4 * 6, 4 * 3, section.channels, section.blocks, section.image_size // 2)
-        self.unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        self.unet = UNet(2, 4 * 6, 4 * 3, section.channels, section.blocks, section.image_size // 2, precision)
         self.schedule = NoiseSchedule(section.noise_steps, section.schedule_shift)
 
     def forward(self, noisy: Tensor, t: Tensor, cameras: Cameras) -> Tensor:
         """Clean images (B, 3, S, S) in [-1, 1] from noisy ones at t (B,)."""
         alpha, sigma = self.schedule.alpha_and_sigma(t, noisy)
         direction = F.normalize(cameras.centers(), dim=1)[:, :, None, None].expand(-1, -1, *noisy.shape[2:])
-        folded = fold(torch.cat([noisy, direction], 1)).contiguous(memory_format=torch.channels_last)
+        folded = fold(torch.cat([noisy, direction], 1))
         with autocast(noisy.device, self.precision):
             correction = self.unet(folded, self.schedule.fraction(t).to(noisy.device, non_blocking=True))
         # what the network adds is worth most where the noisy image is worth least

@@ -112,8 +112,9 @@ class HoloDiffusion(nn.Module):
         super().__init__()
         self.volume = volume
         folded = 8 * volume.features
-        self.unet = UNet(3, 2 * folded, folded, denoiser.channels, denoiser.blocks, volume.resolution // 2)
-        self.unet.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # missing in torch's stubs
+        self.unet = UNet(
+            3, 2 * folded, folded, denoiser.channels, denoiser.blocks, volume.resolution // 2, volume.precision
+        )
         self.decoder = RenderMLP(volume.features, volume.decoder_width, volume.density_scale)
         self.schedule = NoiseSchedule(denoiser.noise_steps, denoiser.schedule_shift)
         shape = (volume.features, *[volume.resolution] * 3)
@@ -139,7 +140,7 @@ class HoloDiffusion(nn.Module):
         """Predict the clean standardised grid from x_t (B, C, n, n, n) and t (B,): the linear estimate, corrected."""
         estimate = self.linear(noisy, *self.schedule.alpha_and_sigma(t, noisy))
         with autocast(noisy.device, self.volume.precision):
-            folded = fold(torch.cat([noisy, estimate], 1)).contiguous(memory_format=torch.channels_last_3d)
+            folded = fold(torch.cat([noisy, estimate], 1))
             return (
                 estimate
                 + unfold(self.unet(folded, self.schedule.fraction(t).to(noisy.device, non_blocking=True))).float()

@@ -38,8 +38,7 @@ class SuperResolution(nn.Module):
     def __init__(self, section: SuperResolutionSection, precision: str) -> None:
         super().__init__()
         self.section, self.precision = section, precision
-        self.unet = UNet(2, 4 * 7, 4 * 3, section.channels, section.blocks)
-        self.unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        self.unet = UNet(2, 4 * 7, 4 * 3, section.channels, section.blocks, precision=precision)
         self.schedule = NoiseSchedule(section.noise_steps, section.schedule_shift)
 
     def forward(self, noisy: Tensor, t: Tensor, low: Tensor) -> Tensor:
@@ -53,7 +52,7 @@ class SuperResolution(nn.Module):
         alpha, sigma = self.schedule.alpha_and_sigma(t, noisy)
         detail_std = alpha * self.section.detail
         estimate = support * (noisy - alpha * condition[:, :3]) * detail_std / (detail_std**2 + sigma**2)
-        folded = fold(torch.cat([estimate, condition], 1)).contiguous(memory_format=torch.channels_last)
+        folded = fold(torch.cat([estimate, condition], 1))
         with autocast(noisy.device, self.precision):
             correction = self.unet(folded, self.schedule.fraction(t).to(noisy.device, non_blocking=True))
         return condition[:, :3] + support * self.section.detail * (estimate + unfold(correction.float()))

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holofusion.networks.group_norm import group_norm
+from holofusion.utils.precision import resolve_precision
 
 Convolution = type[nn.Conv2d] | type[nn.Conv3d]
+WIDE = 256  # channels from which convolutions in fp32 are faster on CPUs with channels first (docs/performance.md)
 
 
 def time_features(time: Tensor, width: int) -> Tensor:
@@ -37,6 +39,17 @@ def unfold(x: Tensor) -> Tensor:
     for axis in reversed(range(2, x.ndim)):
         x = x.unflatten(1, (-1, 2)).movedim(2, axis + 1).flatten(axis, axis + 1)
     return x
+
+
+def layout_of(dimensions: int, channels: Sequence[int], precision: str) -> torch.memory_format:
+    """How a U-Net's tensors lie in memory: with channels last, but for wide ones in fp32 on a CPU.
+
+    A rule, and no measurement at the start: the same settings then give the same bits whatever else the machine is doing.
+    """
+    on_cpu = not torch.cuda.is_available() and resolve_precision(torch.device("cpu"), precision) == "fp32"
+    if on_cpu and max(channels) >= WIDE:
+        return torch.contiguous_format
+    return torch.channels_last if dimensions == 2 else torch.channels_last_3d
 
 
 def _set_to_zero(layer: nn.Module) -> None:
@@ -98,11 +111,18 @@ class UNet(nn.Module):
 
     dimensions 2 or 3; channels per level, each level at half the size of the one before. With a `size`, signals all have
     that side and show the same place: then each position has a learned feature of its own, and the coarsest level has
-    attention. Without, any size will do.
+    attention. Without, any size will do. precision: that it will run in, which decides how its tensors lie in memory.
     """
 
     def __init__(
-        self, dimensions: int, inputs: int, outputs: int, channels: Sequence[int], blocks: int, size: int | None = None
+        self,
+        dimensions: int,
+        inputs: int,
+        outputs: int,
+        channels: Sequence[int],
+        blocks: int,
+        size: int | None = None,
+        precision: str = "auto",
     ) -> None:
         super().__init__()
         conv: Convolution = nn.Conv2d if dimensions == 2 else nn.Conv3d
@@ -138,11 +158,13 @@ class UNet(nn.Module):
         self.norm = GroupNorm(current)
         self.output = conv(current, outputs, 3, padding=1)
         _set_to_zero(self.output)
+        self.layout = layout_of(dimensions, channels, precision)
+        self.to(memory_format=self.layout)  # type: ignore[call-overload]  # missing in torch's stubs
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """x (B, inputs, ...), time (B,) in [0, 1] -> (B, outputs, ...) of x's size, which 2^(levels - 1) must divide."""
         embedding = self.time(time_features(time, self.time_width))
-        x = self.input(x)
+        x = self.input(x.contiguous(memory_format=self.layout))
         if self.position is not None:
             x = x + self.position
         skips = [x]

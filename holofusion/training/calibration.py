@@ -22,8 +22,7 @@ def step_seconds() -> float:
     torch.set_num_threads(1)
     keep_freed_memory()
     network = UNet(3, 2 * CHANNELS, CHANNELS, [32, 64], 1, SIDE)
-    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # missing in torch's stubs
-    grids = torch.randn(BATCH, 2 * CHANNELS, SIDE, SIDE, SIDE).contiguous(memory_format=torch.channels_last_3d)
+    grids = torch.randn(BATCH, 2 * CHANNELS, SIDE, SIDE, SIDE)
     times, optimiser = torch.rand(BATCH), torch.optim.Adam(network.parameters())
     spent = []
     for _ in range(1 + STEPS):
