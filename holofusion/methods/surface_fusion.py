@@ -124,7 +124,7 @@ def reach_of(grown: int, section: SurfaceFusion, extent: float) -> float:
     """How far vertices may move along an axis, world units, where colours are grown by so many voxels around the first
     surface: the eight voxels around any point of the faces then have colours of their own."""
     voxel = 2 * extent / section.resolution
-    spacing = 2 * extent / (section.cells - 1)  # of the points that the surface is found on, which lie on the cube's faces
+    spacing = 2 * extent / (section.cells - 1)  # of points from face to face of the cube
     return (grown - 0.5) * voxel - GAP * spacing
 
 
