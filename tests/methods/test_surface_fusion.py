@@ -10,11 +10,13 @@ import torch
 
 from holofusion.cameras import Cameras, turntable
 from holofusion.config.sampling import Distillation, SuperResolutionSampling, SurfaceFusion
+from holofusion.meshing.mesh import pieces
 from holofusion.methods import surface_fusion
 from holofusion.methods.superresolution import SuperResolution, SuperResolvedFacts, SuperResolvedScene
 from holofusion.methods.surface_fusion import MovingMesh, face_pairs, fuse_on_surface, lattice_of, start_from
 from holofusion.rendering.face_search import edges_of
 from holofusion.rendering.grids import PlainDecoder, corners, voxel_centres
+from holofusion.report.scores import GROUPS
 from holofusion.scenes.files import load_scene
 from holofusion.scenes.mesh import PaintedMeshScene
 from holofusion.scenes.voxel import VoxelFacts, VoxelScene
@@ -206,6 +208,20 @@ def test_an_empty_scene_stays_empty(tmp_path):
     nothing.save(tmp_path)
     again, _ = load_scene(tmp_path)
     assert (again.render(cameras, SIZE).rgb == 1).all() and not len(again.surface(8).faces)
+
+
+def test_a_surface_has_no_floaters_from_the_start_and_the_page_says_so() -> None:
+    """A ball, and a speck beside it that the coarse scene's own surface has."""
+    centres = voxel_centres(48, 1.0)
+    nearest = torch.minimum(centres.norm(dim=1) - 0.8, (centres - torch.tensor([0.85, 0.85, 0.85])).norm(dim=1) - 0.05)
+    grid = torch.cat([(-60 * nearest).clamp(-8, 8)[None], torch.zeros(3, 48**3)]).reshape(1, 4, 48, 48, 48)
+    coarse, cameras = VoxelScene(grid, PlainDecoder(20.0), FACTS), turntable(4, 20.0, 4.0, 3.0)
+    section = SECTION.model_copy(update={"cells": 48})
+    assert pieces(coarse.surface(48, None, cameras).trimesh())[0] == 2
+    fused = start_from(coarse, Bank(cameras, torch.ones(4, 1, 3, SIZE, SIZE)), section).scene(1.0)
+    assert pieces(fused.surface().trimesh()) == (1, 0.0)
+    note = next(group.note for group in GROUPS if group.name == "geometry")
+    assert "fused on a surface" in note and "0 by construction" in note
 
 
 def test_score_distillation_is_refused():
