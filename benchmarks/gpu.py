@@ -27,7 +27,7 @@ from holofusion.networks.encoder import ViewEncoder
 from holofusion.networks.unet import UNet
 from holofusion.pipeline.registry import ROWS
 from holofusion.training.base import Trainable
-from holofusion.utils.files import write_json
+from holofusion.utils.files import UserError, write_json
 from holofusion.utils.progress import say
 from tools import work
 from tools.tally import Watch
@@ -171,7 +171,11 @@ def main() -> int:
     task.add_argument("--fill", type=Path, metavar="FILE", help="make docs/gpu.md from what was measured")
     given = parser.parse_args()
     if given.fill:
-        fill(given.fill)
+        try:
+            fill(given.fill)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
     elif not torch.cuda.is_available():
         print("error: no CUDA device; docs/gpu.md stays as it is", file=sys.stderr)
         return 2

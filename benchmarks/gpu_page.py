@@ -8,6 +8,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from holofusion.utils.files import read_json, reading
+
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE, FOUND, COUNTS = DOCS / "gpu.md", DOCS / "gpu.json", DOCS / "scale.json"
 NOT_RUN = "Not run yet: nobody had a card."
@@ -21,7 +23,9 @@ COLUMNS = ("training", "loss", "fp32", "bf16", "GFLOP", "ms", "share", "compiled
 
 
 def fill(measured: Path) -> None:
-    """Keep the file as docs/gpu.json, and make the page from it."""
+    """Keep the file as docs/gpu.json, and make the page from it. Raises UserError where it is no such file."""
+    with reading(measured, "expected what `python -m benchmarks.gpu --out FILE` wrote"):
+        tables(read_json(measured))
     if measured.resolve() != FOUND:
         shutil.copy(measured, FOUND)
     PAGE.write_text(filled(PAGE.read_text()))

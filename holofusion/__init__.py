@@ -1,7 +1,7 @@
 """HoloFusion and its baselines in Python: load a trained run, sample scenes, look at them, score pictures.
 
 >>> import holofusion
->>> run = holofusion.load("results/runs/holofusion-hydrant-s0")
+>>> run = holofusion.load("hydrant")  # a model that ships, or a folder results/runs/RUN
 >>> scene = run.sample(seed=7)
 >>> views = scene.render(holofusion.turntable(count=8, elevation=20.0, distance=4.0, focal=3.0), size=128)
 >>> scene.surface(resolution=128).export("hydrant.glb")

@@ -36,7 +36,7 @@ def generate(
 ) -> None:
     """Make objects of a trained model: per seed a mesh, a turntable, a picture and the scene; and a sheet of all.
 
-    Example: holofusion generate results/runs/holofusion-hydrant-s0 --seeds 0-3 --out objects
+    Example: holofusion generate hydrant --seeds 0-3 --out objects
     """
     _prepare()
     from holofusion.methods.trained import TrainedRun
@@ -94,7 +94,7 @@ def ship(
 ) -> None:
     """Put a finished training into the package, in half precision, with its card and hashes, as a model that ships.
 
-    Example: holofusion ship results/runs/holofusion-hydrant-s0 hydrant
+    Example: holofusion ship results/runs/local_estimate-hydrant-s0 hydrant
     """
     from holofusion.models.shipped import ship as put
 

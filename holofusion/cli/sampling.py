@@ -36,8 +36,8 @@ def sample(
 ) -> None:
     """Make one shard of scenes: from noise, or from coarse scenes and their super-resolved views.
 
-    Example: holofusion sample --config results/config/sample/holodiffusion-hydrant-s0.yaml
-    --model results/runs/holofusion-hydrant-s0 --shard 0 --out results/samples/holodiffusion-hydrant-s0/0
+    Example: holofusion sample --config results/config/sample/code_fusion_coarse-hydrant-s0.yaml
+    --model results/runs/code_fusion-hydrant-s0 --shard 0 --out results/samples/code_fusion_coarse-hydrant-s0/0
     """
     inputs = {"model": model, "coarse": coarse, "hypotheses": hypotheses}
     perform("sample", config, out, threads=threads, log=log, device=device, shard=shard, **inputs)
@@ -56,9 +56,9 @@ def hypotheses(
 ) -> None:
     """Super-resolve views of every coarse scene of one shard, several times each.
 
-    Example: holofusion hypotheses --config results/config/hypotheses/holofusion-hydrant-s0.yaml
-    --data results/data/hydrant --model results/runs/holofusion-hydrant-s0
-    --coarse results/samples/holodiffusion-hydrant-s0/0 --shard 0 --out results/hypotheses/holofusion-hydrant-s0/0
+    Example: holofusion hypotheses --config results/config/hypotheses/code_fusion-hydrant-s0.yaml
+    --data results/data/hydrant --model results/runs/code_fusion-hydrant-s0
+    --coarse results/samples/code_fusion_coarse-hydrant-s0/0 --shard 0 --out results/hypotheses/code_fusion-hydrant-s0/0
     """
     inputs = {"data": data, "model": model, "coarse": coarse}
     perform("hypotheses", config, out, threads=threads, log=log, device=device, shard=shard, **inputs)
@@ -75,8 +75,8 @@ def render(
 ) -> None:
     """Render the scenes of one shard from the frozen cameras, and turntables of the first ones.
 
-    Example: holofusion render --config results/config/render/holofusion-hydrant-s0.yaml --data results/data/hydrant
-    --samples results/samples/holofusion-hydrant-s0/0 --out results/views/holofusion-hydrant-s0/0
+    Example: holofusion render --config results/config/render/code_fusion-hydrant-s0.yaml --data results/data/hydrant
+    --samples results/samples/code_fusion-hydrant-s0/0 --out results/views/code_fusion-hydrant-s0/0
     """
     perform("render", config, out, threads=threads, log=log, device=device, data=data, samples=samples)
 

@@ -37,8 +37,8 @@ def evaluate(
 ) -> None:
     """Score the rendered views of one run against real images.
 
-    Example: holofusion evaluate --config results/config/evaluate/holofusion-hydrant-s0.yaml
-    --data results/data/hydrant --views results/views/holofusion-hydrant-s0 --out results/metrics/holofusion-hydrant-s0.json
+    Example: holofusion evaluate --config results/config/evaluate/code_fusion-hydrant-s0.yaml
+    --data results/data/hydrant --views results/views/code_fusion-hydrant-s0 --out results/metrics/code_fusion-hydrant-s0.json
     """
     perform("evaluate", config, out, threads=threads, log=log, device=device, data=data, views=views)
 
@@ -54,8 +54,8 @@ def curve(
 ) -> None:
     """Score the weights kept during a training: kernel distance against training time.
 
-    Example: holofusion curve --config results/config/curve/holodiffusion-hydrant-s0.yaml --data results/data/hydrant
-    --model results/runs/holofusion-hydrant-s0 --out results/metrics/curve-holodiffusion-hydrant-s0.json
+    Example: holofusion curve --config results/config/curve/code_fusion_coarse-hydrant-s0.yaml --data results/data/hydrant
+    --model results/runs/code_fusion-hydrant-s0 --out results/metrics/curve-code_fusion_coarse-hydrant-s0.json
     """
     perform("curve", config, out, threads=threads, log=log, device=device, data=data, model=model)
 
@@ -72,9 +72,9 @@ def memorisation(
 ) -> None:
     """Count, position by position of its code, the training objects that each scene is put together from.
 
-    Example: holofusion memorisation --config results/config/memorisation/holofusion_codes-hydrant-s0.yaml
-    --codes results/codes/hydrant-s0 --samples results/samples/holofusion_codes-hydrant-s0
-    --out results/metrics/memorisation-holofusion_codes-hydrant-s0.json
+    Example: holofusion memorisation --config results/config/memorisation/code_fusion_coarse-hydrant-s0.yaml
+    --codes results/codes/hydrant-s0 --samples results/samples/code_fusion_coarse-hydrant-s0
+    --out results/metrics/memorisation-code_fusion_coarse-hydrant-s0.json
     """
     perform("memorisation", config, out, threads=threads, log=log, codes=codes, samples=samples)
 
@@ -98,10 +98,10 @@ def ladder(
 ) -> None:
     """Score what every stage makes, from photographs to fused samples, and denoisers on held-out objects.
 
-    Example: holofusion ladder --config results/config/ladder/holofusion-hydrant-s0.yaml --data results/data/hydrant
+    Example: holofusion ladder --config results/config/ladder/code_fusion-hydrant-s0.yaml --data results/data/hydrant
     --reconstructions results/reconstructions/hydrant --codes results/codes/hydrant-s0
-    --model results/runs/holofusion-hydrant-s0 --coarse results/samples/holofusion_codes-hydrant-s0
-    --fused results/samples/holofusion-hydrant-s0 --out results/metrics/ladder-holofusion-hydrant-s0.json
+    --model results/runs/code_fusion-hydrant-s0 --coarse results/samples/code_fusion_coarse-hydrant-s0
+    --fused results/samples/code_fusion-hydrant-s0 --out results/metrics/ladder-code_fusion-hydrant-s0.json
     """
     inputs = {"data": data, "reconstructions": reconstructions, "codes": codes, "model": model}
     inputs |= {"coarse": coarse, "fused": fused}
@@ -131,9 +131,9 @@ def consistency(
 ) -> None:
     """Score how well the views of a scene agree: a static field fitted to half of them, compared with the other half.
 
-    Example: holofusion consistency --config results/config/consistency/holofusion-hydrant-s0.yaml
-    --data results/data/hydrant --views results/views/holofusion-hydrant-s0
-    --out results/metrics/consistency-holofusion-hydrant-s0.json
+    Example: holofusion consistency --config results/config/consistency/code_fusion-hydrant-s0.yaml
+    --data results/data/hydrant --views results/views/code_fusion-hydrant-s0
+    --out results/metrics/consistency-code_fusion-hydrant-s0.json
     """
     perform("consistency", config, out, threads=threads, log=log, device=device, data=data, views=views)
 
@@ -149,8 +149,8 @@ def mesh(
 ) -> None:
     """Extract the surfaces of one shard of scenes: SEED.ply as found, SEED.glb and .obj with a texture, and meshes.json.
 
-    Example: holofusion mesh --config results/config/mesh/holofusion-hydrant-s0.yaml --data results/data/hydrant
-    --samples results/samples/holofusion-hydrant-s0/0 --out results/meshes/holofusion-hydrant-s0/0
+    Example: holofusion mesh --config results/config/mesh/code_fusion-hydrant-s0.yaml --data results/data/hydrant
+    --samples results/samples/code_fusion-hydrant-s0/0 --out results/meshes/code_fusion-hydrant-s0/0
     """
     perform("mesh", config, out, threads=threads, log=log, device=device, data=data, samples=samples)
 
@@ -168,10 +168,10 @@ def geometry(
 ) -> None:
     """Count what the surfaces of one run consist of, look at them beside the field, and compare them with true ones.
 
-    Example: holofusion geometry --config results/config/geometry/holofusion-hydrant-s0.yaml
-    --data results/data/hydrant --meshes results/meshes/holofusion-hydrant-s0
-    --views results/views/holofusion-hydrant-s0 --dataset results/dataset
-    --out results/metrics/geometry-holofusion-hydrant-s0.json
+    Example: holofusion geometry --config results/config/geometry/code_fusion-hydrant-s0.yaml
+    --data results/data/hydrant --meshes results/meshes/code_fusion-hydrant-s0
+    --views results/views/code_fusion-hydrant-s0 --dataset results/dataset
+    --out results/metrics/geometry-code_fusion-hydrant-s0.json
     """
     inputs = {"data": data, "meshes": meshes, "views": views, "dataset": dataset}
     perform("geometry", config, out, threads=threads, log=log, device=device, **inputs)

@@ -84,8 +84,8 @@ def train(
 ) -> None:
     """Train a method. Killed and started again, it goes on where it stopped.
 
-    Example: holofusion train --config results/config/train/holofusion-hydrant-s0.yaml --data results/data/hydrant
-    --warmup results/warmup/hydrant-s0 --out results/runs/holofusion-hydrant-s0 --threads 2
+    Example: holofusion train --config results/config/train/code_fusion-hydrant-s0.yaml --data results/data/hydrant
+    --codes results/codes/hydrant-s0 --out results/runs/code_fusion-hydrant-s0 --threads 2
     """
     perform(
         "train",

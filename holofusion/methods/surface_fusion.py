@@ -38,19 +38,21 @@ from holofusion.utils.progress import say
 from holofusion.utils.random import generator_for
 
 OVERSAMPLING = 2  # a pixel of a view is averaged from that many a side, so that outlines are as smooth as photographs'
-REACH = 2  # cells to each side of the first surface that have colours of their own; what moves farther is grey
+REACH = 2  # cells to each side of the first surface that have colours of their own
+GAP = 0.4  # cells along an axis from any point of a face of marching cubes to its nearest corner or its middle, at most
 COLOUR_MARGIN = 0.01  # first colours stay that far from 0 and 1, where the sigmoid has hardly any gradient
 
 
 class MovingMesh(nn.Module):
     """A mesh whose vertices and colours are optimised.
 
-    start (M, 3), faces (F, 3); offsets (M, 3) in units of `cell`. Neighbours are vertices that share an edge, and faces that do.
+    start (M, 3), faces (F, 3); offsets (M, 3) in units of `cell`, world units. reach: the largest offset along an axis, so that
+    every point of the faces lies among colours. Neighbours are vertices that share an edge, and faces that do.
     """
 
-    def __init__(self, start: Tensor, faces: Tensor, colours: SparseGrid, cell: float) -> None:
+    def __init__(self, start: Tensor, faces: Tensor, colours: SparseGrid, cell: float, reach: float) -> None:
         super().__init__()
-        self.start, self.faces, self.colours, self.cell = start, faces, colours, cell
+        self.start, self.faces, self.colours, self.cell, self.reach = start, faces, colours, cell, reach
         self.offsets = nn.Parameter(torch.zeros_like(start))
         self.search = FaceSearch(faces)
         self.edges = torch.from_numpy(self.search.edges).to(start.device)
@@ -62,6 +64,11 @@ class MovingMesh(nn.Module):
     def vertices(self) -> Tensor:
         """Where the vertices are now (M, 3), world units."""
         return self.start + self.cell * self.offsets
+
+    @torch.no_grad()
+    def hold(self) -> None:
+        """Bring back what moved out of reach."""
+        self.offsets.clamp_(-self.reach, self.reach)
 
     def unevenness(self) -> Tensor:
         """Mean squared difference of vertices' offsets from the mean of their neighbours', in cells."""
@@ -104,11 +111,21 @@ def start_from(coarse: VoxelScene, bank: HypothesisBank, section: SurfaceFusion)
     places = torch.cat([start, start[corners].mean(1)])
     x, y, z = ((places / extent + 1) * (size / 2)).long().clamp(0, size - 1).unbind(1)
     active[z, y, x] = True
-    active = dilate(active, math.ceil(REACH * size / section.cells))
+    grown = math.ceil(REACH * size / section.cells)
+    active = dilate(active, grown)
     centres = voxel_centres(size, extent)[active.flatten().nonzero().squeeze(1).cpu()].to(device)
     logits = torch.logit(coarse.colour(centres).clamp(COLOUR_MARGIN, 1 - COLOUR_MARGIN))
     grid = SparseGrid.of_rows(active, logits, logits.new_zeros(1, 3), extent)
-    return MovingMesh(start, corners, grid, 2 * extent / section.cells)
+    cell = 2 * extent / section.cells
+    return MovingMesh(start, corners, grid, cell, reach_of(grown, section, extent) / cell)
+
+
+def reach_of(grown: int, section: SurfaceFusion, extent: float) -> float:
+    """How far vertices may move along an axis, world units, where colours are grown by so many voxels around the first
+    surface: the eight voxels around any point of the faces then have colours of their own."""
+    voxel = 2 * extent / section.resolution
+    spacing = 2 * extent / (section.cells - 1)  # of points from face to face of the cube
+    return (grown - 0.5) * voxel - GAP * spacing
 
 
 def fuse_on_surface(
@@ -144,6 +161,7 @@ def fuse_on_surface(
         return _loss(mesh, targets, distillation, section, seed, step)
 
     for finished in descend(optimiser, section.steps, loss_at, done):
+        mesh.hold()
         if state and finished % distillation.checkpoint_every == 0:
             save_state(state, stamp, finished, section.steps, 0.0, mesh, optimiser)
     if state:

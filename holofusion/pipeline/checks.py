@@ -14,7 +14,11 @@ from holofusion.pipeline.registry import ROWS, Source
 from holofusion.pipeline.resolve import settings_for
 from holofusion.pipeline.scopes import categories_of
 from holofusion.pipeline.sources import ROOT_VARIABLE, source_of
+from holofusion.pipeline.steps import STEPS
 from holofusion.utils.files import UserError
+
+Conflict = tuple[str, str, set[str]]
+"""Dotted key, message, and the sections that it lies between: who does not read all of these has no conflict."""
 
 AT_MOST = (
     # the first may not exceed the second
@@ -114,13 +118,30 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
     for optional, holds in (("external", "of its pictures"), ("stable_dreamfusion", "of a Stable Diffusion pipeline")):
         if optional in params.methods and getattr(params, optional).folder is None:
             yield f"{optional}.folder", f"null is not valid with the row `{optional}`; name the folder {holds}"
+    yield from _between_sections(params)
+
+
+def _between_sections(params: Params) -> Iterator[tuple[str, str]]:
+    """Conflicts within what is read for the rows asked for, each row by its own settings."""
+    read = _sections_read(params)
+    of_all = {(key, message) for key, message, _ in _found(settings_for(params, None))}
     seen: set[str] = set()
-    for row in (None, *ROWS):
-        content = settings_for(params, row)
-        for key, message in (*_over_limit(content), *_indivisible(content), *_uncounted(content)):
-            if key not in seen:
+    for row in (None, *(name for name in read if name)):
+        own = read[row] | read.get(ROWS[row].trained_by, set()) if row else set()
+        for key, message, sections in _found(settings_for(params, row)):
+            if sections <= read[None] | own and key not in seen:
                 seen.add(key)
-                yield (key if row is None else _named(params, row, key)), message
+                yield (key if row is None or (key, message) in of_all else _named(params, row, key)), message
+
+
+def _sections_read(params: Params) -> dict[str | None, set[str]]:
+    """The sections that are read for each row asked for, and for each that such a row needs; under None, for all of these."""
+    one = {"methods": [row for row in params.methods if row in ROWS], "categories": params.categories[:1]}
+    asked, read = params.model_copy(update=one), dict[str | None, set[str]]({None: set()})
+    for step in STEPS.values():
+        for method in dict.fromkeys(subject.method for subject in step.scope.subjects(asked)):
+            read.setdefault(method, set()).update(step.settings_of(method).model_fields)
+    return read
 
 
 def _named(params: Params, row: str, key: str) -> str:
@@ -131,14 +152,22 @@ def _named(params: Params, row: str, key: str) -> str:
     return f"{'over_codes' if kind else row}.{key}"
 
 
-def _over_limit(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _found(content: dict[str, Any]) -> Iterator[Conflict]:
+    yield from _over_limit(content)
+    yield from _indivisible(content)
+    yield from _uncodable(content)
+    yield from _uncounted(content)
+
+
+def _over_limit(content: dict[str, Any]) -> Iterator[Conflict]:
     for low, high in AT_MOST:
+        sections = {key.split(".")[0] for key in (low, high)}
         small, large = (content[section][key] for section, key in (low.split("."), high.split(".")))
         if small > large:
-            yield low, f"{small!r} is not valid; it should be at most {high}, which is {large!r}"
+            yield low, f"{small!r} is not valid; it should be at most {high}, which is {large!r}", sections
 
 
-def _indivisible(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _indivisible(content: dict[str, Any]) -> Iterator[Conflict]:
     """Sides a U-Net cannot halve once per level, its entry included, or not so often; crops that cut a render's pixel."""
     sides = (
         ("volume", "resolution", "denoiser"),
@@ -153,45 +182,50 @@ def _indivisible(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
             message = (
                 f"{side} is not valid; {network}.channels has {levels} levels, so it should be a multiple of {divisor}"
             )
-            yield f"{section}.{key}", message
+            yield f"{section}.{key}", message, {section, network}
     resolution, levels = content["volume"]["resolution"], len(content["denoiser"]["channels"])
     if resolution < (least := SMALLEST_SIDE * 2**levels):
         message = f"{resolution} is not valid; denoiser.channels has {levels} levels, so it should be at least {least}"
-        yield "volume.resolution", message
-    yield from _uncodable(content)
+        yield "volume.resolution", message, {"volume", "denoiser"}
     for key in POWERS_OF_TWO:
         section, name = key.split(".")
         value = content[section][name]
         if value & (value - 1):
-            yield key, f"{value} is not valid; it should be a power of 2"
+            yield key, f"{value} is not valid; it should be a power of 2", {section}
     pigan = content["pigan"]
     if pigan["image_size"] >> pigan["doublings"] < 8:
         message = f"{pigan['doublings']} is not valid; pigan.image_size, {pigan['image_size']}, would start below 8 px"
-        yield "pigan.doublings", message
-    superresolution = content["superresolution"]
+        yield "pigan.doublings", message, {"pigan"}
+    superresolution, sections = content["superresolution"], {"superresolution", "dataset"}
     size, low, crop = content["dataset"]["image_size"], superresolution["low_size"], superresolution["crop"]
     if size % low:
-        yield "superresolution.low_size", f"{low} is not valid; it should divide dataset.image_size, which is {size}"
+        message = f"{low} is not valid; it should divide dataset.image_size, which is {size}"
+        yield "superresolution.low_size", message, sections
     elif crop % (size // low):
-        yield "superresolution.crop", f"{crop} is not valid; it should be a multiple of {size // low}, a render's pixel"
+        message = f"{crop} is not valid; it should be a multiple of {size // low}, a render's pixel"
+        yield "superresolution.crop", message, sections
 
 
-def _uncodable(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _uncodable(content: dict[str, Any]) -> Iterator[Conflict]:
     """Blocks that do not fill a grid, more numbers than a block has, or codes that the denoiser's U-Net cannot halve."""
     resolution, block = content["reconstruction"]["resolution"], content["codes"]["block"]
     numbers, levels = content["codes"]["numbers"], len(content["code_denoiser"]["channels"])
     least, divisor = SMALLEST_SIDE * 2**levels, block * 2**levels
+    if resolution % block:
+        message = f"{resolution} is not valid; it should be a multiple of codes.block, which is {block}"
+        yield "reconstruction.resolution", message, {"reconstruction", "codes"}
     if resolution % divisor or resolution < block * least:
         message = (
             f"{resolution} is not valid; with codes.block {block} and {levels} levels of code_denoiser.channels it should be a "
             f"multiple of {divisor}, at least {block * least}"
         )
-        yield "reconstruction.resolution", message
+        yield "reconstruction.resolution", message, {"reconstruction", "codes", "code_denoiser"}
     if numbers > 4 * block**3:
-        yield "codes.numbers", f"{numbers} is not valid; a block has {4 * block**3} numbers, four for each voxel"
+        message = f"{numbers} is not valid; a block has {4 * block**3} numbers, four for each voxel"
+        yield "codes.numbers", message, {"codes"}
 
 
-def _uncounted(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _uncounted(content: dict[str, Any]) -> Iterator[Conflict]:
     """Shares of a batch, or of the noise steps, that do not come out as they read."""
     training, objects = content["training"], content["superresolution"]["objects"]
     bootstrapped = round(training["bootstrap"] * training["batch"])
@@ -199,18 +233,18 @@ def _uncounted(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
         message = (
             f"{training['bootstrap']} is not valid; of a batch of {training['batch']} it is no object (0: no bootstrap)"
         )
-        yield "training.bootstrap", message
+        yield "training.bootstrap", message, {"training"}
     left = training["batch"] - bootstrapped
     if objects and objects > left:
         message = f"{objects} is not valid; training.batch has {left} objects left beside the bootstrap"
-        yield "superresolution.objects", message
+        yield "superresolution.objects", message, {"superresolution", "training"}
     sampling, noise_steps = content["superresolution_sampling"], content["superresolution"]["noise_steps"]
     levels = 1 + round((1 - sampling["end"]) * (noise_steps - 1))
     if sampling["steps"] > levels:
         message = (
             f"{sampling['steps']} is not valid; there are {levels} noise levels down to superresolution_sampling.end"
         )
-        yield "superresolution_sampling.steps", message
+        yield "superresolution_sampling.steps", message, {"superresolution_sampling", "superresolution"}
 
 
 def data_root(params: Params) -> Path | None:

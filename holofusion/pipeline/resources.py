@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from holofusion.config.params import Params
+from holofusion.pipeline.registry import ROWS, Row, Source, coarse_of
+from holofusion.pipeline.resolve import settings_for
 
 LEAST_MB = 4000  # libraries, with those of a GPU
 KEPT = 40  # tensors as large as a network's widest layer that a step holds at once; `mini` on a CPU held 10 to 30
@@ -19,6 +22,7 @@ LEAST_MINUTES = 60  # `mini` without a GPU takes up to 25 per job
 MOST_MINUTES = 24 * 60  # common limit of partitions; what takes longer resumes in the next attempt
 RENDERED = 64  # of a point of a plain grid: as much work as this many channels
 CODE_COPIES = 4  # standardised, for the local estimate, and while they are made
+WEIGHT_COPIES = 4  # of what the local estimate weighs each object with at each position, from evidence to share
 PHOTOGRAPHED = 500  # objects of a CO3D category, about
 
 
@@ -55,8 +59,20 @@ def _grid_sizes(step: str, params: Params) -> Iterator[int]:
     """Numbers of an object that a step holds for all objects at once, each in several copies."""
     if step in ("warmup", "train"):
         yield params.volume.features * params.volume.resolution**3
+    positions = (params.reconstruction.resolution // params.codes.block) ** 3
     if step in ("encode", "train"):
-        yield CODE_COPIES * params.codes.numbers * (params.reconstruction.resolution // params.codes.block) ** 3
+        yield CODE_COPIES * params.codes.numbers * positions
+    for _, content in _rows_over_codes(params):
+        if step in ("train", "sample", "curve"):
+            at_once = content["code_training"]["batch"] if step == "train" else 1
+            yield (CODE_COPIES * params.codes.numbers + WEIGHT_COPIES * at_once) * positions
+
+
+def _rows_over_codes(params: Params) -> Iterator[tuple[Row, dict[str, Any]]]:
+    """The rows over codes that are asked for, those that these need, and the settings that each gets."""
+    asked = [name for name in params.methods if name in ROWS and ROWS[name].over_codes]
+    for name in dict.fromkeys(other for each in asked for other in (each, ROWS[each].trained_by, coarse_of(each))):
+        yield ROWS[name], settings_for(params, name)
 
 
 def _work(step: str, params: Params) -> Iterator[Work]:
@@ -92,6 +108,35 @@ def _work(step: str, params: Params) -> Iterator[Work]:
         yield Work(scenes * draws, image, sharpener, 9)
     elif step == "curve":
         yield Work(6 * params.curve.scenes * params.sampling.steps, voxels, denoiser, 27)
+    for row, content in _rows_over_codes(params):
+        yield from _over_codes(step, row, content, params)
+
+
+def _over_codes(step: str, row: Row, content: dict[str, Any], params: Params) -> Iterator[Work]:
+    """What one job computes for a row over codes, by the row's own settings. Its denoiser takes blocks of 2^3 positions."""
+    scenes, image = -(-params.sampling.scenes // params.sampling.shards), params.dataset.image_size**2
+    positions = (params.reconstruction.resolution // params.codes.block // 2) ** 3
+    denoiser, sharpener = content["code_denoiser"]["channels"][0], content["superresolution"]["channels"][0]
+    training, passes = content["code_training"], content["superresolution_sampling"]["steps"]
+    learns = "code_denoiser" in row.train_settings.model_fields
+    if step == "train" and learns and row.name == row.trained_by:
+        yield Work(training["steps"], training["batch"] * positions, denoiser, 27)
+        yield Work(training["steps"], training["crops"] * content["superresolution"]["crop"] ** 2, sharpener, 9)
+    elif step == "sample" and row.source == Source.NOISE and learns:
+        yield Work(scenes * content["code_sampling"]["steps"], positions, denoiser, 27)
+    elif step == "curve" and row.source == Source.NOISE and learns:
+        yield Work(6 * params.curve.scenes * content["code_sampling"]["steps"], positions, denoiser, 27)
+    elif step == "sample" and row.source == Source.HYPOTHESES:
+        fusion = content["distillation"]
+        if "surface_fusion" in row.sample_settings.model_fields:
+            yield Work(scenes * content["surface_fusion"]["steps"], image, RENDERED)
+        else:
+            yield Work(scenes * fusion["steps"], fusion["patches"] * fusion["patch"] ** 2 * fusion["samples"], RENDERED)
+    elif step == "hypotheses" and row.source == Source.HYPOTHESES:
+        draws = content["hypotheses"]["views"] * content["hypotheses"]["count"] * passes
+        yield Work(scenes * draws, image, sharpener, 9)
+    elif step == "render" and row.source == Source.COARSE:
+        yield Work(scenes * passes * (params.render.views + params.render.consistency_views), image, sharpener, 9)
 
 
 def _trainings(params: Params) -> Iterator[Work]:

@@ -34,6 +34,21 @@ class SparseGrid(nn.Module):
         return cls(index.reshape(active.shape), torch.cat([empty, values]), extent)
 
     @classmethod
+    def from_file(cls, voxels: Tensor, values: Tensor, size: int, extent: float) -> SparseGrid:
+        """The grid of side `size` of a file's tensors: flat indices (K,) of its active voxels, which rise, and values (K + 1, C),
+        the empty feature first. Raises ValueError saying which of them does not fit."""
+        if voxels.ndim != 1 or voxels.is_floating_point() or voxels.dtype == torch.bool:
+            raise ValueError(f"voxels are of shape {list(voxels.shape)} and {voxels.dtype}, expected [K] whole numbers")
+        index = voxels.long()
+        if len(index) and not (0 <= index[0] and index[-1] < size**3 and (index.diff() > 0).all()):
+            raise ValueError(f"voxels should rise from 0 to at most {size**3 - 1}, the last of a grid of side {size}")
+        if values.ndim != 2 or len(values) != len(index) + 1 or not values.is_floating_point():
+            shape = f"of shape {list(values.shape)} and {values.dtype}"
+            raise ValueError(f"values of voxels are {shape}, expected [{len(index) + 1}, C] floating-point numbers")
+        active = torch.zeros(size**3, dtype=torch.bool, device=values.device).index_fill(0, index, True)
+        return cls.of_rows(active.reshape(size, size, size), values[1:], values[:1], extent)
+
+    @classmethod
     @torch.no_grad()
     def from_dense(cls, grid: Tensor, active: Tensor, extent: float) -> SparseGrid:
         """Resample a coarse grid (1, C, n, n, n) at the active voxels of a finer (m, m, m) mask."""

@@ -21,6 +21,8 @@ from holofusion.rendering.sparse_grid import SparseGrid
 from holofusion.rendering.views import Views
 from holofusion.scenes.base import Scene
 
+MOST_VOXELS = 2048  # a side, of a grid of colours: its index would take 34 GB
+
 
 class MeshScene(Scene):
     """A closed triangle mesh, vertices (M, 3) and faces (F, 3), outwards, and its texture field. It has no density.
@@ -93,16 +95,20 @@ class PaintedMeshScene(MeshScene):
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor], facts: PaintedMeshFacts) -> PaintedMeshScene:
         """As in `Scene`."""
-        vertices, faces, colours = (tensors[name] for name in ("vertices", "faces", "colours"))
+        vertices, faces, colours, side = (tensors[name] for name in ("vertices", "faces", "colours", "resolution"))
         for name, value in (("vertices", vertices), ("faces", faces), ("colours", colours)):
             if value.ndim != 2 or value.shape[1] != 3:
                 raise ValueError(f"tensor {name} is of shape {list(value.shape)}, expected [N, 3]")
+        for name, value in (("vertices", vertices), ("colours", colours)):
+            if value.dtype != torch.float32 or not value.isfinite().all():
+                raise ValueError(f"tensor {name} holds {value.dtype}, expected finite numbers of torch.float32")
+        if faces.dtype != torch.int64:
+            raise ValueError(f"tensor faces holds {faces.dtype}, expected torch.int64")
         if len(faces) and not 0 <= int(faces.min()) <= int(faces.max()) < len(vertices):
             raise ValueError(f"tensor faces names vertices that are not there; there are {len(vertices)}")
-        size = int(tensors["resolution"])
-        active = torch.zeros(size**3, dtype=torch.bool, device=colours.device)
-        active = active.index_fill(0, tensors["voxels"].long(), True).reshape(size, size, size)
-        return cls(vertices, faces, SparseGrid.of_rows(active, colours[1:], colours[:1], facts.extent), facts)
+        if side.numel() != 1 or side.is_floating_point() or not 2 <= int(side) <= MOST_VOXELS:
+            raise ValueError(f"tensor resolution should be one whole number, 2 to {MOST_VOXELS}")
+        return cls(vertices, faces, SparseGrid.from_file(tensors["voxels"], colours, int(side), facts.extent), facts)
 
 
 def texture_of(colours: SparseGrid) -> Texture:

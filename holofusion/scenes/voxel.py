@@ -126,9 +126,10 @@ class SparseVoxelScene(Scene):
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor], facts: VoxelFacts) -> SparseVoxelScene:
         """As in `Scene`."""
-        occupied, values = tensors["occupancy"].bool(), tensors["values"]
-        active = torch.zeros_like(occupied).flatten().index_fill(0, tensors["rows"].long(), True)
-        grid = SparseGrid.of_rows(active.reshape(occupied.shape), values[1:], values[:1], facts.extent)
+        occupied = tensors["occupancy"].bool()
+        if occupied.ndim != 3 or len(set(occupied.shape)) != 1:
+            raise ValueError(f"tensor occupancy is of shape {list(occupied.shape)}, expected [n, n, n]")
+        grid = SparseGrid.from_file(tensors["rows"], tensors["values"], len(occupied), facts.extent)
         return cls(SparseField(grid, load_decoder(tensors, facts.density_scale), occupied), facts)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,39 @@ def test_without_a_gpu_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert gpu.main() == 2
     assert capsys.readouterr().err == "error: no CUDA device; docs/gpu.md stays as it is\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "no such file"),
+        ("{", "not valid JSON"),
+        ('{"device": "Card"}', "expected what `python -m benchmarks.gpu --out FILE` wrote"),
+    ],
+)
+def test_a_file_that_was_not_measured_is_refused_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], content: str | None, said: str
+) -> None:
+    monkeypatch.setattr(gpu_page, "FOUND", tmp_path / "gpu.json")
+    monkeypatch.setattr(gpu_page, "PAGE", tmp_path / "gpu.md")
+    given = tmp_path / "measured.json"
+    if content is not None:
+        given.write_text(content)
+    monkeypatch.setattr("sys.argv", ["gpu", "--fill", str(given)])
+    assert gpu.main() == 2
+    line = capsys.readouterr().err
+    assert line.startswith(f"error: {given}: ") and said in line and line.count("\n") == 1
+    assert not gpu_page.FOUND.exists() and not gpu_page.PAGE.exists()
+
+
+def test_the_script_writes_where_it_was_called(tmp_path: Path, repository: Path) -> None:
+    """In place of Python something that notes its arguments."""
+    note = tmp_path / "python"
+    note.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/said"\n')
+    note.chmod(0o755)
+    (tmp_path / "a folder").mkdir()
+    for given in ("found.json", "/elsewhere/found.json"):
+        command = ["sh", str(repository / "benchmarks/gpu.sh"), given]
+        subprocess.run(command, cwd=tmp_path / "a folder", env=os.environ | {"PYTHON": str(note)}, check=True)
+    paths = [line.split(" ", 3)[3] for line in (tmp_path / "said").read_text().splitlines()]
+    assert paths == [f"{tmp_path}/a folder/found.json"] * 2 + ["/elsewhere/found.json"] * 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from holofusion.cli.main import app, main
 from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.registry import ROWS
 from holofusion.pipeline.resolve import write_resolved
+from holofusion.pipeline.steps import STEPS
 from holofusion.report.collect import RunResults
 from holofusion.report.commands import commands
 from holofusion.utils.log_file import STATUS, Mirror
@@ -43,6 +45,31 @@ def test_help_shows_an_example_that_is_valid(verb: str) -> None:
     named, arguments = ["holofusion", *verb.split()], shlex.split(example)
     assert arguments[: len(named)] == named
     COMMANDS[verb].make_context(verb, arguments[len(named) :])
+
+
+@pytest.fixture(scope="module")
+def made(repository: Path) -> set[str]:
+    """All that `params.yaml` has the pipeline make and read, and the folders around it; also for the row `external`."""
+    params = load_params(repository / "params.yaml")
+    params = params.model_copy(update={"methods": [*params.methods, "external"]})
+    found = {"results"}
+    for step in STEPS.values():
+        for subject in step.scope.subjects(params):
+            name = step.scope.name(subject)
+            for path in (f"config/{step.name}/{name}.yaml", step.makes.format(name=name, shard=0)):
+                found |= {f"results/{part}" for part in (Path(path), *Path(path).parents)}
+    return found
+
+
+@pytest.mark.parametrize(
+    "verb_or_page", [*sorted({*VERBS} - {"download"}), "docs/python.md"]
+)  # embedded data need none
+def test_runs_of_examples_are_those_that_the_preset_makes(verb_or_page: str, made: set[str], repository: Path) -> None:
+    text = (
+        COMMANDS[verb_or_page].callback.__doc__ if verb_or_page in COMMANDS else (repository / verb_or_page).read_text()
+    )
+    named = [path.rstrip("/.") for path in re.findall(r"\bresults/[\w./-]+", text)]
+    assert [path for path in named if path not in made and not re.search("RUN|CATEGORY|SEED", path)] == []
 
 
 @pytest.mark.parametrize("method", ROWS)

@@ -84,9 +84,9 @@ def test_exponents_without_a_point_are_numbers(project: Path) -> None:
         ("sampling", 3, "3 is not a section; it should hold `key: value` lines"),
         ("training.rendered", 99, "99 is not valid; it should be at most training.batch, which is {training.batch}"),
         (
-            "holodiffusion_nobootstrap.training.rendered",
-            99,
-            "99 is not valid; it should be at most training.batch, which is {training.batch}",
+            "code_training.weakest",
+            0.9,
+            "0.9 is not valid; it should be at most code_sampling.local_below, which is 0.2",
         ),
         (
             "over_codes.superresolution.low_size",
@@ -110,6 +110,36 @@ def test_mistakes_are_named_in_one_line(project: Path, edit: Edit, key: str, val
     edit(project, **{key: value})
     expected = expected.replace("{training.batch}", str(batch))
     assert refusal(project) == [f"{project / 'params.yaml'}: {key}: {expected}"]
+
+
+CONFLICTS = (
+    # what the row alone reads, or a training of its own, and a value that contradicts another
+    ("holodiffusion_nobootstrap", "holodiffusion_nobootstrap.training.rendered", 99),
+    ("holofusion_mse", "distillation.patch", 256),
+    ("code_fusion", "over_codes.distillation.patch", 256),
+    ("code_fusion_linear", "code_fusion_linear.code_training.weakest", 0.9),
+    ("code_fusion_coarse", "code_denoiser.channels", [8, 8, 8, 8, 8]),
+    ("get3d", "get3d.image_size", 24),
+    ("graf", "graf.patch", 24),
+    ("sds", "sds.noise_min", 0.99),
+    ("holodiffusion", "volume.resolution", 8),
+    ("holodiffusion_star", "superresolution.low_size", 48),
+)
+
+
+@pytest.mark.parametrize(("row", "key", "value"), CONFLICTS, ids=[row for row, _, _ in CONFLICTS])
+def test_values_contradict_each_other_where_a_row_is_asked_for_that_reads_them(
+    project: Path, edit: Edit, row: str, key: str, value: object
+) -> None:
+    edit(project, methods=["pigan"], **{key: value})
+    assert load_params(project / "params.yaml").methods == ["pigan"]  # which reads none of these
+    edit(project, methods=[row])
+    assert len(refusal(project)) == 1
+
+
+def test_values_out_of_range_are_refused_whatever_the_rows(project: Path, edit: Edit) -> None:
+    edit(project, methods=["pigan"], **{"get3d.image_size": -8})
+    assert refusal(project)[0].split(": ")[1] == "get3d.image_size"
 
 
 def test_a_missing_key_is_named(project: Path, edit: Edit) -> None:

@@ -34,8 +34,10 @@ from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.resolve import load_step, write_resolved
 from holofusion.reconstruction.objects import read_grids
 from holofusion.rendering.grids import PlainDecoder
+from holofusion.rendering.sparse_grid import SparseGrid
 from holofusion.report.collect import read_log
 from holofusion.scenes.files import load_scene
+from holofusion.scenes.mesh import PaintedMeshFacts, PaintedMeshScene
 from holofusion.scenes.voxel import VoxelFacts, VoxelScene
 from holofusion.training.checkpoint import Average, load_state, read_snapshots, save_snapshot, save_state
 from holofusion.utils.files import write_json
@@ -86,6 +88,14 @@ def scene(folder: Path) -> None:
         extent=1.0, density_scale=20.0, precision="fp32", coarse_samples=8, importance_samples=0, empty_density=None
     )
     VoxelScene(torch.zeros(1, 4, 6, 6, 6), PlainDecoder(20.0), facts).save(folder, seed=7)
+
+
+def painted(folder: Path) -> None:
+    """A tetrahedron in grey."""
+    corners = torch.tensor([[0.5, 0.5, 0.5], [0.5, -0.5, -0.5], [-0.5, 0.5, -0.5], [-0.5, -0.5, 0.5]])
+    faces = torch.tensor([[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]])
+    colours = SparseGrid.of_rows(torch.ones(4, 4, 4, dtype=torch.bool), torch.zeros(64, 3), torch.zeros(1, 3), 1.0)
+    PaintedMeshScene(corners, faces, colours, PaintedMeshFacts(extent=1.0, oversampling=1)).save(folder, seed=7)
 
 
 def run(folder: Path) -> None:
@@ -171,6 +181,7 @@ ARTEFACTS = {
     "normalisation": Artefact("data/data.json", lambda folder: true_meshes(folder / "data", folder, [])),
     "scene facts": Artefact("scene/scene.json", lambda folder: load_scene(folder / "scene")),
     "scene": Artefact("scene/scene.safetensors", lambda folder: load_scene(folder / "scene")),
+    "painted scene": Artefact("painted/scene.safetensors", lambda folder: load_scene(folder / "painted")),
     "model facts": Artefact("run/model.json", lambda folder: load_method(folder / "run", torch.device("cpu"))),
     "trained run": Artefact("run/model.json", lambda folder: TrainedRun(folder / "run").stages),
     "weights": Artefact("run/model.safetensors", lambda folder: load_method(folder / "run", torch.device("cpu"))),
@@ -214,6 +225,7 @@ def make_all(folder: Path) -> Path:
     prepared(folder / "data")
     views(folder / "views")
     scene(folder / "scene")
+    painted(folder / "painted")
     run(folder / "run")
     state(folder / "state")
     bank(folder / "bank")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from tests.faults import generators
-from tests.faults.artefacts import RUN
-from tests.faults.spoilt import NOT_A_PICTURE, NOT_JSON, WORDS, Case, cut, edited, gone, put, written
+from tests.faults.artefacts import RUN, painted
+from tests.faults.spoilt import NOT_A_PICTURE, NOT_JSON, NOTHING, WORDS, Case, Spoil, cut, edited, gone, put, written
 
 MESH = f"mesh --config {{folder}}/results/config/mesh/{RUN}.yaml --data {{folder}}/data"
 MESH += " --samples {folder}/samples --out {folder}/out"
@@ -30,6 +33,7 @@ VERIFY = "verify {folder}/results"
 
 def artefacts() -> Iterator[Case]:
     yield from _scenes_and_weights()
+    yield from _painted_scenes()
     yield from _cameras_and_metrics()
 
 
@@ -57,6 +61,41 @@ def _scenes_and_weights() -> Iterator[Case]:
     yield Case("weights: a class that is no method", SAMPLE, edited(model, put("model")), st.just("pathlib:Path"))
     yield Case("weights: unknown section", SAMPLE, edited(model, lambda c, v: c["settings"].update({v: {}})), WORDS)
     yield Case("weights: shard that is not there", SAMPLE.replace("--shard 0", "--shard 7"), lambda folder, value: None)
+
+
+def _painted_scenes() -> Iterator[Case]:
+    """Meshes with colours: four vertices, four faces, colours at all of 4^3 voxels."""
+    outside = st.integers(-(10**6), -1)
+    for name, tensor, change, values in (
+        ("faces beyond the vertices", "faces", _with_value, st.integers(4, 10**6) | outside),
+        ("faces that are no numbers of vertices", "faces", lambda faces, value: faces.float(), NOTHING),
+        ("faces of another number of corners", "faces", lambda faces, value: faces[:, :2], NOTHING),
+        ("flat vertices", "vertices", lambda vertices, value: vertices[:, :2], NOTHING),
+        ("vertices not finite", "vertices", _with_value, st.sampled_from([np.nan, np.inf, -np.inf])),
+        ("colours not finite", "colours", _with_value, st.sampled_from([np.nan, np.inf])),
+        ("fewer colours than voxels", "colours", lambda colours, value: colours[:value], st.integers(0, 64)),
+        ("voxels beyond the grid", "voxels", _with_value, st.integers(64, 10**6) | outside),
+        ("voxels twice", "voxels", lambda voxels, value: voxels.clamp_min(value), st.integers(1, 63)),
+        ("too small a grid", "resolution", lambda side, value: side.new_tensor(value), st.integers(-9, 3)),
+        ("too large a grid", "resolution", lambda side, value: side.new_tensor(value), st.integers(2049, 10**9)),
+        ("several sides of a grid", "resolution", lambda side, value: side.expand(value).clone(), st.integers(2, 9)),
+    ):
+        yield Case(f"painted scenes: {name}", MESH, _painted(tensor, change), values)
+
+
+def _with_value(tensor: torch.Tensor, value: float) -> torch.Tensor:
+    tensor.view(-1)[-1] = value
+    return tensor
+
+
+def _painted(name: str, change: Callable[[torch.Tensor, Any], torch.Tensor]) -> Spoil:
+    def spoil(folder: Path, value: Any) -> None:
+        painted(folder / "samples/0000")
+        path = folder / "samples/0000/scene.safetensors"
+        tensors = load_file(path)
+        save_file(tensors | {name: change(tensors[name], value).contiguous()}, path)
+
+    return spoil
 
 
 def _copy(folder: Path, source: str, target: str) -> None:

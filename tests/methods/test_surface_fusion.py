@@ -10,11 +10,13 @@ import torch
 
 from holofusion.cameras import Cameras, turntable
 from holofusion.config.sampling import Distillation, SuperResolutionSampling, SurfaceFusion
+from holofusion.meshing.mesh import pieces
 from holofusion.methods import surface_fusion
 from holofusion.methods.superresolution import SuperResolution, SuperResolvedFacts, SuperResolvedScene
 from holofusion.methods.surface_fusion import MovingMesh, face_pairs, fuse_on_surface, lattice_of, start_from
 from holofusion.rendering.face_search import edges_of
-from holofusion.rendering.grids import PlainDecoder, voxel_centres
+from holofusion.rendering.grids import PlainDecoder, corners, voxel_centres
+from holofusion.report.scores import GROUPS
 from holofusion.scenes.files import load_scene
 from holofusion.scenes.mesh import PaintedMeshScene
 from holofusion.scenes.voxel import VoxelFacts, VoxelScene
@@ -146,6 +148,27 @@ def test_outlines_of_the_coarse_scene_hold_the_surface_where_hypotheses_say_noth
     assert float(radii(free).mean()) < 0.95 * whole
 
 
+@pytest.mark.parametrize(("cells", "resolution"), [(20, 32), (24, 16), (16, 40)])
+def test_vertices_stay_where_colours_are(cells: int, resolution: int) -> None:
+    """A ball that hypotheses show far larger pulls its vertices outwards for longer than they may go: no point of its faces,
+    drawn at random, has one of the voxels around it without a colour, and what was within reach was not touched."""
+    section = SECTION.model_copy(update={"cells": cells, "resolution": resolution, "vertex_rate": 0.5, "steps": 24})
+    cameras = turntable(8, 20.0, 4.0, 3.0)
+    bank = in_colours(ball(2 * RADIUS / 1.5), cameras, (0.8, 0.2, 0.2))
+    scene = fuse_on_surface(ball(RADIUS / 1.5), bank, distillation(), section)
+    first = start_from(ball(RADIUS / 1.5).coarse, bank, section)
+    moved = (scene.vertices - first.start).abs().amax() / first.cell
+    assert float(moved) == pytest.approx(first.reach, rel=1e-3)  # it does pull so far
+    shares = torch.distributions.Dirichlet(torch.ones(3)).sample((200,))
+    points = torch.einsum("pk,fkc->pfc", shares, scene.vertices[scene.faces]).reshape(-1, 3)
+    around, _ = corners(points, resolution, 1.0)
+    assert (scene.colours.index.flatten()[around] > 0).all()
+    within = 0.99 * first.reach * (2 * torch.rand_like(first.offsets) - 1)
+    first.offsets.data.copy_(within)
+    first.hold()
+    assert torch.equal(first.offsets, within)
+
+
 def test_squared_error_takes_the_first_hypothesis_and_patch_remix_the_nearest():
     red, blue = (0.8, 0.2, 0.2), (0.2, 0.2, 0.8)
     scene, cameras = ball(RADIUS, (0.3, 0.3, 0.7)), turntable(8, 20.0, 4.0, 3.0)
@@ -187,6 +210,20 @@ def test_an_empty_scene_stays_empty(tmp_path):
     assert (again.render(cameras, SIZE).rgb == 1).all() and not len(again.surface(8).faces)
 
 
+def test_a_surface_has_no_floaters_from_the_start_and_the_page_says_so() -> None:
+    """A ball, and a speck beside it that the coarse scene's own surface has."""
+    centres = voxel_centres(48, 1.0)
+    nearest = torch.minimum(centres.norm(dim=1) - 0.8, (centres - torch.tensor([0.85, 0.85, 0.85])).norm(dim=1) - 0.05)
+    grid = torch.cat([(-60 * nearest).clamp(-8, 8)[None], torch.zeros(3, 48**3)]).reshape(1, 4, 48, 48, 48)
+    coarse, cameras = VoxelScene(grid, PlainDecoder(20.0), FACTS), turntable(4, 20.0, 4.0, 3.0)
+    section = SECTION.model_copy(update={"cells": 48})
+    assert pieces(coarse.surface(48, None, cameras).trimesh())[0] == 2
+    fused = start_from(coarse, Bank(cameras, torch.ones(4, 1, 3, SIZE, SIZE)), section).scene(1.0)
+    assert pieces(fused.surface().trimesh()) == (1, 0.0)
+    note = next(group.note for group in GROUPS if group.name == "geometry")
+    assert "fused on a surface" in note and "0 by construction" in note
+
+
 def test_score_distillation_is_refused():
     with pytest.raises(UserError, match=r"distillation\.loss: sds; a surface is fused with patch_remix or mse"):
         fuse_on_surface(ball(RADIUS), None, distillation(loss="sds"), SECTION)
@@ -217,7 +254,7 @@ def test_regularisation_of_shapes_that_are_known():
     faces = torch.tensor([[0, 1, 2], [1, 0, 3]])
     edges, numbers = edges_of(faces.numpy())
     assert len(edges) == 5 and face_pairs(numbers, 5).tolist() == [[0, 1]]
-    mesh = MovingMesh(start, faces, None, 0.5)
+    mesh = MovingMesh(start, faces, None, 0.5, 3.0)
     assert mesh.bending(mesh.vertices).item() == pytest.approx(1.0)
     mesh.offsets.data += torch.tensor([1.0, -2.0, 0.5])
     assert mesh.unevenness().item() == pytest.approx(0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -14,12 +15,16 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import holofusion
+from holofusion.methods.base import construct
+from holofusion.methods.code_fusion import CodeFusion
 from holofusion.models import shipped
 from holofusion.models.shipped import halved, locate, names, ship
 from holofusion.objects.demo import make_demo
 from holofusion.objects.generate import Request, generate
 from holofusion.utils.files import UserError
 from tests.trained import RUN, SEED
+from tools import work
+from tools.scale_units import objects_of
 
 
 @pytest.fixture
@@ -62,6 +67,22 @@ def test_a_shipped_model_samples_as_its_training_does(trained: Path, models: Pat
     assert grids[0].dtype == torch.float32
     error = (grids[0] - grids[1]).norm() / grids[1].norm()
     assert 0 < error < 0.05 and math.isfinite(error)
+
+
+def test_the_readme_says_what_ships_and_why_its_picture_does_not(repository: Path) -> None:
+    origin = json.loads((shipped.MODELS / "hydrant/provenance.json").read_text())["run"]
+    text = " ".join((repository / "README.md").read_text().split())
+    said = re.search(
+        r"row `(\w+)`\).* Its weights, (\d+) MB, are too large to ship; the model `hydrant` .* is the (.+), for", text
+    )
+    assert said is not None and origin.partition("-")[0] == said[3].replace(" ", "_")
+    params = work.settings_of("mini", said[1])
+    method = construct(CodeFusion, dict(params))
+    method.estimates.codes = torch.zeros(objects_of("mini"), *method.space.shape, dtype=torch.half)
+    sizes = {name: value.numel() * value.element_size() for name, value in method.state_dict().items()}
+    assert round(sum(sizes.values()) / 1e6) == int(said[2])
+    networks = sum(size for name, size in sizes.items() if not name.startswith("estimates."))
+    assert networks / 2 > shipped.LARGEST  # in half precision, and without what is packed
 
 
 def test_of_a_results_folder_the_run_is_meant_that_is_fused(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ def large(params: Params) -> Params:
         denoiser__channels=[64, 64, 128, 256],
         training__steps=200_000,
         training__batch=8,
+        code_training__batch=32,
         superresolution__channels=[64, 128, 256],
         superresolution__crop=128,
         hypotheses__views=100,
@@ -91,6 +92,46 @@ def test_large_sizes_ask_for_more(params: Params) -> None:
 )
 def test_each_size_counts(params: Params, step: str, values: dict[str, object]) -> None:
     assert memory_mb(step, changed(params, **values)) > memory_mb(step, params) + 100
+
+
+@pytest.mark.parametrize(
+    ("step", "section", "values"),
+    [
+        ("train", "code_training", {"batch": 256}),
+        ("train", "code_training", {"crops": 400}),
+        ("train", "code_denoiser", {"channels": [4096, 4096]}),
+        ("train", "over_codes", {"superresolution": {"crop": 128, "channels": [1024]}}),
+        ("sample", "over_codes", {"distillation": {"patches": 4096}}),
+        ("hypotheses", "over_codes", {"superresolution": {"channels": [1024]}}),
+        ("render", "over_codes", {"superresolution": {"channels": [1024]}}),
+    ],
+)
+def test_sizes_of_rows_over_codes_count_where_such_are_asked_for(
+    params: Params, step: str, section: str, values: dict[str, object]
+) -> None:
+    content = params.model_dump(exclude_unset=True)
+    content[section] |= values
+    larger = Params.model_validate(content)
+    assert memory_mb(step, larger) > memory_mb(step, params) + 100
+    features = {"methods": ["holofusion", "pigan"]}
+    assert memory_mb(step, larger.model_copy(update=features)) == memory_mb(step, params.model_copy(update=features))
+
+
+@pytest.mark.parametrize(
+    ("step", "section", "values"),
+    [
+        ("train", "code_training", {"steps": 10_000_000}),
+        ("sample", "code_sampling", {"steps": 100_000_000}),
+        ("sample", "over_codes", {"distillation": {"mode": "full", "steps": 100_000_000}}),
+        ("sample", "surface_fusion", {"steps": 100_000_000}),
+        ("hypotheses", "over_codes", {"hypotheses": {"views": 50_000}}),
+        ("curve", "code_sampling", {"steps": 100_000_000}),
+    ],
+)
+def test_lengths_of_rows_over_codes_count(params: Params, step: str, section: str, values: dict[str, object]) -> None:
+    content = params.model_dump(exclude_unset=True)
+    content[section] |= values
+    assert run_minutes(step, Params.model_validate(content)) > run_minutes(step, params) + 60
 
 
 def test_whole_images_of_graf_count_where_they_are_asked_for(params: Params) -> None:

@@ -1,4 +1,5 @@
 # What rules share: where the files of a step lie, from the list of steps, and what there is to make, from the settings.
+from functools import cache, partial
 from shlex import quote
 
 from holofusion.pipeline.registry import FLOOR, ROWS, Source
@@ -60,12 +61,14 @@ def threads_of(step):
 
 def memory(step):
     """The resource `mem_mb` of a step's jobs."""
-    return lambda wildcards, attempt: memory_mb(step, PARAMS, attempt)
+    asked = cache(partial(memory_mb, step, PARAMS))
+    return lambda wildcards, attempt: asked(attempt)
 
 
 def run_time(step):
     """The resource `runtime` of a step's jobs, in minutes."""
-    return lambda wildcards, attempt: run_minutes(step, PARAMS, attempt)
+    asked = cache(partial(run_minutes, step, PARAMS))
+    return lambda wildcards, attempt: asked(attempt)
 
 
 def made(step):
