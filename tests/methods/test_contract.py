@@ -113,16 +113,18 @@ def samples(results, tmp_path_factory):
         if Need.CODES in needs:
             grids = once("reconstruct", "hydrant", "reconstructions", data=data)
             start["codes"] = once("encode", "hydrant-s0", "codes", data=data, reconstructions=grids)
+        if Need.BASE in needs:
+            start["base"] = trained(ROWS[method].base)
         return once("train", name, method, data=data, **start)
 
     def scenes(method: str) -> Path:
         row, coarse, hypotheses = ROWS[method], None, None
-        model = trained(row.trained_by)
+        model, first = trained(row.trained_by), trained(row.first_stage)
         if row.source in (Source.COARSE, Source.HYPOTHESES):
             coarse = scenes(coarse_of(method))
         if row.source == Source.HYPOTHESES:
-            name = f"{row.trained_by}-hydrant-s0"
-            hypotheses = once("hypotheses", name, "hypotheses", data=data, model=model, coarse=coarse)
+            name = f"{row.first_stage}-hydrant-s0"
+            hypotheses = once("hypotheses", name, "hypotheses", data=data, model=first, coarse=coarse)
         name = f"{method}-hydrant-s0"
         return once("sample", name, f"{method}-scenes", model=model, coarse=coarse, hypotheses=hypotheses)
 
