@@ -78,7 +78,7 @@ class ViewFusion(nn.Module):
         ]
         joined = self.join(torch.cat(facts, 1))
         padded = torch.cat([joined.new_zeros(1, joined.shape[1]), joined])
-        around = padded.index_select(0, neighbours.flatten()).reshape(len(joined), -1)
+        around = padded.index_select(0, neighbours.flatten()).reshape(len(joined), 27 * joined.shape[1])
         density, share, own = self.change(F.silu(self.around(around))).split([1, 1, 3], 1)
         return features + torch.cat([density, share * shown + own], 1)
 
