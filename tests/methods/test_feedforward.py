@@ -95,6 +95,10 @@ def test_hypotheses_are_of_as_many_objects_as_are_asked_for(method, inputs, sect
     known = inputs.data.train
     assert list(method.examples) == [known[place * len(known) // 3] for place in range(3)]
     views = next(iter(method.examples.values())).views
+    again = build(FeedForwardFusion, sections, CPU, 0, "train")
+    again.prepare(inputs)  # as a killed training does before it goes on
+    for name, part in vars(again.examples[known[0]].views).items():
+        assert torch.equal(part, getattr(views, name))
     assert len(views.seen) > 100 and views.seen.any(1).all()
     assert views.colours.shape[1:] == (sections["feedforward"].views, sections["hypotheses"].count, 3)
 
