@@ -76,6 +76,9 @@ def train(
     codes: Annotated[
         Path | None, typer.Option(help="objects' codes, results/codes/CATEGORY-sSEED, if the method needs them")
     ] = None,
+    base: Annotated[
+        Path | None, typer.Option(help="finished training, results/runs/RUN, that the method takes over, if it does")
+    ] = None,
     processes: Processes = 1,
     nodes: Nodes = 1,
     threads: Threads = 1,
@@ -98,4 +101,5 @@ def train(
         data=data,
         warmup=warmup,
         codes=codes,
+        base=base,
     )

@@ -50,6 +50,7 @@ from holofusion.config.sampling import (
     Distillation,
     DistillationOverrides,
     Fast,
+    FeedForward,
     Hypotheses,
     Sampling,
     SuperResolutionSampling,
@@ -258,6 +259,7 @@ class Params(Section):
     distillation: Distillation
     fast: Fast
     surface_fusion: SurfaceFusion
+    feedforward: FeedForward
     holofusion: DistillationOverrides = Field(description="what this row changes")
     holofusion_mse: DistillationOverrides = Field(description="what this row changes")
     holofusion_sds: DistillationOverrides = Field(description="what this row changes")

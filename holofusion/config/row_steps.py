@@ -27,7 +27,14 @@ from holofusion.config.params import (
     Training,
     Volume,
 )
-from holofusion.config.sampling import Distillation, Sampling, SuperResolutionSampling, SurfaceFusion
+from holofusion.config.sampling import (
+    Distillation,
+    FeedForward,
+    Hypotheses,
+    Sampling,
+    SuperResolutionSampling,
+    SurfaceFusion,
+)
 from holofusion.config.steps import StepSettings
 
 
@@ -61,6 +68,14 @@ class CodeFusionTrainSettings(EstimatesTrainSettings):
     code_denoiser: CodeDenoiser
     code_training: CodeTraining
     superresolution: SuperResolutionSection
+
+
+class FeedForwardTrainSettings(CodeFusionTrainSettings):
+    """Of training the network that fuses hypotheses in one pass; those of what it takes over are among them."""
+
+    superresolution_sampling: SuperResolutionSampling
+    hypotheses: Hypotheses
+    feedforward: FeedForward
 
 
 class PiGanTrainSettings(TrainSettings):
@@ -151,6 +166,12 @@ class SurfaceSampleSettings(HypothesesSampleSettings):
     """Of meshes fused from hypotheses."""
 
     surface_fusion: SurfaceFusion
+
+
+class FeedForwardSampleSettings(CoarseSampleSettings):
+    """Of scenes fused from hypotheses in one pass."""
+
+    feedforward: FeedForward
 
 
 class PiGanSampleSettings(SampleSettings):

@@ -72,6 +72,26 @@ class SurfaceFusion(Section):
     silhouette_weight: Weight = Field(description="weight of the opacity error against the coarse scene's")
 
 
+class FeedForward(Section):
+    """Stage 2 in one pass: a network that fuses the views, trained on hypotheses of training objects and their photographs."""
+
+    resolution: int = Field(description="voxels per side of the high-resolution grid", ge=8)
+    samples: Count = Field(description="points per ray, between the first and the last that is not empty")
+    views: Count = Field(
+        description="views that a voxel takes colours from, those that see it best; at most hypotheses.views"
+    )
+    width: Count = Field(description="channels of the network")
+    objects: Count = Field(
+        description="training objects whose hypotheses are drawn, and held in memory, before it is trained; at most all"
+    )
+    steps: Count = Field(description="training steps, an object each")
+    photographs: Count = Field(description="photographs of the object per step")
+    rays: Count = Field(description="rays per photograph")
+    learning_rate: Positive = Field(description="Adam's step size")
+    ema: float = Field(description="decay of the running average of the weights, per step", ge=0, lt=1)
+    checkpoint_every: Count = Field(description="steps between saved states")
+
+
 class FastSuperResolutionSampling(Partial, SuperResolutionSampling):
     __doc__ = SuperResolutionSampling.__doc__
 

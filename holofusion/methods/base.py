@@ -41,11 +41,15 @@ class CodesResult:
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What a training is made from. warmup, codes: None where the row needs none."""
+    """What a training is made from. warmup, codes, base: None where the row needs none.
+
+    base: the weights of the finished training that is taken over.
+    """
 
     data: PreparedCategory
     warmup: WarmupResult | None = None
     codes: CodesResult | None = None
+    base: dict[str, Tensor] | None = None
 
 
 class Method(Trainable):

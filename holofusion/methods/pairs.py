@@ -23,6 +23,21 @@ from holofusion.utils.random import generator_for
 VIEWS = 8  # photographs of each object that are rendered, evenly spaced
 
 
+def denoised_grid(
+    space: CodeSpace, estimates: Estimates, number: int, strongest: float, generator: torch.Generator
+) -> Tensor:
+    """The plain grid (1, 4, n, n, n) of training code `number`, noised and denoised by the linear estimate.
+
+    How much it is noised is random, up to share `strongest` of the process.
+    """
+    most = max(1, round(strongest * estimates.schedule.steps))
+    t = int(torch.randint(most, (1,), generator=generator))
+    alpha, sigma = estimates.alpha_and_sigma(t)
+    clean = estimates.codes[number : number + 1].float()
+    noise = torch.randn(clean.shape, generator=generator).to(clean.device)
+    return space.decode(estimates.linear_at(alpha * clean + sigma * noise, t))
+
+
 @dataclass(frozen=True)
 class RenderPairs:
     """Renders low (M, 4, s, s), float16: colour and opacity in [0, 1]; and rows (M,) of the photographs of the same views.
@@ -46,19 +61,13 @@ class RenderPairs:
         samples: int,
         strongest: float,
     ) -> RenderPairs:
-        """Renders of side `size`, `samples` points a ray, of codes that were noised at up to share `strongest` of the process."""
+        """Renders of side `size`, `samples` points a ray, of codes that were noised as `denoised_grid` says."""
         low, rows, progress = [], [], Progress("pairs", len(data.train))
-        most = max(1, round(strongest * estimates.schedule.steps))
         for number, name in enumerate(data.train):
-            generator = generator_for("pairs", name)
-            t = int(torch.randint(most, (1,), generator=generator))
-            alpha, sigma = estimates.alpha_and_sigma(t)
-            clean = estimates.codes[number : number + 1].float()
-            noise = torch.randn(clean.shape, generator=generator).to(clean.device)
-            grid = space.decode(estimates.linear_at(alpha * clean + sigma * noise, t))
+            grid = denoised_grid(space, estimates, number, strongest, generator_for("pairs", name))
             frames = data.frames[name]
             chosen = [frames[place * len(frames) // VIEWS] for place in range(min(VIEWS, len(frames)))]
-            cameras = data.cameras[torch.tensor(chosen)].to(clean.device)
+            cameras = data.cameras[torch.tensor(chosen)].to(grid.device)
             seen = render_field(PlainField.skipping(grid), cameras, size, (samples, 0))
             low.append(torch.cat([seen.rgb, seen.alpha], 1).half())
             rows += chosen

@@ -63,11 +63,14 @@ def locate(model: Path | str) -> Path:
 
 
 def fused(run: Path, over_codes: bool = False) -> bool:
-    """Whether the scenes of a run can be fused; with `over_codes`, whether they are such as well."""
+    """Whether the scenes of a run can be fused; with `over_codes`, whether they are such as well.
+
+    A run that takes over another does not count: the other one stands beside it.
+    """
     with reading(run / FACTS):
         rows = read_json(run / FACTS).get("rows") or []
     found = [ROWS[row] for row in rows if row in ROWS and ROWS[row].source == Source.HYPOTHESES]
-    return any(row.over_codes or not over_codes for row in found)
+    return any(not row.base and (row.over_codes or not over_codes) for row in found)
 
 
 def check(folder: Path) -> None:

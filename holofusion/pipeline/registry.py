@@ -27,6 +27,7 @@ class Need(StrEnum):
 
     WARMUP = "warmup"  # encoder and decoder of the published representation, and the objects' grids
     CODES = "codes"  # the objects' codes and their decoder
+    BASE = "base"  # the finished training of the row's `base`
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Row:
     trained_by: the row whose training gives the weights; rows that differ only in a later step share one.
     model: "module:Class" of a `holofusion.methods.base.Method`; None where nothing is trained or sampled here.
     needs: what its training takes beside data.
+    base: the row whose finished training its own takes over, weights, coarse scenes and hypotheses; "" for none.
     train_settings, sample_settings: the sections of params.yaml that its training and the making of its scenes read.
     changes: the sections that the section of params.yaml named like the row may change.
     label: what the page and the documents call it; "" for its name.
@@ -50,11 +52,17 @@ class Row:
     needs: tuple[Need, ...] = ()
     changes: tuple[str, ...] = ()
     label: str = ""
+    base: str = ""
+
+    @property
+    def first_stage(self) -> str:
+        """The row whose training gives coarse scenes and hypotheses: its base, or the one that gives its own weights."""
+        return self.base or self.trained_by
 
     @property
     def over_codes(self) -> bool:
         """Whether it generates codes of objects, which their decoder turns into grids."""
-        return Need.CODES in self.needs
+        return Need.CODES in ROWS[self.first_stage].needs
 
 
 HOLOFUSION = "holofusion.methods.holofusion:HoloFusion"
@@ -82,6 +90,12 @@ def _code_fusion(
 def _on_surface(name: str, label: str) -> Row:
     sample = settings.SurfaceSampleSettings
     return _code_fusion(name, label, "code_fusion", Source.HYPOTHESES, "distillation", sample=sample)
+
+
+def _feed_forward(name: str, label: str) -> Row:
+    train, sample = settings.FeedForwardTrainSettings, settings.FeedForwardSampleSettings
+    model, source = "holofusion.methods.feedforward:FeedForwardFusion", Source.HYPOTHESES
+    return Row(name, name, source, model, train, sample, (Need.BASE,), (), label, base="code_fusion")
 
 
 def _estimates(name: str, label: str, model: str, *changes: str) -> Row:
@@ -125,6 +139,7 @@ ROWS: dict[str, Row] = {
         ),
         _on_surface("code_fusion_mesh", "HoloFusion over codes, on a surface"),
         _on_surface("code_fusion_mesh_mse", "HoloFusion over codes, on a surface (MSE)"),
+        _feed_forward("code_fusion_feedforward", "HoloFusion over codes, fused feed-forward"),
         _code_fusion("code_fusion_star", "HoloFusion over codes, not fused", "code_fusion", Source.COARSE),
         _code_fusion("code_fusion_coarse", "HoloFusion over codes, as sampled", "code_fusion", Source.NOISE),
         _code_fusion(
@@ -186,9 +201,9 @@ def label_of(name: str) -> str:
 
 
 def coarse_of(name: str) -> str:
-    """The row that samples from noise with the same weights as row `name`; `name` itself if there is none."""
-    trained_by = ROWS[name].trained_by
-    return next((r.name for r in ROWS.values() if r.trained_by == trained_by and r.source == Source.NOISE), name)
+    """The row that samples from noise what row `name` starts from; `name` itself if there is none."""
+    first = ROWS[name].first_stage
+    return next((r.name for r in ROWS.values() if r.trained_by == first and r.source == Source.NOISE), name)
 
 
 def class_named(path: str) -> type:

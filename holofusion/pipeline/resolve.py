@@ -64,8 +64,8 @@ def resolve(params: Params, step: Step, subject: Subject) -> dict[str, Any]:
 
 
 def fusions_of(params: Params, method: str) -> dict[str, dict[str, Any]]:
-    """By `distillation.mode`, the sections that fusing the scenes of row `method` reads; empty for a row that is not fused."""
-    if ROWS[method].source != Source.HYPOTHESES:
+    """By `distillation.mode`, the sections that fusing the scenes of row `method` reads; empty for a row without a mode."""
+    if "distillation" not in ROWS[method].sample_settings.model_fields:
         return {}
     found = {}
     for mode in get_args(Distillation.model_fields["mode"].annotation):

@@ -21,6 +21,7 @@ PER_SECOND = 2e12  # products of a modest GPU; one CPU core does 3e10 to 4e10 in
 LEAST_MINUTES = 60  # `mini` without a GPU takes up to 25 per job
 MOST_MINUTES = 24 * 60  # common limit of partitions; what takes longer resumes in the next attempt
 RENDERED = 64  # of a point of a plain grid: as much work as this many channels
+SURFACE = 6  # voxels that some view shows, in squares of the grid's side
 CODE_COPIES = 4  # standardised, for the local estimate, and while they are made
 WEIGHT_COPIES = 4  # of what the local estimate weighs each object with at each position, from evidence to share
 PHOTOGRAPHED = 500  # objects of a CO3D category, about
@@ -153,6 +154,12 @@ def _trainings(params: Params) -> Iterator[Work]:
         if name in params.methods:  # few ask for these
             graf = params.graf.model_copy(update=changes.model_dump(exclude_none=True) if changes else {})
             yield Work(graf.steps, batch * graf.patch**2 * graf.samples, graf.width)
+    if "code_fusion_feedforward" in params.methods:
+        fusion, drawn, sharpening = params.feedforward, params.hypotheses, params.superresolution_sampling
+        pictures = fusion.objects * drawn.views * drawn.count
+        yield Work(pictures * sharpening.steps, params.dataset.image_size**2, superresolution.channels[0], 9)
+        colours = SURFACE * fusion.resolution**2 * fusion.views * drawn.count
+        yield Work(fusion.steps, colours, fusion.width)
     yield Work(eg3d.steps, batch * (4 * eg3d.raw_size) ** 2, eg3d.width, 9)
     yield Work(get3d.steps, get3d.batch * get3d.image_size**2, params.adversarial.width, 9)
     yield Work(sds.steps, sds.batch * sds.image_size**2, sds.channels[0], 9)

@@ -52,8 +52,13 @@ class Run:
         return Run(ROWS[self.method].trained_by, self.category, self.seed)
 
     @property
+    def first_stage(self) -> Run:
+        """The run whose training gives its coarse scenes and hypotheses: mostly that of its own weights."""
+        return Run(ROWS[self.method].first_stage, self.category, self.seed)
+
+    @property
     def coarse(self) -> Run:
-        """The run whose scenes come from noise by the same weights; itself where there is none."""
+        """The run whose scenes from noise it starts from; itself where there is none."""
         return Run(coarse_of(self.method), self.category, self.seed)
 
     @property
@@ -64,7 +69,12 @@ class Run:
     @property
     def codes(self) -> str | None:
         """The name of the objects' codes that its training starts from; None where it needs none."""
-        return CODES.format(category=self.category, seed=self.seed) if ROWS[self.method].over_codes else None
+        return CODES.format(category=self.category, seed=self.seed) if Need.CODES in ROWS[self.method].needs else None
+
+    @property
+    def base(self) -> Run | None:
+        """The run whose finished training its own takes over; None where there is none."""
+        return self.first_stage if ROWS[self.method].base else None
 
     @classmethod
     def parse(cls, name: str) -> Run:

@@ -74,7 +74,7 @@ def _each_reconstructed(params: Params) -> Iterator[Subject]:
 
 def _any_needs(need: Need, params: Params) -> bool:
     """Whether the training behind any row of the table has that need."""
-    return any(need in ROWS[row].needs for row in params.methods)
+    return any(need in ROWS[ROWS[row].first_stage].needs for row in params.methods)
 
 
 def _each_in_need(need: Need) -> Callable[[Params], Iterator[Subject]]:
@@ -123,7 +123,7 @@ def _made_elsewhere(row: str) -> list[str]:
 
 
 def _trained(row: str) -> list[str]:
-    return [ROWS[method].trained_by for method in _generated(row)]
+    return [name for method in _generated(row) for name in (ROWS[method].first_stage, ROWS[method].trained_by)]
 
 
 def _from_noise(row: str) -> list[str]:
@@ -139,7 +139,7 @@ def _decoded(row: str) -> list[str]:
 
 
 def _distilled(row: str) -> list[str]:
-    return _trained(row) if ROWS[row].source == Source.HYPOTHESES else []
+    return [ROWS[row].first_stage] if ROWS[row].source == Source.HYPOTHESES else []
 
 
 def _laddered(row: str) -> list[str]:

@@ -100,12 +100,16 @@ class Step:
         return joined(*kinds)
 
     def further_of(self, method: str | None) -> dict[str, list[str]]:
-        """By row of the table made from what it makes: the sections that it hands on, so that sampling needs nothing else."""
+        """By row of the table made from what it makes: the sections that it hands on, so that sampling needs nothing else.
+
+        What takes over a base can make the scenes that it fuses, too.
+        """
         if self.row_settings != "train" or method is None:
             return {}
         further = {}
         for row in ROWS.values():
-            if row.trained_by == method:
+            fused = row.trained_by == ROWS[method].base and row.source in (Source.NOISE, Source.COARSE)
+            if row.trained_by == method or fused:
                 kinds: list[type[StepSettings]] = [row.sample_settings]
                 if row.source == Source.HYPOTHESES:
                     kinds.append(settings.HypothesesSettings)

@@ -56,26 +56,31 @@ class SparseGrid(nn.Module):
         corner = grid[:, :, 0, 0, 0]  # the cube's corner is empty space for any centred object
         return cls.of_rows(active, sample_grid(grid, centres[None], extent)[0], corner, extent)
 
-    def forward(self, points: Tensor) -> Tensor:
-        """Trilinear lookup at points (N, 3) -> (N, C)."""
+    def forward(self, points: Tensor, values: Tensor | None = None) -> Tensor:
+        """Trilinear lookup at points (N, 3) -> (N, C). values (rows, C): in place of its own."""
         index, shares = corners(points, self.index.shape[0], self.extent)
         return weighted_rows(
-            self.values, self.index.flatten().index_select(0, index.flatten()).reshape(index.shape), shares
+            self.values if values is None else values,
+            self.index.flatten().index_select(0, index.flatten()).reshape(index.shape),
+            shares,
         )
 
 
 class SparseField:
-    """A `Field` of one member: a sparse grid with its decoder, evaluated only where `occupied` (m, m, m) bool says so."""
+    """A `Field` of one member: a sparse grid with its decoder, evaluated only where `occupied` (m, m, m) bool says so.
+
+    values (rows, C): in place of the grid's own, where a network made them, which their gradients are to reach.
+    """
 
     sees_directions = False
     channels = 3
 
-    def __init__(self, grid: SparseGrid, decoder: nn.Module, occupied: Tensor) -> None:
-        self.grid, self.decoder, self.extent = grid, decoder, grid.extent
+    def __init__(self, grid: SparseGrid, decoder: nn.Module, occupied: Tensor, values: Tensor | None = None) -> None:
+        self.grid, self.decoder, self.extent, self.values = grid, decoder, grid.extent, values
         self.occupancy = Occupancy(occupied, grid.extent)
 
     def query(
         self, points: Tensor, directions: Tensor | None = None, member: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """As in `Field`."""
-        return self.decoder(self.grid(points))
+        return self.decoder(self.grid(points, self.values))

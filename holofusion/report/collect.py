@@ -40,7 +40,10 @@ class Scene:
 
 @dataclass(frozen=True)
 class RunResults:
-    """One method on one category and seed, with whatever its steps have left behind; None or empty where absent."""
+    """One method on one category and seed, with whatever its steps have left behind; None or empty where absent.
+
+    base: model.json of the training that its own takes over.
+    """
 
     method: str
     category: str
@@ -54,6 +57,7 @@ class RunResults:
     costs: list[dict[str, Any]]
     model: dict[str, Any] | None
     warmup: dict[str, Any] | None
+    base: dict[str, Any] | None = None
 
     @property
     def entries(self) -> list[Entry]:
@@ -189,7 +193,8 @@ def _run(folder: Path, run: Run, missing: list[str]) -> RunResults:
         scenes=scenes,
         costs=costs,
         model=model,
-        warmup=_warmup(folder, run),
+        warmup=_warmup(folder, run.first_stage),
+        base=_optional_json(folder / "runs" / run.base.name / "model.json") if run.base else None,
     )
 
 

@@ -12,8 +12,8 @@ def commands(run: RunResults) -> list[str]:
 
     One line per step; of the steps that run in shards the first is shown, as `--shard 0`.
     """
-    category, name, training = run.category, run.name, run.training_run
-    data, model = f"results/data/{category}", f"results/runs/{training}"
+    category, name, training, first = run.category, run.name, run.training_run, run.identity.first_stage
+    data, model, base = f"results/data/{category}", f"results/runs/{training}", f"results/runs/{first.name}"
     source = ROWS[run.method].source
     coarse_run = Run(run.method, category, run.seed).coarse.name
     last = len(run.costs) - 1
@@ -39,28 +39,32 @@ def commands(run: RunResults) -> list[str]:
         imported = f"{settings('import', name)} --data {data} --pictures {pictures} --out results/views/{name}/0"
         return [*lines, imported, *scores]
     start = ""
-    if warmup := run.identity.warmup:
+    if warmup := first.warmup:
         start = f" --warmup results/warmup/{warmup}"
         lines.append(f"{settings('warmup', warmup)} --data {data} --out results/warmup/{warmup}")
-    if codes := run.identity.codes:
+    if codes := first.codes:
         grids, start = f"results/reconstructions/{category}", f" --codes results/codes/{codes}"
         lines += [
             f"{settings('reconstruct', category)} --data {data} --out {grids}",
             f"{settings('encode', codes)} --data {data} --reconstructions {grids} --out results/codes/{codes}",
         ]
-    lines.append(f"{settings('train', training)} --data {data}{start} --out {model}")
-    inputs = f"--model {model}"
+    lines.append(f"{settings('train', first.name)} --data {data}{start} --out {base}")
+    if base != model:
+        lines.append(f"{settings('train', training)} --data {data} --base {base} --out {model}")
+    inputs = ""
     if source in (Source.COARSE, Source.HYPOTHESES):
         coarse = f"results/samples/{coarse_run}/0"
-        lines.append(f"{settings('sample', coarse_run)} {inputs} --shard 0 --out {coarse}{note}")
+        lines.append(f"{settings('sample', coarse_run)} --model {base} --shard 0 --out {coarse}{note}")
         inputs += f" --coarse {coarse}"
     if source == Source.HYPOTHESES:
-        bank = f"results/hypotheses/{training}/0"
-        lines.append(f"{settings('hypotheses', training)} --data {data} {inputs} --shard 0 --out {bank}{note}")
+        bank = f"results/hypotheses/{first.name}/0"
+        lines.append(
+            f"{settings('hypotheses', first.name)} --data {data} --model {base}{inputs} --shard 0 --out {bank}{note}"
+        )
         inputs += f" --hypotheses {bank}"
     samples, views = f"results/samples/{name}/0", f"results/views/{name}/0"
     lines += [
-        f"{settings('sample', name)} {inputs} --shard 0 --out {samples}{note}",
+        f"{settings('sample', name)} --model {model}{inputs} --shard 0 --out {samples}{note}",
         f"{settings('render', name)} --data {data} --samples {samples} --out {views}{note_views}",
         f"{settings('mesh', name)} --data {data} --samples {samples} --out results/meshes/{name}/0{note_views}",
         *scores,

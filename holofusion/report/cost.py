@@ -14,7 +14,10 @@ from holofusion.utils.files import read_json
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of one run. Seconds of wall clock; per-scene figures are means; None where nothing says."""
+    """Cost of one run. Seconds of wall clock; per-scene figures are means; None where nothing says.
+
+    train_seconds: with those of the training that it takes over, where there is one.
+    """
 
     label: str
     parameters: int | None
@@ -49,7 +52,7 @@ def _per_scene(run: RunResults | None, key: str) -> float | None:
 
 
 def _hypotheses(run: RunResults) -> float | None:
-    files = (run.results / "hypotheses" / run.training_run).glob("[0-9]*/*/cameras.json")
+    files = (run.results / "hypotheses" / run.identity.first_stage.name).glob("[0-9]*/*/cameras.json")
     seconds = [content["seconds"] for content in map(read_json, sorted(files)) if "seconds" in content]
     return sum(seconds) / len(seconds) if seconds else None
 
@@ -59,7 +62,7 @@ def cost_of(run: RunResults, runs: list[RunResults]) -> Cost:
     entry = ROWS[run.method]
     source = entry.source
     by_method = {other.method: other for other in runs}
-    model, warmup = run.model or {}, run.warmup or {}
+    model, warmup, base, first = run.model or {}, run.warmup or {}, run.base or {}, run.identity.first_stage
     shared = entry.trained_by if entry.trained_by != run.method else None
     coarse = by_method.get(coarse_of(run.method))
     peaks = [row["max_rss"] for rule in ("train", "sample", "render") for row in _rows(run, rule) if "max_rss" in row]
@@ -69,8 +72,8 @@ def cost_of(run: RunResults, runs: list[RunResults]) -> Cost:
         trained_with=label_of(shared) if shared else None,
         steps=model.get("steps"),
         images=model.get("images"),
-        warmup_seconds=warmup.get("seconds") if run.identity.warmup or run.identity.codes else 0.0,
-        train_seconds=model.get("seconds"),
+        warmup_seconds=warmup.get("seconds") if first.warmup or first.codes else 0.0,
+        train_seconds=total([model.get("seconds"), base.get("seconds") if run.identity.base else 0.0]),
         coarse_seconds=_per_scene(coarse, "sample_seconds") if source in (Source.COARSE, Source.HYPOTHESES) else 0.0,
         hypotheses_seconds=_hypotheses(run) if source == Source.HYPOTHESES else 0.0,
         own_seconds=_per_scene(run, "sample_seconds"),

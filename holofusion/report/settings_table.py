@@ -43,5 +43,5 @@ def name_behind(step: Step, run: Run) -> str | None:
     """What the results of `step` are called that `run` rests on; None of those that are of no run."""
     if step.scope.pattern not in (CATEGORY, WARMUP, RUN):
         return None
-    owner = run.training if step.scope in (EACH_TRAINED, EACH_DISTILLED) else run
+    owner = {EACH_TRAINED: run.training, EACH_DISTILLED: run.first_stage}.get(step.scope, run)
     return step.scope.pattern.format(**vars(owner))

@@ -27,7 +27,7 @@ SNAPSHOTS = (0.0, 0.1, 0.25, 0.5, 0.75)
 def run(job: Job[TrainSettings]) -> None:
     """Train a method and write its averaged weights, model.json and what else using them takes to `job.out`.
 
-    Raises UserError when the method needs a warm-up, or codes, and is given none.
+    Raises UserError when the method needs a warm-up, codes, or another training, and is given none.
     """
     settings, seed, data = job.settings, job.resolved.seed, PreparedCategory.load(job.path("data"))
     row = ROWS[job.run.method]
@@ -41,6 +41,7 @@ def run(job: Job[TrainSettings]) -> None:
                 data,
                 read_warmup(start[Need.WARMUP], group.device) if Need.WARMUP in start else None,
                 read_codes(start[Need.CODES], group.device) if Need.CODES in start else None,
+                load_weights(start[Need.BASE], group.device) if Need.BASE in start else None,
             )
         )
         tensors, seconds = method.state_dict(), 0.0

@@ -43,6 +43,7 @@ STEPS_OF_ROWS = {
     ("encode", "encode"): {"reconstructions": "reconstruct reconstruct"},
     ("train", "holofusion"): {"warmup": "warmup warmup"},
     ("train", "code_fusion"): {"codes": "encode encode"},
+    ("train", "code_fusion_feedforward"): {"base": "train code_fusion"},
     ("train", "local_estimate"): {"codes": "encode encode"},
     ("train", "gaussian"): {"codes": "encode encode"},
     **{("train", row): {} for row in ("pigan", "graf", "eg3d", "get3d", "sds")},
@@ -65,6 +66,11 @@ STEPS_OF_ROWS = {
     ("hypotheses", "code_fusion"): {"model": "train code_fusion", "coarse": "sample code_fusion_coarse"},
     ("sample", "code_fusion_mesh"): {
         "model": "train code_fusion",
+        "coarse": "sample code_fusion_coarse",
+        "hypotheses": "hypotheses code_fusion",
+    },
+    ("sample", "code_fusion_feedforward"): {
+        "model": "train code_fusion_feedforward",
         "coarse": "sample code_fusion_coarse",
         "hypotheses": "hypotheses code_fusion",
     },
@@ -92,7 +98,18 @@ def results(tmp_path_factory: pytest.TempPathFactory, prepared_smoke: Path) -> P
     (project / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
     overlay = yaml.safe_load((REPOSITORY / "config/smoke.yaml").read_text())
     overlay["methods"] = sorted({row for _, row in STEPS_OF_ROWS if row in ROWS})
-    for name in ("warmup", "training", "codes", "code_training", "pigan", "graf", "eg3d", "get3d", "sds"):
+    for name in (
+        "warmup",
+        "training",
+        "codes",
+        "code_training",
+        "feedforward",
+        "pigan",
+        "graf",
+        "eg3d",
+        "get3d",
+        "sds",
+    ):
         overlay.setdefault(name, {})["steps"] = 2
     overlay["volume"]["precision"] = "fp32"
     overlay["adversarial"]["r1_every"] = 1

@@ -16,7 +16,7 @@ from holofusion.config.documentation import README_FILE, SCHEMA_FILE, json_schem
 from holofusion.config.load import from_command_line
 from holofusion.config.params import Params
 from holofusion.pipeline.checks import data_root, load_params
-from holofusion.pipeline.registry import ROWS, coarse_of
+from holofusion.pipeline.registry import ROWS, Need, coarse_of
 from holofusion.pipeline.resolve import resolved_steps
 from holofusion.utils.files import UserError
 
@@ -234,7 +234,7 @@ def test_generated_files_are_up_to_date(repository: Path) -> None:
 def test_registry_and_settings_agree() -> None:
     for name, entry in ROWS.items():
         assert entry.name == name and entry.trained_by in ROWS
-        assert ROWS[coarse_of(name)].trained_by == entry.trained_by
+        assert ROWS[coarse_of(name)].trained_by == entry.first_stage and (Need.BASE in entry.needs) == bool(entry.base)
         assert set(entry.train_settings.model_fields) <= set(Params.model_fields)
         if name not in (*entry.train_settings.model_fields, "external"):  # sections of their own
             section = Params.model_fields.get(name)

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from holofusion.codes.decoder import CodeDecoder
 from holofusion.data.batches import draw_views
 from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.base import CodesResult, TrainingInputs, build
@@ -17,6 +16,7 @@ from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.resolve import settings_for
 from holofusion.scenes.base import SampleRequest
 from holofusion.utils.files import UserError
+from tests.coded_balls import balls_as_codes
 
 CPU = torch.device("cpu")
 
@@ -28,22 +28,7 @@ def params(repository):
 
 @pytest.fixture(scope="module")
 def inputs(prepared_smoke, params) -> TrainingInputs:
-    """Data, and the codes of balls of different sizes and colours in place of its objects."""
-    data = PreparedCategory.load(prepared_smoke)
-    axis = torch.linspace(-1, 1, 16)
-    radius = (axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2).sqrt()
-    count = len(data.train) + len(data.held_out)
-    grids = torch.stack(
-        [
-            torch.cat([(16 * (0.4 + 0.05 * k - radius)).clamp(-8, 8)[None], torch.full((3, 16, 16, 16), k - 3.0)])
-            for k in range(count)
-        ]
-    )
-    decoder = CodeDecoder(params.codes, params.volume)
-    decoder.code.fit(grids)
-    codes = decoder.code.encode(grids)
-    known = len(data.train)
-    return TrainingInputs(data, None, CodesResult(codes[:known], codes[known:], decoder.state_dict()))
+    return balls_as_codes(PreparedCategory.load(prepared_smoke), params)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import yaml
 from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.base import Method
 from holofusion.methods.files import load_method
+from holofusion.methods.trained import TrainedRun
 from holofusion.pipeline import registry
 from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.registry import ROWS, Need, Row, Source, coarse_of
@@ -113,16 +114,18 @@ def samples(results, tmp_path_factory):
         if Need.CODES in needs:
             grids = once("reconstruct", "hydrant", "reconstructions", data=data)
             start["codes"] = once("encode", "hydrant-s0", "codes", data=data, reconstructions=grids)
+        if Need.BASE in needs:
+            start["base"] = trained(ROWS[method].base)
         return once("train", name, method, data=data, **start)
 
     def scenes(method: str) -> Path:
         row, coarse, hypotheses = ROWS[method], None, None
-        model = trained(row.trained_by)
+        model, first = trained(row.trained_by), trained(row.first_stage)
         if row.source in (Source.COARSE, Source.HYPOTHESES):
             coarse = scenes(coarse_of(method))
         if row.source == Source.HYPOTHESES:
-            name = f"{row.trained_by}-hydrant-s0"
-            hypotheses = once("hypotheses", name, "hypotheses", data=data, model=model, coarse=coarse)
+            name = f"{row.first_stage}-hydrant-s0"
+            hypotheses = once("hypotheses", name, "hypotheses", data=data, model=first, coarse=coarse)
         name = f"{method}-hydrant-s0"
         return once("sample", name, f"{method}-scenes", model=model, coarse=coarse, hypotheses=hypotheses)
 
@@ -152,6 +155,16 @@ def test_rows_on_a_surface_are_closed_meshes(samples, method):
     scene = load_scene(samples(method) / "000000", CPU)[0]
     mesh = scene.surface(16).trimesh()
     assert scene.kind == "painted_mesh" and len(mesh.faces) > 50 and mesh.is_watertight and mesh.volume > 0
+
+
+def test_a_run_that_takes_over_another_makes_all_stages_by_itself(samples, results):
+    scenes = samples("code_fusion_feedforward")
+    run = TrainedRun(scenes.parent / "code_fusion_feedforward")
+    assert (run.stages, run.fusions) == (("coarse", "superresolved", "fused"), ())
+    cameras = PreparedCategory.load(results / "data/hydrant").evaluation_cameras[:1]
+    for stage, folder in (("coarse", samples("code_fusion_coarse")), ("fused", scenes)):
+        theirs = load_scene(folder / "000001", CPU)[0].render(cameras, 32).rgb
+        torch.testing.assert_close(run.sample(1, stage).render(cameras, 32).rgb, theirs, rtol=0, atol=1e-5)
 
 
 def test_a_toy_method_reaches_the_table_with_one_class_and_one_line(results, tmp_path, monkeypatch):

@@ -82,6 +82,40 @@ def test_a_row_brings_the_steps_it_shares_with_others(
     }
 
 
+def test_a_row_that_takes_over_a_training_is_trained_after_it(
+    repository: Path, snakemake: Snakemake, tmp_path: Path, edit: Edit
+) -> None:
+    folder = settings_in(repository, tmp_path / "feedforward")
+    edit(folder, methods=["code_fusion_feedforward"])
+    options = ("--config", "preset=smoke")
+    planned = snakemake(folder, "-n", "-p", *options)
+    assert jobs(planned) == {
+        "step_dataset": 2,
+        "step_prepare": 2,
+        "step_reference": 4,
+        "step_geometry_floor": 1,
+        "step_reconstruct": 1,
+        "step_encode": 1,
+        "step_train": 2,
+        "step_sample": 2,
+        "step_hypotheses": 1,
+        "step_render": 1,
+        "step_mesh": 1,
+        "step_evaluate": 1,
+        "step_consistency": 1,
+        "step_geometry": 1,
+        "step_curve": 1,
+        "step_report": 1,
+    }
+    base, own = (f"results/runs/{name}-hydrant-s0" for name in ("code_fusion", "code_fusion_feedforward"))
+    assert f"--base {base} --processes 1 --nodes 1 --out {own} " in planned.stdout
+    assert "--hypotheses results/hypotheses/code_fusion-hydrant-s0/0" in planned.stdout
+    assert snakemake(folder, *options).returncode == 0
+    edit(folder, **{"feedforward.ema": 0.91})
+    again = jobs(snakemake(folder, "-n", *options))
+    assert (again["step_train"], again["step_sample"], "step_hypotheses" in again) == (1, 1, False)
+
+
 def test_pictures_made_elsewhere_become_a_row(
     repository: Path, snakemake: Snakemake, tmp_path: Path, edit: Edit
 ) -> None:

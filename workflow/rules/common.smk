@@ -110,6 +110,12 @@ def codes(wildcards):
     return f"{path_of('encode', name)}/model.safetensors" if name else []
 
 
+def base(wildcards):
+    """The weights that a training takes over, or nothing for one that does not: the input `base` of a training."""
+    run = run_of(wildcards).base
+    return f"{path_of('train', run.name)}/model.safetensors" if run else []
+
+
 def reconstructions(wildcards):
     """The grids of the objects of a run's category."""
     return path_of("reconstruct", wildcards.category)
@@ -152,7 +158,7 @@ def other_data(wildcards):
 
 
 def coarse_scenes(wildcards):
-    """The shard's scenes made from noise by the weights that a run uses."""
+    """The shard's scenes made from noise that a run starts from."""
     return path_of("sample", run_of(wildcards).coarse.name, wildcards.shard)
 
 
@@ -162,8 +168,8 @@ def sources(wildcards):
     if source in (Source.COARSE, Source.HYPOTHESES):
         inputs["coarse"] = coarse_scenes(wildcards)
     if source == Source.HYPOTHESES:
-        training = run_of(wildcards).training.name
-        inputs["hypotheses"] = path_of("hypotheses", training, wildcards.shard)
+        first_stage = run_of(wildcards).first_stage.name
+        inputs["hypotheses"] = path_of("hypotheses", first_stage, wildcards.shard)
     return inputs
 
 

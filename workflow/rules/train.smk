@@ -75,6 +75,7 @@ rule step_train:
         data=output_of("prepare"),
         warmup=warmup,
         codes=codes,
+        base=base,
     output:
         output_of("train"),
     log:
@@ -89,7 +90,7 @@ rule step_train:
         gpu=1,
         nodes=1,
     params:
-        start=options("warmup", "codes", folder=True),
+        start=options("warmup", "codes", "base", folder=True),
         out=lambda wildcards, output: str(Path(output[0]).parent),
     shell:
         "{HOLOFUSION} train --config {input.config:q} --data {input.data:q} {params.start} --processes"
