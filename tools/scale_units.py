@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from holofusion.config.params import Params
+from holofusion.diffusion.process import NoiseSchedule
 from holofusion.methods.base import construct
+from holofusion.methods.closed_form import takes_local
 from holofusion.methods.holodiffusion import VoxelAutoencoder
 from holofusion.methods.pairs import VIEWS
 from holofusion.pipeline.registry import ROWS, Source
@@ -65,6 +67,20 @@ def views_of(params: Params) -> int:
     shown, seen = params.render, params.sampling.scenes
     turned = shown.turntable_scenes * shown.turntable_frames
     return seen * shown.views + turned + shown.consistency_scenes * shown.consistency_views
+
+
+def times_of(params: Params) -> list[int]:
+    """Time steps at which a code is denoised, from noise."""
+    return schedule_of(params).strided(params.code_sampling.steps)
+
+
+def local_steps(params: Params) -> int:
+    """How many of these take the local estimate."""
+    return sum(takes_local(schedule_of(params), now, params.code_sampling) for now in times_of(params))
+
+
+def schedule_of(params: Params) -> NoiseSchedule:
+    return NoiseSchedule(params.estimates.noise_steps, params.estimates.schedule_shift)
 
 
 def trained(step: str, what: str, times: int, params: Params, method: Callable[[], Trainable], fake: bool) -> Unit:
@@ -136,20 +152,35 @@ def training(preset: str) -> list[Unit]:
 def sampling(preset: str) -> list[Unit]:
     """Scenes from noise, hypotheses, fusion. A row that differs in the loss alone fuses as often again."""
     features, codes, objects = settings(preset, "holofusion"), settings(preset, "code_fusion"), objects_of(preset)
-    scenes = features.sampling.scenes
+    scenes, local = features.sampling.scenes, settings(preset, "local_estimate")
+    first = times_of(local)[0]  # now, since fake tensors have no values
     found = [
         Unit(
             "sample",
             "code_fusion_coarse, denoising step",
-            scenes * codes.code_sampling.steps,
+            scenes * (len(times_of(codes)) - local_steps(codes)),
             lambda: work.code_denoising(codes, objects),
             True,
         ),
         Unit(
             "sample",
+            "code_fusion_coarse, denoising step in weak noise",
+            scenes * local_steps(codes),
+            lambda: work.estimate_denoising(codes, objects, 0),
+            True,
+        ),
+        Unit(
+            "sample",
             "local_estimate, denoising step",
-            scenes * codes.code_sampling.steps,
-            lambda: work.local_denoising(settings(preset, "local_estimate"), objects),
+            scenes * (len(times_of(local)) - local_steps(local)),
+            lambda: work.estimate_denoising(local, objects, first),
+            True,
+        ),
+        Unit(
+            "sample",
+            "local_estimate, denoising step in weak noise",
+            scenes * local_steps(local),
+            lambda: work.estimate_denoising(local, objects, 0),
             True,
         ),
         Unit(
@@ -177,7 +208,7 @@ def sampling(preset: str) -> list[Unit]:
                 lambda name=name, params=params: work.fusing_step(name, params),
             ),
         ]
-    return found
+    return [unit for unit in found if unit.times]
 
 
 def showing(preset: str) -> list[Unit]:

@@ -21,7 +21,7 @@ from holofusion.config.sampling import Distillation
 from holofusion.data.batches import ViewBatch
 from holofusion.diffusion.linear import LinearDenoiser
 from holofusion.methods.base import TrainingInputs, WarmupResult, construct
-from holofusion.methods.closed_form import LocalSamples, estimate_at
+from holofusion.methods.closed_form import LocalSamples, estimate_at, takes_local
 from holofusion.methods.code_fusion import CodeFusion
 from holofusion.methods.code_scenes import plain_scene
 from holofusion.methods.distillation import Targets, _patch_loss, distil, start_from
@@ -282,13 +282,14 @@ def code_denoising(params: Params, objects: int) -> Work:
     return no_gradients(lambda: method.denoiser(noisy, method.schedule.steps - 1, method.estimates))
 
 
-def local_denoising(params: Params, objects: int) -> Work:
-    """A denoising step of the row that samples the local estimate."""
+def estimate_denoising(params: Params, objects: int, now: int) -> Work:
+    """A denoising step by an estimate alone: the linear one, or where `local_below` has it at time step `now`, the local one."""
     method = construct(LocalSamples, dict(params))
     method.estimates.codes = torch.randn(objects, *method.space.shape).half()
     noisy = torch.randn(1, *method.space.shape)
-    method.estimates._local()
-    return no_gradients(lambda: estimate_at(method.estimates, noisy, 0, params.code_sampling))
+    if takes_local(method.schedule, now, params.code_sampling):
+        method.estimates._local()  # made once for all steps
+    return no_gradients(lambda: estimate_at(method.estimates, noisy, now, params.code_sampling))
 
 
 def no_gradients(work: Work) -> Work:

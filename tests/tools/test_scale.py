@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from holofusion.methods.code_scenes import drawn_code
 from tools import scale, work
 from tools.scale_units import PRESETS, objects_of, units
 from tools.tally import parameters, tally
@@ -80,6 +81,34 @@ def test_counts_are_of_the_presets_as_they_are(preset: str) -> None:
     number = next(place for place, unit in enumerate(now) if unit.what.startswith("holodiffusion, denoising"))
     found = tally(now[number].prepare, True)
     assert (found.flop, found.peak) == (kept[number]["flop"], kept[number]["peak"])
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_denoising_steps_are_counted_as_a_scene_over_codes_takes_them(preset: str) -> None:
+    """A code is drawn from noise; what denoises it only notes that it was asked."""
+    params = work.settings_of(preset, "code_fusion_coarse", reconstruction={"resolution": 48}, codes={"numbers": 1})
+    method, asked = work.code_fusion(params, 2), {"denoising step": 0, "denoising step in weak noise": 0}
+
+    def noting(what: str, noisy: torch.Tensor) -> torch.Tensor:
+        asked[what] += 1
+        return torch.zeros_like(noisy)
+
+    method.denoiser.forward = lambda noisy, now, estimates: noting("denoising step", noisy)
+    method.estimates.local_with = lambda noisy, now, near: noting("denoising step in weak noise", noisy)
+    drawn_code(method.denoise, method.schedule, method.space, 0, params.code_sampling)
+    counted = {unit.what: unit.times for unit in units(preset)}
+    for what, times in asked.items():
+        assert counted.get(f"code_fusion_coarse, {what}", 0) == times * params.sampling.scenes
+    assert sum(asked.values()) == params.code_sampling.steps
+
+
+def test_strong_noise_takes_the_linear_estimate_and_weak_noise_the_local_one() -> None:
+    """Products of a code of n numbers: with the directions, twice; and at each position with all codes, to weigh and to add."""
+    found = {unit.what: tally(unit.prepare, unit.fake).flop for unit in units("mini") if unit.what.startswith("local_")}
+    params = work.settings_of("mini", "local_estimate")
+    numbers = params.codes.numbers * (params.reconstruction.resolution // params.codes.block) ** 3
+    assert found["local_estimate, denoising step"] == 2 * 2 * params.estimates.rank * numbers
+    assert found["local_estimate, denoising step in weak noise"] > 2 * 2 * objects_of("mini") * numbers
 
 
 def test_the_preset_gpu_fits_an_evening_and_a_small_card() -> None:

@@ -12,7 +12,8 @@ from holofusion.cameras import near_origin
 from holofusion.data.co3d.reader import Frame, camera_fault, frame_cameras
 from holofusion.data.images import BadMask, read_mask
 from holofusion.data.masks import INSIDE, INVERTED, capture_fault, looks_inverted, mask_fault, touches_all_borders
-from holofusion.data.preparation.pose_check import Outline, chosen_frames, pose_fault
+from holofusion.data.preparation.pose_check import chosen_frames, pose_fault
+from holofusion.data.preparation.silhouettes import Outline
 from holofusion.utils.files import UserError
 
 NAMED = 12  # sequences that a line names
@@ -23,11 +24,13 @@ class FitFault:
     """Something wrong with a sequence. kind: what, the same words for every sequence that has it.
 
     frames: how many of those looked at have it, and how many were looked at; None where it is of all together.
+    named: the photographs that have it, where they are worth a look.
     """
 
     sequence: str
     kind: str
     frames: tuple[int, int] | None = None
+    named: tuple[str, ...] = ()
 
 
 def fit_faults(sequence: str, frames: Sequence[Frame], frame_file: Path) -> list[FitFault]:
@@ -69,6 +72,9 @@ def fit_faults(sequence: str, frames: Sequence[Frame], frame_file: Path) -> list
     misfit = pose_fault(cameras, [Outline.of(inside) for inside in insides], numbers)
     if misfit is None:
         return counted
+    if misfit.frames:
+        kind, named = "frames whose camera fits the others least", [frames[index].image.name for index in misfit.frames]
+        return [*counted, FitFault(sequence, kind, (len(named), len(numbers)), tuple(named))]
     kind = "cameras do not fit the masks, and no usual mistake explains it: are they paired rightly?"
     if misfit.likely:
         kind = f"cameras do not fit the masks; likely: {', or: '.join(misfit.likely)}"
@@ -80,7 +86,9 @@ def summed_up(faults: Sequence[FitFault], total: int) -> list[str]:
     lines = []
     for kind in dict.fromkeys(fault.kind for fault in faults):
         of_kind = [fault for fault in faults if fault.kind == kind]
-        names = ", ".join(fault.sequence for fault in of_kind[:NAMED]) + (", ..." if len(of_kind) > NAMED else "")
+        named = [": ".join([fault.sequence, ", ".join(fault.named)][: 2 if fault.named else 1]) for fault in of_kind]
+        names = ("; " if any(fault.named for fault in of_kind) else ", ").join(named[:NAMED])
+        names += ", ..." if len(named) > NAMED else ""
         frames = [fault.frames for fault in of_kind if fault.frames]
         counted = f", {sum(few for few, _ in frames)} of {sum(many for _, many in frames)} frames" if frames else ""
         lines.append(f"{kind}: {len(of_kind)} of {total} sequences{counted} ({names})")

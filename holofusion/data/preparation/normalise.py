@@ -25,8 +25,9 @@ from holofusion.data.masks import (
 )
 from holofusion.data.preparation.crop import crop_camera, crop_square, foreground, known_area, square_around
 from holofusion.data.preparation.outliers import find_outliers
-from holofusion.data.preparation.pose_check import Outline, pose_fault
+from holofusion.data.preparation.pose_check import pose_fault
 from holofusion.data.preparation.selection import SMALL, tally
+from holofusion.data.preparation.silhouettes import Outline
 from holofusion.data.preparation.up_axis import turn_upright
 from holofusion.data.preparation.visual_hull import AGREEMENT, Unusable, grid, in_hull, nearest_point
 from holofusion.utils.files import UserError
@@ -91,7 +92,7 @@ def make_sequence(frames: Sequence[Frame], cameras: Cameras, settings: CropSetti
     _require(crops.numbers, faults, settings)
     misfit = pose_fault(cameras, crops.outlines, crops.places)
     if misfit and misfit.likely:
-        raise Unusable(str(misfit))
+        raise Unusable(misfit.told(()))
     wrong = find_outliers(crops.cameras, torch.from_numpy(crops.masks >= 128), crops.areas, settings.context)
     faults |= {crops.numbers[index]: reason for index, reason in wrong.items()}
     crops = crops.without(wrong)
@@ -107,7 +108,7 @@ def make_sequence(frames: Sequence[Frame], cameras: Cameras, settings: CropSetti
         center = turn @ center
     rotation = None if turn is None else turn.tolist()
     middle, size = world.outer(center.tolist(), scale)
-    remark = str(misfit) if misfit and not wrong else None
+    remark = misfit.told([frame.number for frame in frames]) if misfit and not wrong else None
     return Sequence3D(crops.images, crops.masks, placed, middle, size, rotation, faults, remark)
 
 

@@ -5,48 +5,43 @@ Cameras fit where the silhouettes of the visual hull are the masks. Each mistake
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from holofusion.cameras import Cameras
-from holofusion.data.preparation.crop import Square, crop_camera, known_area, square_around
-from holofusion.data.preparation.outliers import rough_hull
+from holofusion.data.preparation.pose_frames import least_fitting
 from holofusion.data.preparation.pose_mistakes import mistakes, orders, with_poses
-from holofusion.data.preparation.visual_hull import Unusable, nearest_point
+from holofusion.data.preparation.silhouettes import FITS, POOR, Outline, Silhouettes, agreement
 
 FRAMES = 24  # looked at of a capture, evenly spaced
-MASK_SIDE = 64  # px of the crops on which hull and mask are compared
-CONTEXT = 0.1  # rim of these crops, as a fraction of the mask box
-MAJORITIES = (0.95, 0.75)  # shares of the masks that hold a voxel of the hull; the one that fits better counts
 
-FITS = 0.985  # agreement from which nothing else is tried; true cameras and masks reach 0.96 to 1
-POOR = 0.94  # agreement below which something is wrong, whatever it is
 GAIN = 0.02  # by which a mistake undone must agree better
 LEFT_OVER = 0.35  # share of the disagreement that may be left by it
 ALIKE = 0.01  # mistakes whose agreement is this near to the best are named too
-ASIDE = (
-    0.25  # median distance of the lines of sight from their common point, in depths, of cameras that look at one thing
-)
 
 
 @dataclass(frozen=True)
 class PoseFault:
     """Cameras that do not fit their masks. likely: the mistakes that would explain it, the best first; none if none does.
 
-    given: agreement as they are.  best: with the mistake undone.
+    given: agreement as they are.  best: with the mistake undone, or without the frames that fit the others least.
+    frames: numbers of these among all cameras of the capture; none where a mistake explains it, or all fit alike.
     """
 
     likely: tuple[str, ...]
     given: float
     best: float
+    frames: tuple[int, ...] = ()
 
-    def __str__(self) -> str:
+    def told(self, names: Sequence[object]) -> str:
+        """What is wrong, given the names of all frames of the capture."""
+        if self.frames:
+            return (
+                f"frames whose camera fits the others least: {', '.join(str(names[index]) for index in self.frames)} "
+                f"(agreement is {self.given:.0%}, without them {self.best:.0%})"
+            )
         if self.likely:
             return (
                 f"its cameras do not fit its masks (agreement {self.given:.0%}); likely: {', or: '.join(self.likely)} "
@@ -56,64 +51,6 @@ class PoseFault:
             f"its cameras fit its masks badly (agreement {self.given:.0%}), and no usual mistake explains it: are "
             "photographs, masks and cameras paired rightly?"
         )
-
-
-@dataclass(frozen=True)
-class Outline:
-    """A mask cut out at one size.
-
-    mask: bool (S,S).  square: of the crop, in pixels of the photograph.  size: (width, height) of the photograph.
-    area: see `known_area`.
-    """
-
-    mask: np.ndarray
-    square: Square
-    size: tuple[int, int]
-    area: tuple[float, float, float, float]
-
-    @classmethod
-    def of(cls, inside: np.ndarray) -> Outline:
-        """Of a mask bool (H,W) that is not empty."""
-        square = square_around(inside, CONTEXT)
-        return cls(_sampled(inside, square), square, (inside.shape[1], inside.shape[0]), known_area(inside, square))
-
-
-@dataclass(frozen=True)
-class Silhouettes:
-    """Outlines of n photographs: masks bool (n,S,S), areas (n,4), squares and sizes as in `Outline`."""
-
-    masks: Tensor
-    squares: list[Square]
-    sizes: list[tuple[int, int]]
-    areas: Tensor
-
-    @classmethod
-    def of(cls, outlines: Sequence[Outline]) -> Silhouettes:
-        return cls(
-            torch.from_numpy(np.stack([outline.mask for outline in outlines])),
-            [outline.square for outline in outlines],
-            [outline.size for outline in outlines],
-            torch.tensor([outline.area for outline in outlines]),
-        )
-
-    def mirrored(self) -> Silhouettes:
-        """Of the photographs with left and right exchanged."""
-        squares = [
-            (width - left - side, top, side)
-            for (left, top, side), (width, _) in zip(self.squares, self.sizes, strict=True)
-        ]
-        low, high, *rest = self.areas.unbind(1)
-        return replace(self, masks=self.masks.flip(2), squares=squares, areas=torch.stack([-high, -low, *rest], 1))
-
-
-def _sampled(inside: np.ndarray, square: Square) -> np.ndarray:
-    """Bool (S,S): the mask at S x S points of the square; false beyond the photograph."""
-    left, top, side = square
-    steps = ((np.arange(MASK_SIDE) + 0.5) * side / MASK_SIDE).astype(float)
-    rows, columns = np.floor(top + steps).astype(int), np.floor(left + steps).astype(int)
-    height, width = inside.shape
-    known = ((rows >= 0) & (rows < height))[:, None] & ((columns >= 0) & (columns < width))[None]
-    return inside[rows.clip(0, height - 1)][:, columns.clip(0, width - 1)] & known
 
 
 def chosen_frames(count: int) -> list[int]:
@@ -140,66 +77,10 @@ def pose_fault(cameras: Cameras, outlines: Sequence[Outline], frames: Sequence[i
     if best > given + GAIN and 1 - best < LEFT_OVER * (1 - given):
         likely = sorted((name for name in trials if trials[name] > best - ALIKE), key=lambda name: -trials[name])
         return PoseFault(tuple(likely[:3]), given, best)
+    least, rest = least_fitting(cameras[numbers], silhouettes)
+    if least and rest > given + GAIN and 1 - rest < LEFT_OVER * (1 - given):
+        return PoseFault((), given, rest, tuple(numbers[index] for index in least))
     return PoseFault((), given, best) if given < POOR else None
-
-
-def agreement(cameras: Cameras, silhouettes: Silhouettes) -> float:
-    """How well masks and visual hull cover each other, 0 to 1, mean of the frames; 0 where cameras see no common point."""
-    crops = [
-        crop_camera(
-            cameras.focal[index], cameras.principal[index], silhouettes.sizes[index], silhouettes.squares[index]
-        )
-        for index in range(len(cameras))
-    ]
-    cropped = Cameras(
-        cameras.R.float(),
-        cameras.T.float(),
-        torch.stack([focal for focal, _ in crops]),
-        torch.stack([principal for _, principal in crops]),
-    )
-    try:
-        point = nearest_point(cropped)
-    except Unusable:
-        return 0.0
-    ndc, depth = (part[:, 0] for part in cropped.project(point[None]))
-    ahead = depth > 0
-    if ahead.float().mean() < 0.75:
-        return 0.0
-    aside = ((ndc / cropped.focal).norm(dim=1))[ahead].median()
-    if not aside < ASIDE:
-        return 0.0
-    sizes = depth.clamp_min(1e-6) / cropped.focal.amin(1)
-    reach = 1.5 * float(sizes[ahead].quantile(0.9)) / (1 + CONTEXT)
-    best = 0.0
-    for majority in MAJORITIES:
-        points, side = rough_hull(cropped, silhouettes.masks, silhouettes.areas, point, reach, majority)
-        best = max(best, float(_fit(cropped, silhouettes, points, (side / sizes).clamp(0, 2)).mean()))
-    return best
-
-
-def _fit(cameras: Cameras, silhouettes: Silhouettes, points: Tensor, voxels: Tensor) -> Tensor:
-    """For each frame (n,), the share of the mask that the hull covers times the share of the hull that the mask covers.
-
-    points: (P,3) of the hull.  voxels: (n,) side of a voxel in each picture, as a share of the crop's half side: by half of
-    it the hull may be wider than its points.
-    """
-    size = silhouettes.masks.shape[-1]
-    fits = torch.zeros(len(cameras))
-    for index in range(len(cameras)):
-        mask = silhouettes.masks[index]
-        ndc, depth = (part[0] for part in cameras[index].project(points))
-        low_x, high_x, low_y, high_y = silhouettes.areas[index].tolist()
-        known = (depth > 0) & (ndc[:, 0] > low_x) & (ndc[:, 0] < high_x) & (ndc[:, 1] > low_y) & (ndc[:, 1] < high_y)
-        pixel = ((1 - ndc[known]) * size / 2).floor().long()
-        inside = ((pixel >= 0) & (pixel < size)).all(1)
-        column, row = pixel.clamp(0, size - 1).unbind(1)
-        hull = torch.zeros(size, size)
-        hull[row[inside], column[inside]] = 1
-        grow = math.ceil(float(voxels[index]) * size / 4)
-        covered = functional.max_pool2d(hull[None], 2 * grow + 1, stride=1, padding=grow)[0] > 0
-        held = (mask[row, column] & inside).float().mean() if len(row) else torch.tensor(0.0)
-        fits[index] = held * (covered & mask).sum() / mask.sum().clamp_min(1)
-    return fits
 
 
 def _trials(

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -82,6 +83,23 @@ def test_broken_cameras_are_named(root: Path, edit_frames: Callable) -> None:
     first, second = findings.remarks
     assert first == "left out: a: kept, but for 1 of 8 frames: camera matrix R is not a rotation (frame 2)"
     assert second.startswith("left out: b__1: kept, but for 1 of 8 frames: focal length")
+
+
+def test_single_frames_with_wrong_cameras_are_named(root: Path, edit_frames: Callable) -> None:
+    """Two cameras of eight look 15 degrees beside the ball."""
+    turn = np.array([[np.cos(0.26), 0, -np.sin(0.26)], [0, 1, 0], [np.sin(0.26), 0, np.cos(0.26)]])
+
+    def spoil(frames: list) -> None:
+        for number in (9, 13):
+            for name in ("R", "T"):
+                frames[number]["viewpoint"][name] = (np.array(frames[number]["viewpoint"][name]) @ turn).tolist()
+
+    edit_frames(root / "ball", spoil)
+    findings = check_balls(root)
+    assert findings.problems == [] and findings.usable == 4
+    assert findings.remarks == [
+        "frames whose camera fits the others least: 1 of 4 sequences, 2 of 8 frames (b__1: frame000001.png, frame000005.png)"
+    ]
 
 
 def test_sequences_left_out_do_not_spoil_the_rest(root: Path, edit_frames: Callable) -> None:
