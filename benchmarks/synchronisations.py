@@ -16,7 +16,7 @@ from benchmarks.context import Context, changed
 from benchmarks.timing import summary
 from holofusion.data.prepared import PreparedCategory
 from holofusion.methods.base import TrainingInputs, build
-from holofusion.methods.files import method_class
+from holofusion.methods.files import load_weights, method_class
 from holofusion.methods.holodiffusion import VoxelAutoencoder
 from holofusion.pipeline.registry import ROWS, Need
 from holofusion.pipeline.runs import Run, seed_name
@@ -51,7 +51,10 @@ def of_trainings(context: Context) -> Iterator[tuple[str, dict[str, Any]]]:
             method = build(method_class(row), dict(settings), DEVICE, seed, "train")
             warmup = read_warmup(context.results / "warmup" / objects, DEVICE) if Need.WARMUP in row.needs else None
             codes = read_codes(context.results / "codes" / objects, DEVICE) if Need.CODES in row.needs else None
-            method.prepare(TrainingInputs(data, warmup, codes))
+            base = None
+            if Need.BASE in row.needs:
+                base = load_weights(context.results / "runs" / Run(row.base, context.category, seed).name, DEVICE)
+            method.prepare(TrainingInputs(data, warmup, codes, base))
             if method.steps:
                 yield name, figures(method, data, waits)
 

@@ -46,7 +46,8 @@ OWN = "fusion."  # before the names of the weights that are trained
 class Unfused:
     """What fusion starts from: the fine field that renders what the coarse scene renders, and what the views show of it.
 
-    voxels (R,): those of the field's voxels that some view shows, as flat indices; views: what they show of these.
+    voxels (R,): those of the field's voxels that some view shows, as flat indices; views: what hypotheses add, there, to the
+    coarse scene's colours.
     """
 
     field: SparseField
@@ -65,7 +66,8 @@ class Unfused:
         seen = coarse.render(cameras, bank.pixels.shape[2])
         depths = Depths(cameras, seen.alpha, seen.depth)
         normals = normals_of(coarse, points, side)
-        views = unproject(points, normals, bank.images(device), depths, section.views, REACH * side)
+        added = bank.images(device) - seen.rgb[:, None]
+        views = unproject(points, normals, added, depths, section.views, REACH * side)
         shown = views.seen.any(1).nonzero().squeeze(1)
         return cls(field, voxels[shown], views[shown])
 

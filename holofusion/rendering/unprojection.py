@@ -1,4 +1,4 @@
-"""Unproject views onto points of a surface: the colours that each point has in the views that see it best."""
+"""Unproject pictures onto points of a surface: what each point shows in the views that see it best."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ FAINT = 0.1  # opacity below which a pixel shows nothing
 class Observations:
     """What M views show of each of R points, K pictures of each view.
 
-    seen (R, M) bool: whether the view shows the point; what follows is 0 where it does not. colours (R, M, K, 3) in [0, 1],
-    half precision. gap (R, M): world units from the surface that the view shows there back to the point; negative in front of
-    it. cosine (R, M): of the angle between the point's normal and the direction to the camera.
+    seen (R, M) bool: whether the view shows the point; what follows is 0 where it does not. values (R, M, K, 3): of the
+    pictures, half precision. gap (R, M): world units from the surface that the view shows there back to the point; negative in
+    front of it. cosine (R, M): of the angle between the point's normal and the direction to the camera.
     """
 
     seen: Tensor
-    colours: Tensor
+    values: Tensor
     gap: Tensor
     cosine: Tensor
 
     def __getitem__(self, which: Tensor) -> Observations:
         """Those of a part of the points."""
-        return Observations(self.seen[which], self.colours[which], self.gap[which], self.cosine[which])
+        return Observations(self.seen[which], self.values[which], self.gap[which], self.cosine[which])
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ def look_up(pictures: Tensor, places: Tensor) -> Tensor:
 def unproject(
     points: Tensor, normals: Tensor, pictures: Tensor, coarse: Depths, most: int, reach: float
 ) -> Observations:
-    """Colours of points (R, 3) with unit normals (R, 3) in the `most` of V views that see them best.
+    """What points (R, 3) with unit normals (R, 3) show in the `most` of V views that see them best.
 
-    pictures (V, K, 3, S, S) in [0, 1]. A view shows a point that lies at most `reach`, in world units, in front of or behind
-    the surface that the coarse scene has in that pixel; best is the one whose camera is nearest to the normal.
+    pictures (V, K, 3, S, S): K of each view. A view shows a point that lies at most `reach`, in world units, in front of or
+    behind the surface that the coarse scene has in that pixel; best is the one whose camera is nearest to the normal.
     """
     count = min(most, len(pictures))
     gaps, cosines, shown = [], [], []
@@ -79,12 +79,12 @@ def unproject(
     rank = torch.where(seen, cosine, torch.full_like(cosine, -2.0))
     best = rank.topk(count, dim=1).indices
     seen = seen.gather(1, best)
-    colours = pictures.new_zeros(*best.shape, *pictures.shape[1:3], dtype=torch.half)
+    values = pictures.new_zeros(*best.shape, *pictures.shape[1:3], dtype=torch.half)
     for view, images in enumerate(pictures):
         row, place = ((best == view) & seen).nonzero(as_tuple=True)
         found = look_up(images.flatten(0, 1), in_picture(coarse.cameras[view], points[row]))
-        colours[row, place] = found.unflatten(1, images.shape[:2]).half()
+        values[row, place] = found.unflatten(1, images.shape[:2]).half()
     gap, cosine = (
         torch.where(seen, part.gather(1, best), torch.zeros_like(seen, dtype=part.dtype)) for part in (gap, cosine)
     )
-    return Observations(seen, colours, gap, cosine)
+    return Observations(seen, values, gap, cosine)

@@ -100,7 +100,7 @@ def test_hypotheses_are_of_as_many_objects_as_are_asked_for(method, inputs, sect
     for name, part in vars(again.examples[known[0]].views).items():
         assert torch.equal(part, getattr(views, name))
     assert len(views.seen) > 100 and views.seen.any(1).all()
-    assert views.colours.shape[1:] == (sections["feedforward"].views, sections["hypotheses"].count, 3)
+    assert views.values.shape[1:] == (sections["feedforward"].views, sections["hypotheses"].count, 3)
 
 
 def test_training_brings_renders_nearer_to_photographs(method, inputs):

@@ -15,16 +15,16 @@ VOXEL = 0.05
 def random_views(
     count: int, generator: torch.Generator, apart: float
 ) -> tuple[torch.Tensor, torch.Tensor, Observations]:
-    """Coarse features (R, 4), true colours (R, 3), and what 3 views of 3 hypotheses each show: the truth, but for one that is
-    `apart` from it by about so much."""
+    """Coarse features (R, 4), true colours (R, 3), and what 3 views of 3 hypotheses each add: what is missing to the truth, but
+    for one that is `apart` from that."""
     truth = 0.25 + 0.5 * torch.rand(count, 3, generator=generator)
-    colours = truth[:, None, None] + 0.01 * torch.randn(count, 3, 3, 3, generator=generator)
+    coarse = (truth + 0.1 * torch.randn(count, 3, generator=generator)).clamp(0.05, 0.95)
+    values = (truth - coarse)[:, None, None] + 0.01 * torch.randn(count, 3, 3, 3, generator=generator)
     wrong = torch.randint(9, (count,), generator=generator)
-    colours.flatten(1, 2)[torch.arange(count), wrong] += apart * torch.randn(count, 3, generator=generator).sign()
-    blurred = (truth + 0.05 * torch.randn(count, 3, generator=generator)).clamp(0.05, 0.95)
-    features = torch.cat([torch.ones(count, 1), torch.logit(blurred)], 1)
+    values.flatten(1, 2)[torch.arange(count), wrong] += apart * torch.randn(count, 3, generator=generator).sign()
+    features = torch.cat([torch.ones(count, 1), torch.logit(coarse)], 1)
     facts = torch.zeros(count, 3)
-    return features, truth, Observations(facts == 0, colours.half(), facts, facts + 0.7)
+    return features, truth, Observations(facts == 0, values.half(), facts, facts + 0.7)
 
 
 def by_themselves(count: int) -> torch.Tensor:
@@ -61,14 +61,15 @@ def test_it_learns_to_leave_out_the_hypothesis_that_is_wrong(network: ViewFusion
         optimiser.step()
     with torch.no_grad():
         features, truth, views = random_views(500, generator, 0.3)
-        colours, (weights, _) = views.colours.float(), network.weights(features, views, VOXEL)
+        values, (weights, _) = views.values.float(), network.weights(views, VOXEL)
         found = torch.sigmoid(network(features, views, by_themselves(500), VOXEL)[:, 1:])
     torch.testing.assert_close(weights.sum((1, 2)), torch.ones(500))
-    plain = (colours.mean((1, 2)) - truth).square().mean().sqrt()
-    weighted = ((weights[..., None] * colours).sum((1, 2)) - truth).square().mean().sqrt()
+    missing = truth - torch.sigmoid(features[:, 1:])
+    plain = (values.mean((1, 2)) - missing).square().mean().sqrt()
+    weighted = ((weights[..., None] * values).sum((1, 2)) - missing).square().mean().sqrt()
     assert float(plain) > 0.03  # a ninth of what one is wrong by
     assert float(weighted) < 0.35 * plain and float((found - truth).square().mean().sqrt()) < 0.5 * plain
-    outlier = (colours - truth[:, None, None]).abs().amax(-1) > 0.15
+    outlier = (values - missing[:, None, None]).abs().amax(-1) > 0.15
     assert float(weights[outlier].mean()) < 0.2 / 9
 
 
@@ -79,10 +80,10 @@ def test_what_a_view_does_not_show_does_not_count(network: ViewFusion) -> None:
     seen[:, 2] = False
     found = []
     for other in (0.0, 0.9):
-        colours = views.colours.clone()
-        colours[:, 2] = other
-        less = Observations(seen, colours, views.gap, views.cosine * seen)
-        weights, _ = network.weights(features, less, VOXEL)
+        values = views.values.clone()
+        values[:, 2] = other
+        less = Observations(seen, values, views.gap, views.cosine * seen)
+        weights, _ = network.weights(less, VOXEL)
         assert (weights[:, 2] == 0).all()
         found.append(network(features, less, by_themselves(20), VOXEL))
     torch.testing.assert_close(found[0], found[1])

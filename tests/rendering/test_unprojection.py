@@ -54,10 +54,10 @@ def test_colours_are_those_of_the_places(seen: tuple[torch.Tensor, Cameras, Obse
     normals, _, views = seen
     exact = 0.5 + 0.35 * torch.sin(5 * RADIUS * normals + torch.tensor([0.0, 1.0, 2.0]))
     steep = views.seen & (views.cosine > 0.5)  # a pixel from the outline, where colours are half white
-    error = (views.colours.float() - exact[:, None, None] * torch.tensor([1.0, 0.5])[:, None]).abs()[steep]
+    error = (views.values.float() - exact[:, None, None] * torch.tensor([1.0, 0.5])[:, None]).abs()[steep]
     assert float(error.mean()) < 0.01 and float(error.max()) < 0.06  # a pixel too far would be 0.1
     assert float(views.gap[steep].abs().mean()) < 0.01
-    assert (views.colours[~views.seen] == 0).all() and (views.gap[~views.seen] == 0).all()
+    assert (views.values[~views.seen] == 0).all() and (views.gap[~views.seen] == 0).all()
 
 
 def test_the_views_are_those_that_see_a_place_best(seen: tuple[torch.Tensor, Cameras, Observations]) -> None:
@@ -80,7 +80,7 @@ def test_the_far_side_and_what_is_far_from_the_surface_are_not_seen() -> None:
     assert views.seen.flatten().tolist() == [True, False, False, True]
     assert views.gap[3].item() == pytest.approx(0.05 * RADIUS, abs=0.005)
     part = views[torch.tensor([3, 0])]
-    assert torch.equal(part.colours, views.colours[[3, 0]]) and part.seen.all()
+    assert torch.equal(part.values, views.values[[3, 0]]) and part.seen.all()
 
 
 def test_outlines_do_not_pull_depths_to_the_background() -> None:
