@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from holofusion.cameras import CONVENTION, Cameras, Orbit, cameras_from_json
-from holofusion.utils.files import UserError, read_json, reading
+from holofusion.utils.files import DAMAGED, UserError, read_json, reading
 
 AGAIN = "run `holofusion prepare` again"
 
@@ -59,8 +58,9 @@ class PreparedCategory:
             cameras = Cameras(columns["R"], columns["T"], columns["focal"], columns["principal"])
             images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
             masks = np.load(folder / "masks.npy", mmap_mode="r", allow_pickle=False)
-        except (OSError, EOFError, ValueError, KeyError, SafetensorError) as error:
-            raise UserError(f"{folder}: prepared data is damaged ({error}); run `holofusion prepare` again") from None
+        except (OSError, *DAMAGED) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"{folder}: prepared data is damaged ({reason}); {AGAIN}") from None
         with reading(folder / "data.json", AGAIN):
             size = int(data["image_size"])
             facts = {

@@ -84,6 +84,6 @@ def _read_shard(shard: Path, run: str, image_size: int) -> dict[int, list[Path]]
             if scene["seed"] in scenes:
                 raise UserError(f"{path}: seed {scene['seed']} is listed twice")
             scenes[scene["seed"]] = [shard / view["file"] for view in scene["views"]]
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: not a list of views as render writes it ({error})") from None
     return scenes

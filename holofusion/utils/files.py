@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 from safetensors import SafetensorError
@@ -29,6 +30,8 @@ DAMAGED = (
     IndexError,
     OverflowError,
     RuntimeError,
+    SyntaxError,  # NumPy reads the head of its files as Python
+    TokenError,
     TypeError,
     ValueError,
     SafetensorError,

@@ -50,7 +50,7 @@ def _captures() -> Iterator[Case]:
     noise = _masks(lambda seed: np.random.default_rng(seed).integers(60, 200, (side, side)))
     yield Case("masks: a photograph", IMPORT, noise, st.integers(0, 99))
     yield Case("masks: of another size", IMPORT, _masks(lambda n: np.eye(n) * 255), st.integers(3, 9))
-    yield Case("masks: cut", IMPORT, _cut_mask, st.floats(0.0, 0.9))
+    yield Case("masks: cut", IMPORT, _cut_mask, st.floats(0.0, 0.7))  # above, checksums are lost and no pixel
     yield Case("transforms: not JSON", IMPORT, written(transforms), NOT_JSON)
     yield Case(
         "transforms: no object", IMPORT, written(transforms), generators.JSON.map(lambda v: json.dumps([v]).encode())

@@ -64,9 +64,9 @@ def refuse_distortion(path: Path, name: str, values: Mapping[str, Any]) -> None:
     for key, value in values.items():
         plain = _plain(key)
         if COEFFICIENT.fullmatch(plain) and _not_zero(value):
-            raise UserError(f"{path}: {name}: {key} is {value}; {UNDISTORT}")
+            raise UserError(f"{path}: {name}: {key} is {value!r}; {UNDISTORT}")
         if FLAGS.fullmatch(plain) and value not in (False, 0, None, "false", "False") and _not_zero(value):
-            raise UserError(f"{path}: {name}: {key} is {value}; {UNDISTORT}")
+            raise UserError(f"{path}: {name}: {key} is {value!r}; {UNDISTORT}")
         if plain in VAGUE_KINDS and isinstance(value, str) and re.search(NO_PINHOLE, _plain(value)):
             raise UserError(f"{path}: {name}: {key} {value!r}: {UNDISTORT}")
         if isinstance(value, dict) and not KINDS.fullmatch(plain):
