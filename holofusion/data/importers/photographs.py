@@ -56,8 +56,11 @@ def mask_beside(folder: Path, image: Path | str) -> Path | None:
 def find_image(folder: Path, name: str, listed: Path) -> Path:
     """The image file FOLDER/`name`; Windows' separators and endings left out are allowed.
 
-    listed: the file that names it, for errors. Raises UserError when there is none, naming one that is nearly it.
+    listed: the file that names it, for errors. Raises UserError when there is none, naming one that is nearly it, or when the
+    name holds line breaks and the like.
     """
+    if not name.isprintable():
+        raise UserError(f"{listed}: names an image {name!r}, which is no name of a file")
     for spelled in (name, name.replace("\\", "/")):
         path = folder / spelled
         if path.is_file():
