@@ -6,7 +6,7 @@
 # make zip [RESULTS=results]                                 the finished page with its tables and figures, to mail
 # make bench [RESULTS=results]                               speed and memory, as ratios, on a finished training
 # make test                                                  lint, types and the whole test suite
-# make campaign [CAMPAIGN=folder]                             50 kills, all bad input: the table of docs/reliability.md, in 90 minutes
+# make campaign [CAMPAIGN=folder]                             50 kills, all bad input: the table of docs/reliability.md, in half an hour
 # make lint | types | unit | dry-run                          parts of it: unit tests that are fast, the workflow's dry runs
 # make clean                                                 remove the environment and caches, not the results
 PRESET ?= mini

@@ -2,7 +2,7 @@
 
     python tests/faults/campaign.py [FOLDER] [--kills 50] [--minutes 60] [--scale 1]
 
-Takes about an hour and a half on two cores. FOLDER keeps what is done; a campaign that was stopped goes on there, and one
+Takes about half an hour on two cores. FOLDER keeps what is done; a campaign that was stopped goes on there, and one
 that had finished only writes its table. Another FOLDER, or an empty one, begins anew.
 """
 
