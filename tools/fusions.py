@@ -18,6 +18,7 @@ import matplotlib
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 from holofusion.config.sampling import Distillation
 from holofusion.config.steps import EvaluateSettings
@@ -133,8 +134,10 @@ def figure_of(found: Mapping[str, Mapping[str, Any]]) -> Figure:
                 if None not in ends:  # too few scenes for an interval
                     axis.plot([figures["seconds"]] * 2, [factor * end for end in ends], color=colour, linewidth=0.8)
                 axis.plot([figures["seconds"]], [value], "o", color=colour, markersize=4)
-                axis.annotate(name, (figures["seconds"], value), (5, 3), textcoords="offset points", fontsize=7)
-            axis.set(xscale="log", xlabel="seconds of fusing a scene", title=title)
+                up = 3 if list(found).index(name) % 2 else -9  # neighbours' names, one above the other
+                axis.annotate(name, (figures["seconds"], value), (5, up), textcoords="offset points", fontsize=7)
+            axis.set(xscale="log", xlim=(1, 100), xlabel="seconds of fusing a scene", title=title)
+            axis.xaxis.set_major_formatter(ScalarFormatter())
         return figure
 
 

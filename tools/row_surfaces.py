@@ -1,4 +1,4 @@
-"""Files of generated scenes beside their fields, row by row: the picture docs/surfaces-rows.png.
+"""Files of generated scenes beside their fields, row by row: the picture docs/surfaces-rows.jpg.
 
     python -m tools.row_surfaces RESULTS
 
@@ -52,7 +52,7 @@ def main(results: Path) -> None:
     size = read_json(results / "data" / CATEGORY / "data.json")["image_size"]
     runs = [Run(row, CATEGORY, SEED).name for row in ROWS]
     found = [strips(results, run, size) for run in runs if (results / "meshes" / run).is_dir()]
-    Image.fromarray(np.concatenate(found)).save(DOCS / "surfaces-rows.png", optimize=True)
+    Image.fromarray(np.concatenate(found)).save(DOCS / "surfaces-rows.jpg", quality=88, optimize=True)
 
 
 if __name__ == "__main__":
