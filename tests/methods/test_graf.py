@@ -129,7 +129,7 @@ def test_whole_images_are_never_cut(project):
     ],
 )
 def test_impossible_patches_are_refused(project, edit, key, value, fault):
-    edit(project, **{key: value})
+    edit(project, methods=["graf", "graf_whole"], **{key: value})
     with pytest.raises(UserError, match=fault.replace(".", r"\.")):
         load_params(project / "params.yaml")
 

@@ -70,12 +70,14 @@ def test_a_shipped_model_samples_as_its_training_does(trained: Path, models: Pat
 
 
 def test_the_readme_says_what_ships_and_why_its_picture_does_not(repository: Path) -> None:
-    origin = json.loads((shipped.MODELS / "hydrant/provenance.json").read_text())["run"]
+    rows = {json.loads((shipped.MODELS / name / shipped.ORIGIN).read_text())["run"] for name in shipped.names()}
     text = " ".join((repository / "README.md").read_text().split())
     said = re.search(
-        r"row `(\w+)`\).* Its weights, (\d+) MB, are too large to ship; the model `hydrant` .* is the (.+), for", text
+        r"row `(\w+)`\).* Its weights, (\d+) MB, are too large to ship; the models that ship, (.+), are the (.+), for",
+        text,
     )
-    assert said is not None and origin.partition("-")[0] == said[3].replace(" ", "_")
+    assert said is not None and said[3] == " and ".join(f"`{name}`" for name in shipped.names())
+    assert {row.partition("-")[0] for row in rows} == {said[4].replace(" ", "_")}
     params = work.settings_of("mini", said[1])
     method = construct(CodeFusion, dict(params))
     method.estimates.codes = torch.zeros(objects_of("mini"), *method.space.shape, dtype=torch.half)
