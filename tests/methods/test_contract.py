@@ -125,7 +125,8 @@ def samples(results, tmp_path_factory):
             coarse = scenes(coarse_of(method))
         if row.source == Source.HYPOTHESES:
             name = f"{row.first_stage}-hydrant-s0"
-            hypotheses = once("hypotheses", name, "hypotheses", data=data, model=first, coarse=coarse)
+            folder = f"{row.first_stage}-hypotheses"
+            hypotheses = once("hypotheses", name, folder, data=data, model=first, coarse=coarse)
         name = f"{method}-hydrant-s0"
         return once("sample", name, f"{method}-scenes", model=model, coarse=coarse, hypotheses=hypotheses)
 
