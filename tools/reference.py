@@ -152,6 +152,16 @@ def surfaces(docs: Path = DOCS) -> str:
     return "\n".join(lines)
 
 
+def fusions(docs: Path = DOCS) -> str:
+    """The table of ways of fusing the same hypotheses, from fusions.json."""
+    lines = ["| way | seconds a scene | kernel distance × 1000 | sharpness |", "|---" * 4 + "|"]
+    for way, of in read_json(docs / "fusions.json").items():
+        value, low, high = (1000 * of["kernel"][which] for which in ("value", "low", "high"))
+        seconds = f"{of['seconds']:.1f} | {value:.0f} [{low:.0f}, {high:.0f}]"
+        lines.append(f"| {way} | {seconds} | {of['sharpness']['value']:.2f} |")
+    return "\n".join(lines)
+
+
 def claims(docs: Path = DOCS) -> str:
     """The list of claims, from mini-claims.csv and, for the mean over seeds, seeds-claims.csv."""
     columns = []
@@ -198,11 +208,12 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "codes": codes,
     "ladder": ladder,
     "surfaces": surfaces,
+    "fusions": fusions,
 }
 PAGES = {
     "README.md": ("summary",),
     "docs/results.md": ("scores", "earlier", "claims"),
-    "docs/codes.md": ("codes", "ladder"),
+    "docs/codes.md": ("codes", "ladder", "fusions"),
     "docs/surfaces.md": ("surfaces",),
     "docs/performance.md": ("speed",),
 }

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from holofusion.cameras import CAMERA_KEYS
-from holofusion.utils.files import UserError, read_json
+from holofusion.utils.files import DAMAGED, UserError, read_json
 
 
 def read_png(path: Path, size: int) -> np.ndarray:
@@ -84,6 +84,6 @@ def _read_shard(shard: Path, run: str, image_size: int) -> dict[int, list[Path]]
             if scene["seed"] in scenes:
                 raise UserError(f"{path}: seed {scene['seed']} is listed twice")
             scenes[scene["seed"]] = [shard / view["file"] for view in scene["views"]]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except DAMAGED as error:
         raise UserError(f"{path}: not a list of views as render writes it ({error})") from None
     return scenes

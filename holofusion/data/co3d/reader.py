@@ -20,7 +20,7 @@ from PIL import Image
 
 from holofusion.cameras import Cameras
 from holofusion.data.images import read_mask, read_photograph
-from holofusion.utils.files import UserError, read_json
+from holofusion.utils.files import DAMAGED, UserError, read_json
 
 FRAME_FILE = "frame_annotations.jgz"
 FOCAL_MIN, FOCAL_MAX = 0.2, 100.0  # half sides of the image: fields of view of 157 degrees and of one
@@ -61,7 +61,7 @@ def read_category(root: Path, category: str) -> Category:
     for number, entry in enumerate(_read_annotations(folder / FRAME_FILE)):
         try:
             frame = _frame(root, entry)
-        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        except DAMAGED as error:
             raise UserError(f"{folder / FRAME_FILE}: entry {number} is not a frame annotation ({error!r})") from None
         frames.setdefault(frame.sequence, []).append(frame)
     sequence_file = folder / "sequence_annotations.jgz"
@@ -120,7 +120,7 @@ def read_set_list(root: Path, category: str, subset: str) -> dict[str, dict[str,
             splits[split] = {}
             for name, number, *_ in content.get(split, []):
                 splits[split].setdefault(name, set()).add(int(number))
-    except (AttributeError, OverflowError, TypeError, ValueError):
+    except DAMAGED:
         raise UserError(f"{path}: expected lists of [sequence, frame number, image path] by split") from None
     return splits
 
@@ -167,7 +167,7 @@ def _viewpoint(frame: Frame, frame_file: Path) -> tuple[np.ndarray, np.ndarray, 
     try:
         R, T = np.reshape(viewpoint["R"], (3, 3)).astype(float), np.reshape(viewpoint["T"], 3).astype(float)
         focal, principal = (np.reshape(viewpoint[key], 2).astype(float) for key in ("focal_length", "principal_point"))
-    except (KeyError, TypeError, ValueError, OverflowError):
+    except DAMAGED:
         raise UserError(f"{where}: viewpoint needs R 3x3, T 3, focal_length 2 and principal_point 2") from None
     style = viewpoint.get("intrinsics_format", "ndc_norm_image_bounds")  # absent in the oldest files
     if style not in ("ndc_isotropic", "ndc_norm_image_bounds"):
