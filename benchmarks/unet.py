@@ -10,20 +10,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks import layouts
 from benchmarks.context import DEVICE, Context
+from benchmarks.layouts import RELEASED
 from benchmarks.timing import alternate
 from holofusion.config.row_steps import HoloFusionTrainSettings
-from holofusion.networks.unet import UNet
 from holofusion.utils.precision import autocast, resolve_precision
 
 SIDE = 2048  # of the matrices whose product stands for the peak
 WIDTH, CUBE = 128, 12  # channels and side of the bare convolution
-CHANNELS, BLOCKS, FEATURES, GRID = (
-    (64, 64, 128, 256, 512),
-    2,
-    64,
-    16,
-)  # HoloDiffusion's released U-Net, and what it sees
 
 
 def measure(context: Context) -> dict[str, Any]:
@@ -39,25 +34,9 @@ def measure(context: Context) -> dict[str, Any]:
         "unet_peak_fraction": fraction(unet, settings, batch, precision, matrix_product, rounds),
         "unet_peak_fraction_fp32": fraction(unet, settings, batch, "fp32", matrix_product, rounds),
         "unet_convolution_fraction": fraction(unet, settings, batch, precision, bare_convolution, rounds),
-        "unet_layout_speedup_fp32": layout_speedup("fp32", rounds),
-        "unet_layout_speedup": layout_speedup(precision, rounds),
+        "unet_layout_speedup_fp32": layouts.speedup(RELEASED, "fp32", rounds),
+        "unet_layout_speedup": layouts.speedup(RELEASED, precision, rounds),
     }
-
-
-def layout_speedup(precision: str, rounds: int) -> dict[str, Any]:
-    """Time of a step of a U-Net of the published sizes with its tensors laid out the other way, over its own (`layout_of`)."""
-    steps = []
-    for other in (True, False):
-        network = UNet(3, FEATURES, FEATURES, CHANNELS, BLOCKS, GRID, precision)
-        if other:
-            first = network.layout != torch.contiguous_format
-            network.layout = torch.contiguous_format if first else torch.channels_last_3d
-            network.to(memory_format=network.layout)
-        grid, time = torch.randn(1, FEATURES, GRID, GRID, GRID), torch.rand(1)
-        steps.append(
-            lambda network=network, grid=grid, time=time: error(network, grid, time, grid, precision).backward()
-        )
-    return alternate(*steps, rounds).summary()
 
 
 def fraction(
