@@ -27,7 +27,7 @@ from holofusion.methods.eg3d import LABEL, camera_label
 from holofusion.networks.discriminator import Discriminator
 from holofusion.networks.style import MappingNetwork, ModulatedConv, StyleBackbone, leaky
 from holofusion.networks.triplane import sample_planes
-from holofusion.rendering.marching_tetrahedra import EDGES, marching_tetrahedra, tetrahedral_grid
+from holofusion.rendering.marching_tetrahedra import EDGES, TetrahedralGrid, marching_tetrahedra
 from holofusion.rendering.paint import paint
 from holofusion.rendering.views import Views
 from holofusion.scenes.base import SampleRequest, prefixed, unprefixed
@@ -114,10 +114,7 @@ class GET3D(AdversarialMethod):
     """Generator and discriminators of GET3D."""
 
     seed_name = "get3d"
-    vertices: Tensor
-    border: Tensor
     inner: Tensor
-    tetrahedra: Tensor
     edges: Tensor
 
     def __init__(self, volume: Volume, adversarial: Adversarial, get3d: GET3DSection) -> None:
@@ -130,15 +127,12 @@ class GET3D(AdversarialMethod):
         self.distance, self.deformation = StyledHead(features, 1, latent), StyledHead(features, 3, latent)
         self.texture = StyledHead(features, 3, 2 * latent)
         self.discriminator = PairedDiscriminator(get3d.image_size, adversarial.width)
-        vertices, tetrahedra = tetrahedral_grid(get3d.cells)
-        low, high = tetrahedra[:, torch.tensor(EDGES)].reshape(-1, 2).sort(-1).values.unbind(-1)
-        pairs = torch.unique(low * len(vertices) + high)  # one number each: rows take torch minutes on a fine grid
-        edges = torch.stack([pairs // len(vertices), pairs % len(vertices)], -1)
-        self.register_buffer("vertices", vertices * volume.extent, persistent=False)
-        border = vertices.abs().amax(1) > 1 - 1e-4
-        self.register_buffer("border", border, persistent=False)
-        self.register_buffer("inner", (~border).nonzero().squeeze(1), persistent=False)
-        self.register_buffer("tetrahedra", tetrahedra, persistent=False)
+        self.grid = TetrahedralGrid(get3d.cells, volume.extent)
+        count, corners = len(self.grid.vertices), self.grid.tetrahedra[:, torch.tensor(EDGES)]
+        low, high = corners.reshape(-1, 2).sort(-1).values.unbind(-1)
+        pairs = torch.unique(low * count + high)  # one number each: rows take torch minutes on a fine grid
+        edges = torch.stack([pairs // count, pairs % count], -1)
+        self.register_buffer("inner", (~self.grid.border).nonzero().squeeze(1), persistent=False)
         self.register_buffer("edges", edges, persistent=False)
         self.objects_per_batch = get3d.batch
 
@@ -150,12 +144,10 @@ class GET3D(AdversarialMethod):
         w = self.shape_mapping(z_shape)
         both = torch.cat([w, self.texture_mapping(z_texture)], 1)
         planes = self.shape_planes(w, generator).unflatten(1, (3, -1))
-        features = sample_planes(planes, self.vertices.expand(len(w), -1, -1), extent).sum(1)
-        cell = 2 * extent / self.section.cells
-        sphere = (self.vertices.norm(dim=1) - SPHERE * extent) / cell
-        distance = sphere + DISTANCE_SCALE * self.distance(features, w)[..., 0]
-        distance = torch.where(self.border, distance.clamp_min(0.1), distance)
-        moved = self.vertices + 0.5 * cell * torch.tanh(self.deformation(features, w))
+        features = sample_planes(planes, self.grid.vertices.expand(len(w), -1, -1), extent).sum(1)
+        sphere = (self.grid.vertices.norm(dim=1) - SPHERE * extent) / self.grid.cell
+        distance = self.grid.closed(sphere + DISTANCE_SCALE * self.distance(features, w)[..., 0])
+        moved = self.grid.moved(self.deformation(features, w))
         texture = self.texture_planes(both, generator).unflatten(1, (3, -1))
         return moved, distance, TextureField(texture, both, self.texture, extent)
 
@@ -182,7 +174,7 @@ class GET3D(AdversarialMethod):
         images, masks = real.images.flatten(0, 1), real.masks.flatten(0, 1)
         z = torch.randn((2, len(images), section.latent), generator=generator).to(images.device, non_blocking=True)
         moved, distance, texture = self.fields(z[0], z[1], generator)
-        meshes = [marching_tetrahedra(*pair, self.tetrahedra) for pair in zip(moved, distance, strict=True)]
+        meshes = [marching_tetrahedra(*pair, self.grid.tetrahedra) for pair in zip(moved, distance, strict=True)]
         vertices, faces = map(list, zip(*meshes, strict=True))
         views = paint(texture, vertices, faces, batch.cameras, section.image_size)
         label = camera_label(batch.cameras)
@@ -204,7 +196,7 @@ class GET3D(AdversarialMethod):
     def sample(self, request: SampleRequest) -> StyledMeshScene:
         """The scene of one seed."""
         generator = generator_for("coarse", request.seed)
-        z = torch.randn((2, 1, self.section.latent), generator=generator).to(self.vertices.device, non_blocking=True)
+        z = torch.randn((2, 1, self.section.latent), generator=generator).to(self.inner.device, non_blocking=True)
         moved, distance, texture = self.fields(z[0], z[1], generator)
-        vertices, faces = marching_tetrahedra(moved[0], distance[0], self.tetrahedra)
+        vertices, faces = marching_tetrahedra(moved[0], distance[0], self.grid.tetrahedra)
         return StyledMeshScene(vertices, faces, texture, MeshFacts(extent=self.volume.extent))

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from holofusion.cameras import Cameras
 from holofusion.config.baselines import ScoreDistillationSection
+from holofusion.data.batches import ViewBatch
 from holofusion.diffusion.process import NoiseSchedule
 from holofusion.networks.unet import UNet, fold, unfold
 from holofusion.utils.precision import autocast
@@ -40,6 +41,13 @@ class DenoiserGuide(nn.Module):
             correction = self.unet(folded, self.schedule.fraction(t).to(noisy.device, non_blocking=True))
         # what the network adds is worth most where the noisy image is worth least
         return alpha * noisy + sigma * unfold(correction.float())
+
+    def training_error(self, batch: ViewBatch, generator: torch.Generator) -> Tensor:
+        """Mean squared error of what it makes of the batch's images, noised."""
+        clean = batch.resized(self.section.image_size).images.flatten(0, 1) * 2 - 1
+        t = torch.randint(self.schedule.steps, (len(clean),), generator=generator)
+        noise = torch.randn(clean.shape, generator=generator).to(clean.device, non_blocking=True)
+        return (self(self.schedule.add_noise(clean, noise, t), t, batch.cameras) - clean).square().mean()
 
     def error(self, images: Tensor, cameras: Cameras, generator: torch.Generator) -> Tensor:
         """The weight 1 - abar makes the gradient alpha sigma (x - x_0)."""

@@ -25,7 +25,7 @@ from holofusion.methods.poses import CameraPool
 from holofusion.rendering.grids import DenseField, PlainDecoder, voxel_centres
 from holofusion.rendering.rays import Rays
 from holofusion.rendering.volume import render_rays
-from holofusion.scenes.base import SampleRequest
+from holofusion.scenes.base import SampleRequest, Scene
 from holofusion.scenes.voxel import VoxelFacts, VoxelScene
 from holofusion.training.descent import descend
 from holofusion.utils.random import generator_for
@@ -99,13 +99,13 @@ class ScoreDistillation(Method):
 
     def training_step(self, batch: ViewBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """The guide's error on noised images of the batch."""
-        clean = batch.resized(self.section.image_size).images.flatten(0, 1) * 2 - 1
-        schedule = self.guide.schedule
-        t = torch.randint(schedule.steps, (len(clean),), generator=generator)
-        noise = torch.randn(clean.shape, generator=generator).to(clean.device, non_blocking=True)
-        return {"loss": (self.guide(schedule.add_noise(clean, noise, t), t, batch.cameras) - clean).square().mean()}
+        return {"loss": self.guide.training_error(batch, generator)}
 
-    def sample(self, request: SampleRequest) -> VoxelScene:
-        """The scene of one seed."""
+    def field(self, seed: int) -> VoxelScene:
+        """The scene of one seed, as a field."""
         self.guide.requires_grad_(False)
-        return distil_score(self.guide, self.pool.cameras, self.volume, self.section, request.seed)
+        return distil_score(self.guide, self.pool.cameras, self.volume, self.section, seed)
+
+    def sample(self, request: SampleRequest) -> Scene:
+        """The scene of one seed."""
+        return self.field(request.seed)

@@ -22,7 +22,7 @@ from holofusion.methods.base import Method, TrainingInputs
 from holofusion.methods.guides import draw_times
 from holofusion.methods.poses import CameraPool
 from holofusion.methods.sds import POSES, distil_score
-from holofusion.scenes.base import SampleRequest
+from holofusion.scenes.base import SampleRequest, Scene
 from holofusion.scenes.voxel import VoxelScene
 from holofusion.utils.files import UserError
 
@@ -127,7 +127,14 @@ class StableDreamFusion(Method):
         self.words.copy_(self.pipeline.text_encoder(ids)[0])
         self.pool.fill(inputs.data)
 
-    def sample(self, request: SampleRequest) -> VoxelScene:
+    def guide(self, sds: ScoreDistillationSection) -> StableDiffusionGuide:
+        """Stable Diffusion, with the noise range of these settings."""
+        return StableDiffusionGuide(self.pipeline, self.words, sds, self.section)
+
+    def field(self, seed: int) -> VoxelScene:
+        """The scene of one seed, as a field."""
+        return distil_score(self.guide(self.sds), self.pool.cameras, self.volume, self.sds, seed)
+
+    def sample(self, request: SampleRequest) -> Scene:
         """The scene of one seed."""
-        guide = StableDiffusionGuide(self.pipeline, self.words, self.sds, self.section)
-        return distil_score(guide, self.pool.cameras, self.volume, self.sds, request.seed)
+        return self.field(request.seed)

@@ -57,8 +57,7 @@ class MovingMesh(nn.Module):
         self.search = FaceSearch(faces)
         self.edges = torch.from_numpy(self.search.edges).to(start.device)
         self.degrees = torch.bincount(self.edges.flatten(), minlength=len(start)).clamp_min(1)[:, None]
-        pairs = face_pairs(self.search.numbers, len(self.search.edges))
-        self.pairs = torch.from_numpy(pairs).to(start.device)
+        self.pairs = face_pairs(self.search).to(start.device)
 
     @property
     def vertices(self) -> Tensor:
@@ -77,25 +76,44 @@ class MovingMesh(nn.Module):
         around = around.index_add(0, second, self.offsets[first])
         return (around / self.degrees - self.offsets).square().sum(1).mean()
 
-    def bending(self, vertices: Tensor) -> Tensor:
-        """1 less the cosine between the normals of neighbouring faces, in the mean (normal consistency)."""
-        first, second, third = vertices[self.faces].unbind(1)
-        normals = F.normalize(torch.linalg.cross(second - first, third - first), dim=1, eps=1e-12)
-        return 1 - (normals[self.pairs[:, 0]] * normals[self.pairs[:, 1]]).sum(1).mean()
-
     def scene(self, extent: float) -> PaintedMeshScene:
         """What it is now."""
         facts = PaintedMeshFacts(extent=extent, oversampling=OVERSAMPLING)
         return PaintedMeshScene(self.vertices.detach(), self.faces, self.colours, facts)
 
 
-def face_pairs(numbers: np.ndarray, edges: int) -> np.ndarray:
-    """Faces (P, 2) that share an edge, by the numbers (F, 3) of their edges; edges of more or fewer faces than two are left
-    out."""
-    order = np.argsort(numbers.ravel(), kind="stable")
-    counts = np.bincount(numbers.ravel(), minlength=edges)
-    first = (np.cumsum(counts) - counts)[counts == 2]
-    return np.stack([order[first], order[first + 1]], 1) // 3
+def face_pairs(search: FaceSearch) -> Tensor:
+    """Faces (P, 2) of a search's mesh that share an edge; edges of more or fewer faces than two are left out."""
+    order = np.argsort(search.numbers.ravel(), kind="stable")
+    first = (np.cumsum(search.owners) - search.owners)[search.owners == 2]
+    return torch.from_numpy(np.stack([order[first], order[first + 1]], 1) // 3)
+
+
+def bending(vertices: Tensor, faces: Tensor, pairs: Tensor) -> Tensor:
+    """1 less the cosine between the normals of neighbouring faces, in the mean (normal consistency).
+
+    vertices (M, 3), faces (F, 3), pairs (P, 2) as `face_pairs` gives them.
+    """
+    first, second, third = vertices[faces].unbind(1)
+    normals = F.normalize(torch.linalg.cross(second - first, third - first), dim=1, eps=1e-12)
+    return 1 - (normals[pairs[:, 0]] * normals[pairs[:, 1]]).sum(1).mean()
+
+
+def voxels_around(places: Tensor, size: int, extent: float, grown: int) -> Tensor:
+    """Voxels (size, size, size) bool that hold one of the places (N, 3), and those up to `grown` voxels beside these."""
+    active = torch.zeros((size,) * 3, dtype=torch.bool, device=places.device)
+    x, y, z = ((places / extent + 1) * (size / 2)).long().clamp(0, size - 1).unbind(1)
+    active[z, y, x] = True
+    return dilate(active, grown)
+
+
+@torch.no_grad()
+def colours_of(coarse: VoxelScene, active: Tensor) -> SparseGrid:
+    """A grid of colours before the sigmoid at the active voxels (n, n, n) bool: those of the coarse scene."""
+    extent = coarse.facts.extent
+    centres = voxel_centres(len(active), extent)[active.flatten().nonzero().squeeze(1).cpu()].to(active.device)
+    logits = torch.logit(coarse.colour(centres).clamp(COLOUR_MARGIN, 1 - COLOUR_MARGIN))
+    return SparseGrid.of_rows(active, logits, logits.new_zeros(1, 3), extent)
 
 
 @torch.no_grad()
@@ -106,16 +124,9 @@ def start_from(coarse: VoxelScene, bank: HypothesisBank, section: SurfaceFusion)
     vertices, faces = without_floaters(found.vertices, found.faces)
     start = torch.from_numpy(np.ascontiguousarray(vertices, np.float32)).to(device)
     corners = torch.from_numpy(np.ascontiguousarray(faces, np.int64)).to(device)
-    size = section.resolution
-    active = torch.zeros((size,) * 3, dtype=torch.bool, device=device)
-    places = torch.cat([start, start[corners].mean(1)])
-    x, y, z = ((places / extent + 1) * (size / 2)).long().clamp(0, size - 1).unbind(1)
-    active[z, y, x] = True
-    grown = math.ceil(REACH * size / section.cells)
-    active = dilate(active, grown)
-    centres = voxel_centres(size, extent)[active.flatten().nonzero().squeeze(1).cpu()].to(device)
-    logits = torch.logit(coarse.colour(centres).clamp(COLOUR_MARGIN, 1 - COLOUR_MARGIN))
-    grid = SparseGrid.of_rows(active, logits, logits.new_zeros(1, 3), extent)
+    grown = math.ceil(REACH * section.resolution / section.cells)
+    active = voxels_around(torch.cat([start, start[corners].mean(1)]), section.resolution, extent, grown)
+    grid = colours_of(coarse, active)
     cell = 2 * extent / section.cells
     return MovingMesh(start, corners, grid, cell, reach_of(grown, section, extent) / cell)
 
@@ -180,7 +191,7 @@ def _loss(
     vertices = mesh.vertices
     fine = paint(texture_of(mesh.colours), [vertices], [mesh.faces], camera, OVERSAMPLING * size, mesh.search)
     seen = averaged(fine, OVERSAMPLING)
-    shape = section.smoothness * mesh.unevenness() + section.normal_weight * mesh.bending(vertices)
+    shape = section.smoothness * mesh.unevenness() + section.normal_weight * bending(vertices, mesh.faces, mesh.pairs)
     generator = generator_for("patches", seed, step)
     pixels = lattice_of(size, distillation.patch, targets.candidates[view], generator).to(device, non_blocking=True)
     if not len(pixels):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import permutations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))  # corners of a tetrahedron's six edges
+OUTSIDE = 0.1  # cells: least signed distance at the border of a grid
 
 
 def tetrahedral_grid(cells: int) -> tuple[Tensor, Tensor]:
@@ -29,6 +30,33 @@ def tetrahedral_grid(cells: int) -> tuple[Tensor, Tensor]:
             steps[1], steps[2] = steps[2], steps[1]
         corners.append(torch.stack([corner.flatten() + step for step in steps], -1))
     return vertices, torch.cat(corners)
+
+
+class TetrahedralGrid(nn.Module):
+    """The cube [-extent, extent]^3 in cells^3 cubes of six tetrahedra, whose vertices may be moved.
+
+    vertices (V, 3) and `cell`, the side of a cube, in world units; tetrahedra (T, 4); border (V,) bool: on the cube's faces.
+    """
+
+    vertices: Tensor
+    tetrahedra: Tensor
+    border: Tensor
+
+    def __init__(self, cells: int, extent: float) -> None:
+        super().__init__()
+        vertices, tetrahedra = tetrahedral_grid(cells)
+        self.cell = 2 * extent / cells
+        self.register_buffer("vertices", vertices * extent, persistent=False)
+        self.register_buffer("tetrahedra", tetrahedra, persistent=False)
+        self.register_buffer("border", vertices.abs().amax(1) > 1 - 1e-4, persistent=False)
+
+    def moved(self, deformation: Tensor) -> Tensor:
+        """The vertices, each moved along every axis by less than half a cell, for any deformation (..., V, 3)."""
+        return self.vertices + 0.5 * self.cell * torch.tanh(deformation)
+
+    def closed(self, distance: Tensor) -> Tensor:
+        """Signed distances (..., V) in cells, negative inside, but none at the border is: surfaces are closed."""
+        return torch.where(self.border, distance.clamp_min(OUTSIDE), distance)
 
 
 def _odd(order: tuple[int, ...]) -> bool:

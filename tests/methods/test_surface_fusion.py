@@ -13,8 +13,15 @@ from holofusion.config.sampling import Distillation, SuperResolutionSampling, Su
 from holofusion.meshing.mesh import pieces
 from holofusion.methods import surface_fusion
 from holofusion.methods.superresolution import SuperResolution, SuperResolvedFacts, SuperResolvedScene
-from holofusion.methods.surface_fusion import MovingMesh, face_pairs, fuse_on_surface, lattice_of, start_from
-from holofusion.rendering.face_search import edges_of
+from holofusion.methods.surface_fusion import (
+    MovingMesh,
+    bending,
+    face_pairs,
+    fuse_on_surface,
+    lattice_of,
+    start_from,
+)
+from holofusion.rendering.face_search import FaceSearch
 from holofusion.rendering.grids import PlainDecoder, corners, voxel_centres
 from holofusion.report.scores import GROUPS
 from holofusion.scenes.files import load_scene
@@ -252,10 +259,10 @@ def test_regularisation_of_shapes_that_are_known():
     """Two faces at a right angle, and a mesh that moves as a whole."""
     start = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
     faces = torch.tensor([[0, 1, 2], [1, 0, 3]])
-    edges, numbers = edges_of(faces.numpy())
-    assert len(edges) == 5 and face_pairs(numbers, 5).tolist() == [[0, 1]]
+    search = FaceSearch(faces)
+    assert len(search.edges) == 5 and face_pairs(search).tolist() == [[0, 1]]
     mesh = MovingMesh(start, faces, None, 0.5, 3.0)
-    assert mesh.bending(mesh.vertices).item() == pytest.approx(1.0)
+    assert bending(mesh.vertices, faces, mesh.pairs).item() == pytest.approx(1.0)
     mesh.offsets.data += torch.tensor([1.0, -2.0, 0.5])
     assert mesh.unevenness().item() == pytest.approx(0.0)
     torch.testing.assert_close(mesh.vertices, start + torch.tensor([0.5, -1.0, 0.25]))
