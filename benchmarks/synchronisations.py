@@ -43,7 +43,7 @@ def of_trainings(context: Context) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "warmup", figures(build(VoxelAutoencoder, dict(settings), DEVICE, seed, "warmup"), data, waits)
     for name in dict.fromkeys(ROWS[method].trained_by for method in context.params.methods):
         row = ROWS[name]
-        if row.model is None or name == "stable_dreamfusion":
+        if row.model is None or "stable_dreamfusion" in row.train_settings.model_fields:
             continue
         settings = context.resolved("train", Run(name, context.category, seed).name).settings
         settings = changed(settings, volume={"precision": "fp32"})

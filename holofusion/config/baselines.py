@@ -1,4 +1,4 @@
-"""Settings of the baselines: pi-GAN, GRAF, EG3D, GET3D, score distillation, and pictures made elsewhere."""
+"""Settings of the baselines: pi-GAN, GRAF, EG3D, GET3D, score distillation, Magic3D, and pictures made elsewhere."""
 
 from __future__ import annotations
 
@@ -144,6 +144,36 @@ class StableDreamFusionSection(Section):
     prompt: str = Field(description="what to make; {category} stands for the category, the view is added", min_length=1)
     guidance: Positive = Field(description="weight of what the prompt adds to the prediction")
     image_size: int = Field(description="side of the images the pipeline encodes, px", ge=8, multiple_of=8)
+
+
+class Magic3DSection(Section):
+    """Magic3D's second stage, after that of `sds`: a mesh, pulled by a guide of finer images. Views per step are those of sds."""
+
+    image_size: int = Field(
+        description="side of the finer guide's images, px; a multiple of 2^levels of sds.channels, at least sds.image_size",
+        ge=8,
+        le=1024,
+    )
+    noise_min: Share = Field(description="least noise of its score distillation, share of the process")
+    noise_max: Share = Field(description="most noise of its score distillation, share of the process")
+    cells: int = Field(description="cubes per side of the tetrahedral grid", ge=4, le=128)
+    resolution: int = Field(description="voxels per side of the grid of colours", ge=8)
+    steps: Count = Field(description="optimisation steps per scene")
+    learning_rate: Positive = Field(description="Adam's step size for the colours")
+    vertex_rate: Positive = Field(
+        description="Adam's step size for signed distances, in cells, and for vertices' shifts, in half cells"
+    )
+    normal_weight: Weight = Field(description="weight of neighbouring faces being turned against each other")
+
+
+class ScoreDistillationChanges(Partial, ScoreDistillationSection):
+    __doc__ = ScoreDistillationSection.__doc__
+
+
+class Magic3DOverrides(Partial):
+    """What the row with two stages changes: it trains a finer guide, too."""
+
+    sds: ScoreDistillationChanges = Field(description="keys of sds")
 
 
 class External(Section):

@@ -17,6 +17,8 @@ from holofusion.config.baselines import (
     GET3DSection,
     GrafOverrides,
     GrafSection,
+    Magic3DOverrides,
+    Magic3DSection,
     PiGanSection,
     ScoreDistillationSection,
     StableDreamFusionSection,
@@ -280,6 +282,8 @@ class Params(Section):
     get3d: GET3DSection
     sds: ScoreDistillationSection
     stable_dreamfusion: StableDreamFusionSection
+    magic3d: Magic3DSection
+    magic3d_sds: Magic3DOverrides = Field(description="what this row changes")
     external: External
     render: Render
     mesh: Mesh

@@ -7,6 +7,7 @@ from holofusion.config.baselines import (
     EG3DSection,
     GET3DSection,
     GrafSection,
+    Magic3DSection,
     PiGanSection,
     ScoreDistillationSection,
     StableDreamFusionSection,
@@ -119,6 +120,18 @@ class StableDreamFusionTrainSettings(TrainSettings):
     stable_dreamfusion: StableDreamFusionSection
 
 
+class Magic3DTrainSettings(ScoreDistillationTrainSettings):
+    """Of training two guides of score distillation, the second for finer images."""
+
+    magic3d: Magic3DSection
+
+
+class StableMagic3DTrainSettings(StableDreamFusionTrainSettings):
+    """Of the row of two stages whose guide is Stable Diffusion."""
+
+    magic3d: Magic3DSection
+
+
 class SampleSettings(StepSettings):
     """Of making scenes: what all methods have. Each way of making them has a class of its own."""
 
@@ -213,3 +226,15 @@ class StableDreamFusionSampleSettings(SampleSettings):
 
     sds: ScoreDistillationSection
     stable_dreamfusion: StableDreamFusionSection
+
+
+class Magic3DSampleSettings(ScoreDistillationSampleSettings):
+    """Of meshes optimised against the finer guide, from scenes optimised against the other."""
+
+    magic3d: Magic3DSection
+
+
+class StableMagic3DSampleSettings(StableDreamFusionSampleSettings):
+    """Of meshes optimised against Stable Diffusion, from scenes optimised against it."""
+
+    magic3d: Magic3DSection

@@ -35,6 +35,8 @@ AT_MOST = (
     ("graf.patch", "graf.image_size"),
     ("graf.scale_end", "graf.scale_start"),
     ("sds.noise_min", "sds.noise_max"),
+    ("sds.image_size", "magic3d.image_size"),
+    ("magic3d.noise_min", "magic3d.noise_max"),
 )
 POWERS_OF_TWO = (
     "pigan.image_size",
@@ -115,9 +117,14 @@ def conflicts(params: Params) -> Iterator[tuple[str, str]]:
         )
     if len(params.categories) == 1 and params.evaluation.other_category in params.categories:
         yield "evaluation.other_category", f"{params.evaluation.other_category!r} is one of `categories`; name another"
-    for optional, holds in (("external", "of its pictures"), ("stable_dreamfusion", "of a Stable Diffusion pipeline")):
-        if optional in params.methods and getattr(params, optional).folder is None:
-            yield f"{optional}.folder", f"null is not valid with the row `{optional}`; name the folder {holds}"
+    weights = "of a Stable Diffusion pipeline"
+    for section, holds, rows in (
+        ("external", "of its pictures", ("external",)),
+        ("stable_dreamfusion", weights, ("stable_dreamfusion", "stable_magic3d")),
+    ):
+        for row in rows:
+            if row in params.methods and getattr(params, section).folder is None:
+                yield f"{section}.folder", f"null is not valid with the row `{row}`; name the folder {holds}"
     yield from _between_sections(params)
 
 
@@ -174,6 +181,7 @@ def _indivisible(content: dict[str, Any]) -> Iterator[Conflict]:
         ("dataset", "image_size", "superresolution"),
         ("superresolution", "crop", "superresolution"),
         ("sds", "image_size", "sds"),
+        ("magic3d", "image_size", "sds"),
     )
     for section, key, network in sides:
         side, levels = content[section][key], len(content[network]["channels"])

@@ -179,6 +179,21 @@ ROWS: dict[str, Row] = {
             settings.StableDreamFusionTrainSettings,
             settings.StableDreamFusionSampleSettings,
         ),
+        _baseline(
+            "magic3d_sds",
+            "Magic3D-style, prior learned from the photographs",
+            "magic3d:Magic3DStyle",
+            settings.Magic3DTrainSettings,
+            settings.Magic3DSampleSettings,
+            "sds",
+        ),
+        _baseline(
+            "stable_magic3d",
+            "Magic3D-style, Stable Diffusion",
+            "magic3d:StableMagic3D",
+            settings.StableMagic3DTrainSettings,
+            settings.StableMagic3DSampleSettings,
+        ),
         Row("external", "external", Source.IMAGES, None, label="External pictures"),
     )
 }

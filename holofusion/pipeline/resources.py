@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from holofusion.config.baselines import ScoreDistillationSection
 from holofusion.config.params import Params
 from holofusion.pipeline.registry import ROWS, Row, Source, coarse_of
 from holofusion.pipeline.resolve import settings_for
@@ -24,6 +25,7 @@ RENDERED = 64  # of a point of a plain grid: as much work as this many channels
 SURFACE = 6  # voxels that some view shows, in squares of the grid's side
 CODE_COPIES = 4  # standardised, for the local estimate, and while they are made
 WEIGHT_COPIES = 4  # of what the local estimate weighs each object with at each position, from evidence to share
+MAGIC = "magic3d_sds"  # few ask for it
 PHOTOGRAPHED = 500  # objects of a CO3D category, about
 
 
@@ -101,6 +103,9 @@ def _work(step: str, params: Params) -> Iterator[Work]:
         yield Work(scenes * params.sampling.steps, voxels, denoiser, 27)
         yield Work(scenes * distillation.steps, pixels * points, params.volume.decoder_width)
         yield Work(scenes * sds.scene_steps, sds.views * sds.image_size**2, sds.channels[0], 9)
+        if MAGIC in params.methods:
+            stage, sds = params.magic3d, _magic(params)
+            yield Work(scenes * stage.steps, sds.views * stage.image_size**2, sds.channels[0], 9)
     elif step == "hypotheses":
         draws = params.hypotheses.views * params.hypotheses.count * params.superresolution_sampling.steps
         yield Work(scenes * draws, image, sharpener, 9)
@@ -140,8 +145,13 @@ def _over_codes(step: str, row: Row, content: dict[str, Any], params: Params) ->
         yield Work(scenes * passes * (params.render.views + params.render.consistency_views), image, sharpener, 9)
 
 
+def _magic(params: Params) -> ScoreDistillationSection:
+    """Score distillation as the row of two stages has it."""
+    return ScoreDistillationSection.model_validate(settings_for(params, MAGIC)["sds"])
+
+
 def _trainings(params: Params) -> Iterator[Work]:
-    """One training step of every network, `external` and `stable_dreamfusion` aside, which train nothing."""
+    """One training step of every network, `external` and the rows with Stable Diffusion aside, which train nothing."""
     training, superresolution, batch = params.training, params.superresolution, params.adversarial.batch
     pigan, eg3d, get3d, sds = params.pigan, params.eg3d, params.get3d, params.sds
     crops = superresolution.objects * training.target_views * superresolution.draws
@@ -163,3 +173,6 @@ def _trainings(params: Params) -> Iterator[Work]:
     yield Work(eg3d.steps, batch * (4 * eg3d.raw_size) ** 2, eg3d.width, 9)
     yield Work(get3d.steps, get3d.batch * get3d.image_size**2, params.adversarial.width, 9)
     yield Work(sds.steps, sds.batch * sds.image_size**2, sds.channels[0], 9)
+    if MAGIC in params.methods:
+        sds = _magic(params)
+        yield Work(sds.steps, sds.batch * params.magic3d.image_size**2, sds.channels[0], 9)

@@ -90,7 +90,7 @@ GROUPS = (
     Group(
         "geometry",
         "Surfaces",
-        "Marching cubes on the density; scenes that are meshes, GET3D's and those fused on a surface, give their own. On "
+        "Marching cubes on the density; scenes that are meshes, as GET3D's and those fused on a surface, give their own. On "
         "embedded data the true surfaces are known: the share of them that is nearest to some sample, and the mean chamfer "
         "distance of each to its nearest sample, in units of half the cube's side; as many true shapes as samples. Normal "
         "consistency: the cosine between their normals, of either sign. Floaters lie outside the largest connected component. "

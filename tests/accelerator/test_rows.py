@@ -1,6 +1,6 @@
 """Every step of every row on the simulated accelerator: no mixed devices, and the CPU's results.
 
-A step gets what the CPU made before it, so that roundings do not add up. Left out: `stable_dreamfusion`, which needs weights
+A step gets what the CPU made before it, so that roundings do not add up. Left out: rows with Stable Diffusion, which need weights
 that are not here; the curve of training, made of rendering and scores; and rows that share all steps with those below.
 """
 
@@ -46,12 +46,12 @@ STEPS_OF_ROWS = {
     ("train", "code_fusion_feedforward"): {"base": "train code_fusion"},
     ("train", "local_estimate"): {"codes": "encode encode"},
     ("train", "gaussian"): {"codes": "encode encode"},
-    **{("train", row): {} for row in ("pigan", "graf", "eg3d", "get3d", "sds")},
+    **{("train", row): {} for row in ("pigan", "graf", "eg3d", "get3d", "sds", "magic3d_sds")},
     ("sample", "holodiffusion"): {"model": "train holofusion"},
     ("sample", "code_fusion_coarse"): {"model": "train code_fusion"},
     **{
         ("sample", row): {"model": f"train {row}"}
-        for row in ("local_estimate", "gaussian", "pigan", "graf", "eg3d", "get3d", "sds")
+        for row in ("local_estimate", "gaussian", "pigan", "graf", "eg3d", "get3d", "sds", "magic3d_sds")
     },
     ("sample", "holodiffusion_star"): {"model": "train holofusion", "coarse": "sample holodiffusion"},
     ("hypotheses", "holofusion"): {"model": "train holofusion", "coarse": "sample holodiffusion"},
@@ -82,7 +82,7 @@ STEPS_OF_ROWS = {
 }
 SCENES = (
     *("holodiffusion", "holodiffusion_star", "holofusion", "code_fusion_coarse", "code_fusion_mesh"),
-    *("pigan", "graf", "eg3d", "get3d", "sds"),
+    *("pigan", "graf", "eg3d", "get3d", "sds", "magic3d_sds"),
 )
 EXACT = 2e-6
 # Adam's first steps are as long for gradients of any size, so that a rounding of them can turn a step round: that of a bias

@@ -122,12 +122,15 @@ CONFLICTS = (
     ("get3d", "get3d.image_size", 24),
     ("graf", "graf.patch", 24),
     ("sds", "sds.noise_min", 0.99),
+    ("magic3d_sds", "magic3d.noise_min", 0.6),
+    ("magic3d_sds", "magic3d.image_size", 32),
+    ("magic3d_sds", "magic3d.image_size", 100),
     ("holodiffusion", "volume.resolution", 8),
     ("holodiffusion_star", "superresolution.low_size", 48),
 )
 
 
-@pytest.mark.parametrize(("row", "key", "value"), CONFLICTS, ids=[row for row, _, _ in CONFLICTS])
+@pytest.mark.parametrize(("row", "key", "value"), CONFLICTS, ids=[f"{row}-{key}" for row, key, _ in CONFLICTS])
 def test_values_contradict_each_other_where_a_row_is_asked_for_that_reads_them(
     project: Path, edit: Edit, row: str, key: str, value: object
 ) -> None:

@@ -27,8 +27,8 @@ from tests.jobs import do
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
-# (what loads Stable Diffusion has a test of its own)
-MADE = [name for name, row in ROWS.items() if row.model and name != "stable_dreamfusion"]
+# (what loads Stable Diffusion has tests of its own)
+MADE = [name for name, row in ROWS.items() if row.model and "stable_dreamfusion" not in row.train_settings.model_fields]
 ALONE = [name for name in MADE if not ROWS[name].needs]
 
 
@@ -151,7 +151,7 @@ def test_get3d_meshes_are_closed(samples):
     assert len(mesh.faces) > 50 and mesh.is_watertight and mesh.volume > 0
 
 
-@pytest.mark.parametrize("method", ["code_fusion_mesh", "code_fusion_mesh_mse"])
+@pytest.mark.parametrize("method", ["code_fusion_mesh", "code_fusion_mesh_mse", "magic3d_sds"])
 def test_rows_on_a_surface_are_closed_meshes(samples, method):
     scene = load_scene(samples(method) / "000000", CPU)[0]
     mesh = scene.surface(16).trimesh()

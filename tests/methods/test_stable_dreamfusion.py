@@ -1,4 +1,4 @@
-"""The guide that loads Stable Diffusion, on a tiny pipeline with random weights that the tests save themselves."""
+"""The rows that load Stable Diffusion, on a tiny pipeline with random weights that the tests save themselves."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ import pytest
 import torch
 
 from holofusion.cameras import turntable
+from holofusion.data.prepared import PreparedCategory
+from holofusion.methods import mesh_distillation
+from holofusion.methods.base import TrainingInputs
+from holofusion.methods.magic3d import StableMagic3D
 from holofusion.methods.stable_dreamfusion import VIEWS, StableDiffusionGuide, load_pipeline, view_number
 from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.resolve import write_resolved
+from holofusion.scenes.base import SampleRequest
 from holofusion.scenes.files import load_scene
 from holofusion.utils.files import UserError
 from holofusion.utils.random import generator_for
 from tests.jobs import do
+from tests.sections import sections
 
 CPU = torch.device("cpu")
 WIDTH, TOKENS = 16, 12
@@ -134,12 +140,35 @@ def test_a_folder_that_is_no_pipeline_is_named(tmp_path, folder) -> None:
         load_pipeline(tmp_path)
 
 
-def test_from_folder_to_scene(project, edit, prepared_smoke, folder, tmp_path) -> None:
-    name = "stable_dreamfusion-hydrant-s0"
+def test_noise_of_the_second_stage_stays_within_its_limits(prepared_smoke, folder, monkeypatch) -> None:
+    changes = dict(stable_dreamfusion={"folder": str(folder), "image_size": 16})
+    made = sections(**changes)
+    method = StableMagic3D(*(made[name] for name in ("volume", "sds", "stable_dreamfusion", "magic3d")))
+    method.prepare(TrainingInputs(PreparedCategory.load(prepared_smoke)))
+    unet, asked = method.pipeline.unet, []
+
+    def told(noisy, t, **words):
+        asked.append((stage[-1], t / 1000))
+        return unet(noisy, t, **words)
+
+    stage = ["field"]
+    start = mesh_distillation.start_from
+    monkeypatch.setattr(mesh_distillation, "start_from", lambda *given: stage.append("mesh") or start(*given))
+    method.pipeline.unet = told
+    for seed in range(8):
+        stage.append("field")
+        assert len(method.sample(SampleRequest(seed)).faces)
+    times = {name: torch.cat([t for part, t in asked if part == name]) for name in ("field", "mesh")}
+    assert 0.02 <= times["mesh"].min() <= times["mesh"].max() < 0.5 < times["field"].max()
+
+
+@pytest.mark.parametrize(("row", "kind"), [("stable_dreamfusion", "voxel"), ("stable_magic3d", "painted_mesh")])
+def test_from_folder_to_scene(project, edit, prepared_smoke, folder, tmp_path, row, kind) -> None:
+    name = f"{row}-hydrant-s0"
     edit(
         project,
         "config/smoke.yaml",
-        methods=["stable_dreamfusion"],
+        methods=[row],
         stable_dreamfusion={"folder": str(folder), "image_size": 16, "guidance": 7.0},
     )
     write_resolved(load_params(project / "params.yaml", "smoke"), project / "results")
@@ -148,5 +177,6 @@ def test_from_folder_to_scene(project, edit, prepared_smoke, folder, tmp_path) -
     assert (facts["steps"], facts["images"], facts["seconds"]) == (0, 0, 0)
     do(project / "results", "sample", name, tmp_path / "scenes", model=tmp_path / "model")
     scenes = [load_scene(tmp_path / f"scenes/{seed:06d}", CPU)[0] for seed in (0, 1)]
+    assert [scene.kind for scene in scenes] == [kind, kind]
     views = [scene.render(turntable(1, 20.0, 4.0, 3.0), 24).rgb for scene in scenes]
     assert torch.isfinite(torch.stack(views)).all() and not torch.equal(*views)

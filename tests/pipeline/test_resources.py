@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from holofusion.config.baselines import GrafOverrides
+from holofusion.config.baselines import GrafOverrides, Magic3DOverrides
 from holofusion.config.params import Params
 from holofusion.pipeline.checks import load_params
 from holofusion.pipeline.resources import memory_mb, run_minutes
@@ -139,6 +139,17 @@ def test_whole_images_of_graf_count_where_they_are_asked_for(params: Params) -> 
     larger = GrafOverrides.model_validate({"graf": {"patch": 128, "image_size": 128}})
     assert memory_mb("train", asked.model_copy(update={"graf_whole": larger})) > 2 * memory_mb("train", params)
     assert memory_mb("train", params.model_copy(update={"graf_whole": larger})) == memory_mb("train", params)
+
+
+@pytest.mark.parametrize(("step", "section", "key"), [("train", "sds", "batch"), ("sample", "magic3d", "image_size")])
+def test_the_finer_guide_counts_where_it_is_asked_for(params: Params, step: str, section: str, key: str) -> None:
+    asked = params.model_copy(update={"methods": [*params.methods, "magic3d_sds"]})
+    larger = {"magic3d": params.magic3d.model_copy(update={"image_size": 1024})}
+    if section == "sds":
+        changes = Magic3DOverrides.model_validate({"sds": {key: 256}})
+        larger = {"magic3d_sds": changes}
+    assert memory_mb(step, asked.model_copy(update=larger)) > memory_mb(step, asked) + 100
+    assert memory_mb(step, params.model_copy(update=larger)) == memory_mb(step, params)
 
 
 def test_fewer_shards_take_longer(params: Params) -> None:
