@@ -171,7 +171,7 @@ class ScoreDistillationChanges(Partial, ScoreDistillationSection):
 
 
 class Magic3DOverrides(Partial):
-    """What the row with two stages changes: it trains a finer guide, too."""
+    """What a row with two stages changes in its first."""
 
     sds: ScoreDistillationChanges = Field(description="keys of sds")
 

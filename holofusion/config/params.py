@@ -284,6 +284,7 @@ class Params(Section):
     stable_dreamfusion: StableDreamFusionSection
     magic3d: Magic3DSection
     magic3d_sds: Magic3DOverrides = Field(description="what this row changes")
+    stable_magic3d: Magic3DOverrides = Field(description="what this row changes")
     external: External
     render: Render
     mesh: Mesh

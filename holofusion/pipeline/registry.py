@@ -193,6 +193,7 @@ ROWS: dict[str, Row] = {
             "magic3d:StableMagic3D",
             settings.StableMagic3DTrainSettings,
             settings.StableMagic3DSampleSettings,
+            "sds",
         ),
         Row("external", "external", Source.IMAGES, None, label="External pictures"),
     )
