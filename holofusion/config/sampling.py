@@ -54,6 +54,9 @@ class Distillation(Section):
     gradient_floor: Positive = Field(description="Adam's epsilon: voxels with gradients below it move less")
     decoder_rate: Weight = Field(description="Adam's step size for its decoder")
     samples: Count = Field(description="points per ray, between the first and the last that is not empty")
+    coarse_weight: Positive = Field(
+        description="weight of the coarse scene's colours in painting; a voxel seen by one whole pixel weighs 1"
+    )
     sds_noise_min: Share = Field(description="least noise of score distillation, share of the process")
     sds_noise_max: Share = Field(description="most noise of score distillation, share of the process")
     checkpoint_every: Count = Field(description="steps between saved states")

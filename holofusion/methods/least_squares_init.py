@@ -20,7 +20,6 @@ from holofusion.rendering.volume import absorption_weights, stratified_depths
 from holofusion.scenes.voxel import VoxelScene
 
 FAINT_WEIGHT = 0.02  # share of a pixel below which a sample is left out
-PRIOR_WEIGHT = 0.02  # towards the coarse colours; a voxel seen by one whole pixel weighs 1
 ITERATIONS = 6  # of conjugate gradients
 COLOUR_MARGIN = 0.01  # colours stay that far from 0 and 1, where the sigmoid cannot reach
 
@@ -38,7 +37,8 @@ def least_squares_init(
     matrix, target = _system(field, cameras, views, candidates, section.samples)
     values = field.grid.values.data
     start = torch.sigmoid(values[:, 1:])
-    colours = start + least_squares(matrix, matrix.transposed(len(values)), target - matrix @ start)
+    transpose, lacking = matrix.transposed(len(values)), target - matrix @ start
+    colours = start + least_squares(matrix, transpose, lacking, section.coarse_weight)
     values[:, 1:] = torch.logit(colours.clamp(COLOUR_MARGIN, 1 - COLOUR_MARGIN))
     return field
 
@@ -89,12 +89,12 @@ def _system(
     return SparseMatrix(torch.cat(index).flatten(), torch.cat(weight).flatten(), starts.int()), torch.cat(targets)
 
 
-def least_squares(matrix: SparseMatrix, transpose: SparseMatrix, residual: Tensor) -> Tensor:
-    """x (R, 3) of the least |matrix x - residual|^2 + PRIOR_WEIGHT |x|^2, after ITERATIONS steps of conjugate gradients."""
+def least_squares(matrix: SparseMatrix, transpose: SparseMatrix, residual: Tensor, weight: float) -> Tensor:
+    """x (R, 3) of the least |matrix x - residual|^2 + weight |x|^2, after ITERATIONS steps of conjugate gradients."""
     gradient = transpose @ residual
     solution, direction, square = torch.zeros_like(gradient), gradient, gradient.square().sum(0)
     for _ in range(ITERATIONS):
-        image = transpose @ (matrix @ direction) + PRIOR_WEIGHT * direction
+        image = transpose @ (matrix @ direction) + weight * direction
         step = square / (direction * image).sum(0).clamp_min(1e-20)
         solution, gradient = solution + step * direction, gradient - step * image
         square, before = gradient.square().sum(0), square

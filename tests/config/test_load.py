@@ -21,7 +21,7 @@ from holofusion.pipeline.resolve import resolved_steps
 from holofusion.utils.files import UserError
 
 Edit = Callable[..., None]
-PRESETS = ("mini", "smoke", "photos", "paper", "gpu", "night", "seeds")
+PRESETS = ("mini", "smoke", "photos", "paper", "gpu", "night", "fine", "seeds")
 
 
 def refusal(project: Path, preset: str | None = None) -> list[str]:

@@ -10,7 +10,7 @@ from holofusion.cameras import Cameras, turntable
 from holofusion.config.sampling import Distillation, SuperResolutionSampling
 from holofusion.methods import distillation
 from holofusion.methods.distillation import distil, lattice_patches, start_from, top_k_error
-from holofusion.methods.least_squares_init import PRIOR_WEIGHT, least_squares
+from holofusion.methods.least_squares_init import least_squares
 from holofusion.methods.superresolution import SuperResolution, SuperResolvedFacts, SuperResolvedScene
 from holofusion.networks.render_mlp import RenderMLP
 from holofusion.rendering.grids import voxel_centres
@@ -94,6 +94,7 @@ def tiny_settings(**changes):
         decoder_rate=1e-3,
         gradient_floor=1e-8,
         samples=32,
+        coarse_weight=0.02,
         sds_noise_min=0.02,
         sds_noise_max=0.98,
         checkpoint_every=25,
@@ -200,8 +201,8 @@ def test_the_initial_colours_are_the_least_squares_solution():
     residual = torch.randn(40, 3, generator=generator)
     transpose = matrix.transposed(6)
     assert torch.allclose(transpose @ residual, dense.T @ residual, atol=1e-5)
-    exact = torch.linalg.solve(dense.T @ dense + PRIOR_WEIGHT * torch.eye(6), dense.T @ residual)
-    assert torch.allclose(least_squares(matrix, transpose, residual), exact, atol=1e-3)
+    exact = torch.linalg.solve(dense.T @ dense + 0.02 * torch.eye(6), dense.T @ residual)
+    assert torch.allclose(least_squares(matrix, transpose, residual, 0.02), exact, atol=1e-3)
 
 
 def test_the_initial_colours_bring_out_a_pattern_finer_than_the_coarse_grid(tmp_path):
