@@ -25,17 +25,31 @@ SHEETS: dict[str, tuple[str | None, ...]] = {  # rows of pictures; None: trainin
         None,
     ),
 }
+FINE_SHEETS: dict[str, tuple[str | None, ...]] = {  # the same, of a run of the preset `fine`
+    "fine-overview": ("code_fusion", None),
+    "fine-samples": (
+        "code_fusion",
+        "code_fusion_mse",
+        "code_fusion_sds",
+        "code_fusion_star",
+        "code_fusion_coarse",
+        "local_estimate",
+        "gaussian",
+        None,
+    ),
+}
 NEAREST_ROWS = ("code_fusion", "code_fusion_mesh", "code_fusion_coarse", "local_estimate")
+FINE_NEAREST_ROWS = ("code_fusion", "code_fusion_coarse", "local_estimate")
 LADDER_OF = "ladder-code_fusion-hydrant-s0"
 
 
-def take_ladder(results: Path, docs: Path) -> None:
-    """Copy the ladder, without the hundreds of redraws behind each interval, and its pictures."""
+def take_ladder(results: Path, docs: Path, name: str) -> None:
+    """Copy the ladder to `name`.json, without the hundreds of redraws behind each interval, and its pictures to `name`.jpg."""
     found: Ladder = read_json(results / "metrics" / f"{LADDER_OF}.json")
     for entry in (entry for rung in found["rungs"] for entry in rung["entries"]):
         entry["replicates"] = None
-    write_json(docs / "codes-ladder.json", found)
-    save_small(results / "figures" / f"{LADDER_OF}-pictures.png", docs / "codes-ladder.jpg", 1100)
+    write_json(docs / f"{name}.json", found)
+    save_small(results / "figures" / f"{LADDER_OF}-pictures.png", docs / f"{name}.jpg", 1100)
 
 
 def take_pictures(results: Path, docs: Path, methods: list[str]) -> None:
@@ -46,11 +60,21 @@ def take_pictures(results: Path, docs: Path, methods: list[str]) -> None:
         ("curves-hydrant-s0", "curves.png", 1100),
     ):
         save_small(results / "figures" / f"{name}.png", docs / out, width)
-    for name, rows in SHEETS.items():
+    take_sheets(results, docs, methods, SHEETS)
+    take_nearest(results, docs / "codes-nearest.jpg", methods, NEAREST_ROWS)
+
+
+def take_sheets(results: Path, docs: Path, methods: list[str], sheets: dict[str, tuple[str | None, ...]]) -> None:
+    """Write each sheet's rows of the figure of samples. methods: as for `take_pictures`."""
+    for name, rows in sheets.items():
         places = [methods.index(row) if row else len(methods) for row in rows]
         cut_rows(results / "figures" / "samples-hydrant-s0.png", len(methods) + 1, places, docs / f"{name}.jpg")
-    places = [2 * methods.index(row) + half for row in NEAREST_ROWS for half in (0, 1)]
-    cut_rows(results / "figures" / "nearest-hydrant-s0.png", 2 * len(methods), places, docs / "codes-nearest.jpg")
+
+
+def take_nearest(results: Path, out: Path, methods: list[str], rows: tuple[str, ...]) -> None:
+    """Write these rows of the figure of nearest training images. methods: as for `take_pictures`."""
+    places = [2 * methods.index(row) + half for row in rows for half in (0, 1)]
+    cut_rows(results / "figures" / "nearest-hydrant-s0.png", 2 * len(methods), places, out)
 
 
 def save_small(source: Path, out: Path, width: int) -> None:

@@ -2,8 +2,8 @@
 
     python -m tools.reference RESULTS
 
-RESULTS is a run of `mini` or `seeds`. Copies its tables to docs/; from a run of `mini` also small pictures, the ladder, the
-times of its jobs, and bench.json if there is one. Draws docs/pipeline.svg. Then rewrites the tables of README.md and docs/*.md
+RESULTS is a run of `mini`, `fine` or `seeds`. Copies its tables to docs/; from a run of `mini` or `fine` also small pictures and
+the ladder, of `mini` also the times of its jobs, and bench.json if there is one. Draws docs/pipeline.svg. Then rewrites the tables of README.md and docs/*.md
 from the copies: they stand between the marks `<!-- NAME -->` and `<!-- end -->`. A test compares the documents with the copies.
 """
 
@@ -22,7 +22,7 @@ from holofusion.evaluation.metrics import METRICS
 from holofusion.pipeline.registry import REAL_ROWS, ROWS, label_of
 from holofusion.utils.files import read_json
 from tools.diagram import write_diagram
-from tools.pictures import take_ladder, take_pictures
+from tools.pictures import FINE_NEAREST_ROWS, FINE_SHEETS, take_ladder, take_nearest, take_pictures, take_sheets
 from tools.reference_times import take_times
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,16 +109,16 @@ def summary(docs: Path = DOCS) -> str:
     return table(read_metrics(docs), SHORT_ROWS, SHORT)
 
 
-def codes(docs: Path = DOCS) -> str:
-    """The table of the rows over codes and of the real images, from mini-metrics.csv."""
-    rows = read_metrics(docs)
+def codes(docs: Path = DOCS, preset: str = "mini") -> str:
+    """The table of the rows over codes and of the real images, from mini-metrics.csv or that of another preset."""
+    rows = read_metrics(docs, preset)
     methods = dict.fromkeys(row["method"] for row in rows)
     return table(rows, [name for name in methods if name in REAL_ROWS or ROWS[name].over_codes], CODES)
 
 
-def ladder(docs: Path = DOCS) -> str:
-    """The stages of HoloFusion over codes, from codes-ladder.json."""
-    found: Ladder = read_json(docs / "codes-ladder.json")
+def ladder(docs: Path = DOCS, name: str = "codes-ladder") -> str:
+    """The stages of HoloFusion over codes, from the file of that name."""
+    found: Ladder = read_json(docs / f"{name}.json")
     lines = ["| pictures of | kernel distance × 1000 | sharpness | precision | coverage | dB to the truth |"]
     lines.append("|---" * 6 + "|")
     for rung in found["rungs"]:
@@ -207,13 +207,15 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "speed": speed,
     "codes": codes,
     "ladder": ladder,
+    "fine": lambda docs: codes(docs, "fine"),
+    "fine-ladder": lambda docs: ladder(docs, "fine-ladder"),
     "surfaces": surfaces,
     "fusions": fusions,
 }
 PAGES = {
     "README.md": ("summary",),
     "docs/results.md": ("scores", "earlier", "claims"),
-    "docs/codes.md": ("codes", "ladder", "fusions"),
+    "docs/codes.md": ("codes", "ladder", "fine", "fine-ladder", "fusions"),
     "docs/surfaces.md": ("surfaces",),
     "docs/performance.md": ("speed",),
 }
@@ -238,14 +240,19 @@ def fill_pages(root: Path = ROOT) -> None:
 
 def main(results: Path) -> None:
     preset = read_json(results / "preset.json")["preset"]
-    if preset not in ("mini", "seeds"):
-        sys.exit(f"error: {results}: a run of the preset {preset!r}; the reference results are of `mini` and `seeds`")
+    if preset not in ("mini", "fine", "seeds"):
+        sys.exit(f"error: {results}: a run of the preset {preset!r}; the reference results are of `mini`, `fine` and `seeds`")
     for name in ("metrics", "claims", "curves"):
         shutil.copy(results / "tables" / f"{name}.csv", DOCS / f"{preset}-{name}.csv")
+    rows = dict.fromkeys(row["method"] for row in read_metrics(DOCS, preset))
+    methods = [name for name in rows if name not in REAL_ROWS]
+    if preset == "fine":
+        take_sheets(results, DOCS, methods, FINE_SHEETS)
+        take_nearest(results, DOCS / "fine-nearest.jpg", methods, FINE_NEAREST_ROWS)
+        take_ladder(results, DOCS, "fine-ladder")
     if preset == "mini":
-        methods = dict.fromkeys(row["method"] for row in read_metrics(DOCS))
-        take_pictures(results, DOCS, [name for name in methods if name not in REAL_ROWS])
-        take_ladder(results, DOCS)
+        take_pictures(results, DOCS, methods)
+        take_ladder(results, DOCS, "codes-ladder")
         take_times(results)
         if (results / "bench.json").is_file():
             shutil.copy(results / "bench.json", DOCS / "mini-bench.json")

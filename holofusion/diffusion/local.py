@@ -13,6 +13,9 @@ import torch
 from torch import Tensor
 
 
+PART = 256  # positions whose squares fit a core's cache
+
+
 @dataclass(frozen=True)
 class Neighbourhood:
     """How the local estimate is made at one noise level.
@@ -43,7 +46,8 @@ class LocalEstimate:
         """
         precision = 1 / (alpha**2 * near.bandwidth**2 * self.variance + sigma**2)
         flat = noisy.flatten(2).permute(2, 0, 1) * precision  # (P, B, C)
-        power = (self.codes.square() @ precision)[:, None]  # (P, 1, N)
+        parts = [part.square() @ precision for part in self.codes.split(PART)]
+        power = torch.cat(parts)[:, None]  # (P, 1, N)
         evidence = alpha * (flat @ self.codes.transpose(1, 2)) - 0.5 * alpha**2 * power
         summed = self._sums(evidence.permute(1, 2, 0).unflatten(2, (self.size,) * 3), near.width) / near.temperature
         if left_out is not None:
@@ -64,6 +68,5 @@ class LocalEstimate:
             return volume.sum((2, 3, 4), keepdim=True).expand(volume.shape).clone()
         place = torch.arange(self.size, device=volume.device)
         band = ((place[:, None] - place).abs() <= width // 2).to(volume)
-        volume = (volume @ band).transpose(-1, -2) @ band  # z, x, y
-        volume = volume.transpose(-1, -2)
-        return (volume.flatten(-2).transpose(-1, -2) @ band).transpose(-1, -2).unflatten(-1, (self.size, self.size))
+        volume = band @ (volume @ band)
+        return (band @ volume.flatten(-2)).unflatten(-1, (self.size, self.size))

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from holofusion.pipeline.steps import STEPS
-from tools.pictures import SHEETS
+from tools.pictures import FINE_SHEETS, SHEETS
 from tools.reference import DOCS, PAGES, SHORT_ROWS, filled
 
 
@@ -36,12 +36,12 @@ def test_kernel_distances_are_those_of_the_file(page: str, repository: Path) -> 
     )
 
 
-@pytest.mark.parametrize("name", SHEETS)
-def test_pictures_are_cut_from_the_sheet_between_its_rows(name: str) -> None:
+@pytest.mark.parametrize(("name", "rows"), (SHEETS | FINE_SHEETS).items())
+def test_pictures_are_cut_from_the_sheet_between_its_rows(name: str, rows: tuple[str | None, ...]) -> None:
     """Sheets have a white rim around every object, so a cut through one would leave colours at the edge."""
     overview = Image.open(DOCS / f"{name}.jpg").convert("L")
-    height = overview.height / len(SHEETS[name])
-    for row in range(1, len(SHEETS[name])):
+    height = overview.height / len(rows)
+    for row in range(1, len(rows)):
         line = overview.crop((0, round(row * height) - 1, overview.width, round(row * height)))
         assert min(line.tobytes()) > 200
 
