@@ -1,4 +1,4 @@
-# make report [PRESET=mini|smoke|seeds|photos|gpu] [RESULTS=results]   everything, up to RESULTS/report.html
+# make report [PRESET=mini|smoke|fine|night|seeds|photos|gpu] [RESULTS=results]   everything, up to RESULTS/report.html
 # make data | train | sample | evaluate                       up to there
 # make push | make pull                                       results to and from the DVC remote; pull verifies them
 # make reference [RESULTS=results]                           the tables and pictures of README and docs/ from a finished run
