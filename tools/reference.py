@@ -3,8 +3,9 @@
     python -m tools.reference RESULTS
 
 RESULTS is a run of `mini`, `fine` or `seeds`. Copies its tables to docs/; from a run of `mini` or `fine` also small pictures and
-the ladder, of `mini` also the times of its jobs, and bench.json if there is one. Draws docs/pipeline.svg. Then rewrites the tables of README.md and docs/*.md
-from the copies: they stand between the marks `<!-- NAME -->` and `<!-- end -->`. A test compares the documents with the copies.
+the ladder; of `mini` also the times of its jobs, and bench.json if there is one. Draws docs/pipeline.svg. Then rewrites the
+tables of README.md and docs/*.md from the copies: they stand between the marks `<!-- NAME -->` and `<!-- end -->`. A test
+compares the documents with the copies.
 """
 
 from __future__ import annotations
@@ -241,7 +242,9 @@ def fill_pages(root: Path = ROOT) -> None:
 def main(results: Path) -> None:
     preset = read_json(results / "preset.json")["preset"]
     if preset not in ("mini", "fine", "seeds"):
-        sys.exit(f"error: {results}: a run of the preset {preset!r}; the reference results are of `mini`, `fine` and `seeds`")
+        sys.exit(
+            f"error: {results}: a run of the preset {preset!r}; the reference results are of `mini`, `fine` and `seeds`"
+        )
     for name in ("metrics", "claims", "curves"):
         shutil.copy(results / "tables" / f"{name}.csv", DOCS / f"{preset}-{name}.csv")
     rows = dict.fromkeys(row["method"] for row in read_metrics(DOCS, preset))

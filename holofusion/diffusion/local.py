@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-
 PART = 256  # positions whose squares fit a core's cache
 
 
