@@ -18,6 +18,7 @@ from holofusion.evaluation.entries import facts_of
 from holofusion.evaluation.ladder import (
     PHOTOGRAPHS,
     RungPictures,
+    entry_of,
     loses_most,
     losses_of,
     photograph_rungs,
@@ -64,7 +65,9 @@ def run(job: Job[LadderSettings]) -> None:
         with replacing(path) as temporary:
             strip_of(pictures.pictures.images).save(temporary, format="png")
         rungs.append(rung | {"strip": path.relative_to(results).as_posix()})
-        say(f"ladder {pictures.name}: kernel distance {1000 * rungs[-1]['entries'][1]['value']:.1f}")
+        kernel = entry_of(rung, "kernel")
+        if kernel is not None:
+            say(f"ladder {pictures.name}: kernel distance x 1000 {1000 * kernel['value']:.1f}")
     losses = losses_of(rungs)
     content = {
         **facts_of(resolved, job.run.method),
