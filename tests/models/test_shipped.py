@@ -15,16 +15,17 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import holofusion
+from holofusion.data.co3d.writer import held_out_count
 from holofusion.methods.base import construct
 from holofusion.methods.code_fusion import CodeFusion
 from holofusion.models import shipped
 from holofusion.models.shipped import halved, locate, names, ship
 from holofusion.objects.demo import make_demo
 from holofusion.objects.generate import Request, generate
+from holofusion.pipeline.checks import load_params
 from holofusion.utils.files import UserError
 from tests.trained import RUN, SEED
 from tools import work
-from tools.scale_units import objects_of
 
 
 @pytest.fixture
@@ -78,9 +79,11 @@ def test_the_readme_says_what_ships_and_why_its_picture_does_not(repository: Pat
     )
     assert said is not None and said[3] == " and ".join(f"`{name}`" for name in shipped.names())
     assert {row.partition("-")[0] for row in rows} == {said[4].replace(" ", "_")}
-    params = work.settings_of("mini", said[1])
+    params = work.settings_of("fine", said[1])
     method = construct(CodeFusion, dict(params))
-    method.estimates.codes = torch.zeros(objects_of("mini"), *method.space.shape, dtype=torch.half)
+    objects = load_params(repository / "params.yaml", "fine").synthetic.objects
+    codes = torch.zeros(objects - held_out_count(objects), *method.space.shape, dtype=torch.half)
+    method.estimates.codes = codes
     sizes = {name: value.numel() * value.element_size() for name, value in method.state_dict().items()}
     assert round(sum(sizes.values()) / 1e6) == int(said[2])
     networks = sum(size for name, size in sizes.items() if not name.startswith("estimates."))
