@@ -25,7 +25,7 @@ RENDERED = 64  # of a point of a plain grid: as much work as this many channels
 SURFACE = 6  # voxels that some view shows, in squares of the grid's side
 CODE_COPIES = 4  # standardised, for the local estimate, and while they are made
 WEIGHT_COPIES = 4  # of what the local estimate weighs each object with at each position, from evidence to share
-MAGIC = "magic3d_sds"  # few ask for it
+MAGIC = "magic3d_sds"  # no preset asks for it: counted where somebody does
 PHOTOGRAPHED = 500  # objects of a CO3D category, about
 
 
